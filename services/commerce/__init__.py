@@ -1,0 +1,1 @@
+"""Pavilions, stores, products, stock and orders."""

@@ -1,0 +1,104 @@
+"""What a service declares about its documents: collections, indexes, text search, schema versions.
+
+A declaration, not code that runs: the replica's tables follow from it, and its fingerprint names
+the replica's directory, so that a container with other indexes builds a replica of its own.
+
+    CATALOGUE = Catalogue(
+        Collection("orders", indexes=(Index("orders_by_citizen", ("citizen", "placed_ms")),)),
+        Collection("products", text=("name_zh", "name_en"), indexes=(...)),
+    )
+
+A path in `Index.fields` or `Collection.text` is a top-level member of the document, or members
+joined by dots. A document in which an indexed member is missing is indexed under null.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Body = dict[str, Any]
+"""A document: JSON values; integers fit 64 bits, text is valid Unicode, nesting is bounded."""
+
+Value = str | int | None
+"""What an index orders by. None sorts before integers, integers before text (SQLite's order)."""
+
+Upgrade = Callable[[Body], Body]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An ordered index over a collection: equal on leading fields, ordered by the rest and the key."""
+
+    name: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One kind of document.
+
+    `version` is the schema version that `put` writes; `upgrades[v]` makes a version-v body into
+    version v+1 when an older document is read. `text` names the members that search looks into.
+    """
+
+    name: str
+    indexes: tuple[Index, ...] = ()
+    text: tuple[str, ...] = ()
+    version: int = 1
+    upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
+
+    def upgrade(self, body: Body, version: int) -> Body:
+        """Bring a body that was written at `version` up to this collection's version."""
+        while version < self.version:
+            body = self.upgrades[version](body)
+            version += 1
+        return body
+
+
+class Catalogue:
+    """All the collections of one service. Raises ValueError on a declaration that cannot work."""
+
+    def __init__(self, *collections: Collection) -> None:
+        self.collections = {collection.name: collection for collection in collections}
+        self.indexes = {
+            index.name: (collection, index)
+            for collection in collections
+            for index in collection.indexes
+        }
+        names = [c.name for c in collections] + [i.name for c in collections for i in c.indexes]
+        paths = [p for c in collections for i in c.indexes for p in i.fields]
+        paths += [p for c in collections for p in c.text]
+        if len(set(names)) < len(names):
+            raise ValueError("a collection or index is declared twice")
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"not a name for a collection or index: {name!r}")
+        for path in paths:
+            if not _PATH.fullmatch(path):
+                raise ValueError(f"not a path into a document: {path!r}")
+        for collection in collections:
+            if set(collection.upgrades) != set(range(1, collection.version)):
+                raise ValueError(f"{collection.name}: one upgrade is needed for each older version")
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change whenever the replica's tables would."""
+        tables = sorted(
+            (c.name, sorted((i.name, i.fields) for i in c.indexes), c.text)
+            for c in self.collections.values()
+        )
+        return hashlib.sha256(repr(tables).encode()).hexdigest()[:12]
+
+
+def member(body: Body, path: str) -> Any:
+    """The value at a dotted path, or None where any step is missing."""
+    value: Any = body
+    for step in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
