@@ -32,7 +32,7 @@ _PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An ordered index over a collection: equal on leading fields, ordered by the rest and the key."""
+    """An ordered index: equal on its leading fields, ordered by the rest and the key."""
 
     name: str
     fields: tuple[str, ...]

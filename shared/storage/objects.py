@@ -1,4 +1,4 @@
-"""`ObjectStore`: the few operations that the engine asks of S3-compatible storage, and their errors.
+"""`ObjectStore`: the few operations that the engine asks of object storage, and their errors.
 
 The one primitive that safety rests on is `create`: of any number of concurrent creates of one key
 at most one is ever stored, and a stored object is never replaced by a create. Every store has it
