@@ -1,0 +1,77 @@
+# Everything that a developer or a CI machine runs. `make help` lists it.
+# Python 3.11 or newer and make are enough; the rest is installed into .venv from hashed pins.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-system lint format fuzz proof bench lock
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.local ## the whole platform on this machine; STORE=moto for a throw-away store
+	@$(BIN)/python -m infra.run
+
+test: lint ## every check and test that needs nothing but Python
+	$(PYTEST) tests --ignore=tests/system
+
+test-system: $(VENV)/.dev ## races, crashes, containers, browser: needs infra/install-debian-packages
+	$(PYTEST) tests/system
+
+lint: $(VENV)/.dev ## style, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## rewrite the sources in the one style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+fuzz: $(VENV)/.dev ## generated requests and histories with fresh seeds, many more of them
+	$(PYTEST) tests --ignore=tests/system -m fuzz --hypothesis-profile=fuzz --timeout=3600
+
+proof: $(VENV)/.dev ## the crash tests at full length: 50 kills
+	$(PYTEST) tests/system -m proof --proof --timeout=7200
+
+bench: $(VENV)/.bench ## measure against the peers; writes docs/benchmarks.md
+	$(BIN)/python -m bench
+
+# The store that `run` uses reaches infra.run as an environment variable, given or not.
+export STORE
+
+# The groups contain each other (run < local < dev < bench) at the same versions, so that
+# installing a smaller one over a larger one changes nothing.
+$(VENV)/.local $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+	@echo 'Installing what $< pins; the first time takes about a minute …'
+	@$(PIP) --requirement $<
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed; name one: make PYTHON=python3.13 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+		{ echo 'This Python has no venv; on Debian: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# uv resolves the pins; it has a pin and an environment of its own, as nothing else needs it.
+LOCK := .cache/lock
+COMPILE := $(LOCK)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--no-header --python-version 3.11 $(if $(UPGRADE),--upgrade)
+
+lock: ## write requirements/ from pyproject.toml; UPGRADE=1 for newer versions
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes \
+		--requirement requirements/lock.txt
+	$(COMPILE) pyproject.toml --output-file requirements/run.txt
+	$(COMPILE) pyproject.toml --group local \
+		--constraint requirements/run.txt --output-file requirements/local.txt
+	$(COMPILE) pyproject.toml --group local --group dev \
+		--constraint requirements/local.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --group local --group dev --group bench \
+		--constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(COMPILE) --group lock --output-file requirements/lock.txt
