@@ -1,0 +1,135 @@
+"""The embedded object store of `make run` and of the tests: one SeaweedFS process on loopback.
+
+What belongs here is how that process is configured; who starts it also watches and ends it.
+
+Acknowledged objects survive `kill -9` of the process, not a power cut: SeaweedFS writes to the page
+cache without fsync. It suits one machine; a province runs a store that somebody operates.
+"""
+
+import json
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+_INNER_PORTS = (
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port.grpc",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seaweed:
+    """One store: all that it keeps is in `directory`; S3 is served on 127.0.0.1:`port`.
+
+    Ending it takes SIGKILL: on SIGTERM the filer waits 15 s for a subscriber in its own process
+    that never leaves. Nothing acknowledged is lost.
+    """
+
+    directory: Path
+    port: int
+    access_key: str
+    secret_key: str
+    bin: Path
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def argv(self) -> list[str]:
+        """The command to run. Makes the directory and writes the credentials' file into it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return [
+            str(self.bin),
+            "server",
+            f"-dir={self.directory}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            # A lone master leads at once; otherwise the first write waits 5 s for the volumes.
+            "-master.peers=none",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=1024",
+            "-volume.max=100",
+            # The default, one percent of the disk, refuses writes on a large laptop disk.
+            "-volume.minFreeSpace=256MiB",
+            "-s3",
+            f"-s3.port={self.port}",
+            f"-s3.config={self._write_credentials()}",
+            "-s3.iam=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            # A wrong bucket name is a mistake to report, not a bucket to make.
+            "-s3.autoCreateBucket=false",
+            *(f"-{name}={port}" for name, port in self._inner_ports().items()),
+        ]
+
+    def is_ready(self) -> bool:
+        """Whether S3 requests are answered."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def remove_sockets(self) -> None:
+        """Remove the sockets that a killed process leaves in /tmp, named by port."""
+        for port in (self.port, *self._kept_ports().values()):
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its own choice
+                path.unlink(missing_ok=True)
+
+    def _write_credentials(self) -> Path:
+        path = self.directory / "s3.json"
+        identity = {
+            "name": "gansu",
+            "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
+            "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"identities": [identity]}))
+        return path
+
+    def _inner_ports(self) -> dict[str, int]:
+        """Ports between the store's parts: kept from start to start while they are free."""
+        kept = self._kept_ports()
+        if kept.keys() == set(_INNER_PORTS) and _all_free(kept.values()):
+            return kept
+        ports = dict(zip(_INNER_PORTS, free_ports(len(_INNER_PORTS)), strict=True))
+        self._ports_file.write_text(json.dumps(ports))
+        return ports
+
+    def _kept_ports(self) -> dict[str, int]:
+        kept: dict[str, int] = {}
+        if self._ports_file.exists():
+            kept = json.loads(self._ports_file.read_text())
+        return kept
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.directory / "ports.json"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nothing listens on right now, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _all_free(ports: Iterable[int]) -> bool:
+    try:
+        for port in ports:
+            socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
