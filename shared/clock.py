@@ -18,6 +18,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back, comparable between the processes of one machine."""
 
+    def cpu(self) -> float:
+        """Seconds of processor time that the calling thread has used."""
+
     def sleep(self, seconds: float) -> None:
         """Give up the processor for about `seconds`."""
 
@@ -34,6 +37,9 @@ class SystemClock:
     def monotonic(self) -> float:
         # CLOCK_MONOTONIC counts from one origin for all processes of a machine, on Linux and macOS.
         return time.monotonic()
+
+    def cpu(self) -> float:
+        return time.thread_time()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

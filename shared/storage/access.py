@@ -23,7 +23,7 @@ from shared.storage.catalogue import Body, Value
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Position = tuple[Value, ...]
+Position = tuple[Value | float, ...]
 """Where in an ordered list a document stands; handed back as `after`, it continues behind it."""
 
 
@@ -35,6 +35,7 @@ class Document:
     one key; it is what an ETag is made of.
     """
 
+    collection: str
     key: str
     revision: int
     body: Body
@@ -86,12 +87,12 @@ class View(Protocol):
         limit: int,
         after: Position | None = None,
         descending: bool = False,
-        until: Value = None,
+        until: Value | None = None,
     ) -> list[Hit]:
         """Documents whose leading index fields equal `equal`, ordered by the rest and the key.
 
-        `until` (ascending only) is an inclusive upper bound on the first field behind `equal`; a
-        null there is then left out. At most `limit` documents.
+        `until` (ascending only) is an inclusive upper bound on the first field behind `equal`. At
+        most `limit` documents.
         """
 
 

@@ -9,7 +9,7 @@ the replica's directory, so that a container with other indexes builds a replica
     )
 
 A path in `Index.fields` or `Collection.text` is a top-level member of the document, or members
-joined by dots. A document in which an indexed member is missing is indexed under null.
+joined by dots. A document that lacks one of an index's members does not stand in that index.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Body = dict[str, Any]
-"""A document: JSON values; integers fit 64 bits, text is valid Unicode, nesting is bounded."""
+"""A document: JSON values; integers fit 53 bits, text is valid Unicode, nesting is bounded."""
 
-Value = str | int | None
-"""What an index orders by. None sorts before integers, integers before text (SQLite's order)."""
+Value = str | int
+"""What an index orders by: integers before text, text by code point (SQLite's own order)."""
 
 Upgrade = Callable[[Body], Body]
 

@@ -1,0 +1,357 @@
+"""Group commit: one thread a process turns the changes that wait into one entry, again and again.
+
+Each round it takes all that wait, takes its turn among the container's processes, runs the changes
+on the replica's state, offers one entry to the journal, and answers everyone:
+
+- stored: the entry is applied from its bytes, and all are told; that stays success even if the
+  local replica fails;
+- lost to another writer: the winner's entry is applied and the whole batch runs again, on a state
+  that holds it;
+- undecided: all are refused with BUSY; their retries, with their idempotency keys, get the truth;
+- nothing to write (sold out, not found, already done): a refusal is a decision too, and rests on a
+  proof of the head that began after the changes were queued. If the head moved, they run again.
+
+An entry n+1 is never begun before n is decided.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared import errors
+from shared.clock import Clock, new_id
+from shared.storage.access import Change, Committed
+from shared.storage.entry import Entry, encode
+from shared.storage.follower import Follower, JournalTrouble
+from shared.storage.journal import Journal, Lost, Undecided
+from shared.storage.objects import StoreError
+from shared.storage.proofs import Proof, ProofTimeout
+from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
+from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CLOCK_SKEW_MS_MAX = 30_000
+"""A writer further than this from the store's clock does not write: entry times never go back, so
+one fast clock would expire every hold for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """Bounds of committing; `docs/settings.md` says which are settings."""
+
+    changes_max: int = 256
+    entry_bytes_max: int = 4 << 20
+    waiting_max: int = 64
+    patience_seconds: float = 15.0
+    round_seconds: float = 20.0
+
+
+class Turns(Protocol):
+    """What the committer needs of a turnstile."""
+
+    def turn(self) -> AbstractContextManager[bool]: ...
+
+
+class Proofs(Protocol):
+    """What the committer needs of a prover."""
+
+    def note(self, proof: Proof) -> None: ...
+
+    def prove(self, after: float, deadline: float) -> Proof: ...
+
+
+class Pending(Generic[T]):
+    """One caller's change on its way, and the answer once there is one."""
+
+    __slots__ = ("_done", "abandoned", "change", "error", "queued", "seq", "value")
+
+    def __init__(self, change: Change[T], queued: float) -> None:
+        self.change = change
+        self.queued = queued
+        self.value: T | None = None
+        self.error: Exception | None = None
+        self.seq = 0
+        self.abandoned = False
+        # A plain lock is the cheapest thing that one thread can wait on and another release.
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def answer(self, seq: int) -> None:
+        self.seq = seq
+        self._done.release()
+
+    def refuse(self, error: Exception) -> None:
+        self.error = error
+        self._done.release()
+
+    def result(self, seconds: float) -> Committed[T]:
+        """Wait for the answer. Raises the change's own exception, or Refused(BUSY)."""
+        if not self._done.acquire(timeout=seconds):
+            self.abandoned = True
+            raise busy()
+        if self.error is not None:
+            raise self.error
+        return Committed(self.value, self.seq)  # type: ignore[arg-type]
+
+
+def busy() -> errors.Refused:
+    """The refusal for whatever may work in a moment."""
+    return errors.Refused(errors.BUSY, retry_after_seconds=2)
+
+
+@dataclass(slots=True)
+class CommitFigures:
+    """Counts since the process began, for the operator and the benchmarks."""
+
+    rounds: int = 0
+    entries: int = 0
+    changes: int = 0
+    lost: int = 0
+    shed: int = 0
+    put_seconds: float = 0.0
+    slowest_put_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Contention:
+    """Whether other containers write too, and how often in a row this one won."""
+
+    foreign_until: float = float("-inf")
+    wins: int = 0
+    put_seconds: float = 0.01
+
+
+class Committer:
+    """One process's committing thread. It starts with the first change, so after fork."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        follower: Follower,
+        turns: Turns,
+        proofs: Proofs,
+        clock: Clock,
+        writer: str,
+        skew_ms: Callable[[], int | None],
+        tidy: Callable[[Batch], None],
+        limits: CommitLimits,
+    ) -> None:
+        self._journal = journal
+        self._follower = follower
+        self._turns = turns
+        self._proofs = proofs
+        self._clock = clock
+        self._writer = writer
+        self._skew_ms = skew_ms
+        self._tidy = tidy
+        self._limits = limits
+        self._queue: deque[Pending[Any]] = deque()
+        self._wake = threading.Condition()
+        self._waiting = 0
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._contention = _Contention()
+        self.figures = CommitFigures()
+
+    # Callers
+
+    def commit(self, change: Change[T]) -> Committed[T]:
+        """Have `change` committed. Raises its exception, or Refused(BUSY)."""
+        pending = self._enqueue(change)
+        try:
+            return pending.result(self._limits.patience_seconds)
+        finally:
+            with self._wake:
+                self._waiting -= 1
+
+    def _enqueue(self, change: Change[T]) -> Pending[T]:
+        pending = Pending(change, self._clock.monotonic())
+        with self._wake:
+            if self._closed or self._waiting >= self._limits.waiting_max:
+                self.figures.shed += 1
+                raise busy()
+            self._waiting += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="committer", daemon=True)
+                self._thread.start()
+            self._queue.append(pending)
+            self._wake.notify()
+        return pending
+
+    def close(self) -> None:
+        """Finish the round under way and those that wait, then stop."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    # The committing thread
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue:
+                    if self._closed:
+                        return
+                    self._wake.wait()
+            self._yield_to_others()
+            try:
+                with self._turns.turn():
+                    self._round(self._take())
+            except Exception:  # the thread must outlive whatever one round ran into
+                log.exception("a commit round failed")
+
+    def _take(self) -> list[Pending[Any]]:
+        """All that wait, oldest first, up to the batch's bound."""
+        taken: list[Pending[Any]] = []
+        with self._wake:
+            while self._queue and len(taken) < self._limits.changes_max:
+                pending = self._queue.popleft()
+                if not pending.abandoned:
+                    taken.append(pending)
+        return taken
+
+    def _round(self, pendings: list[Pending[Any]]) -> None:
+        """Bring every one of `pendings` to an answer."""
+        deadline = self._clock.monotonic() + self._limits.round_seconds
+        self.figures.rounds += 1
+        try:
+            while pendings and self._clock.monotonic() < deadline:
+                used = self._follower.replica
+                try:
+                    pendings = self._attempt(pendings, deadline)
+                except ReplicaBroken as error:
+                    self._renew(used, error)
+        except (StoreError, Undecided, JournalTrouble, ProofTimeout, ReadTooLong) as error:
+            log.warning("commit refused: %s", error)
+        except Exception:
+            log.exception("commit failed")
+        for pending in pendings:
+            pending.refuse(busy())
+
+    def _renew(self, broken: Replica, error: ReplicaBroken) -> None:
+        log.warning("the replica is replaced: %s", error)
+        self._follower.renew(broken)
+
+    def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
+        """Try once; those that still need an answer come back."""
+        with self._follower.reading() as reader:
+            head = reader.head
+            batch = Batch(reader, self._clock, self._clock.now_ms())
+            fitting = self._run_all(batch, pendings)
+            if batch.layer.writes or batch.layer.events:
+                self._tidy(batch)
+        if not (batch.layer.writes or batch.layer.events):
+            return self._decide_unwritten(pendings, head.seq, deadline)
+        self._check_clock()
+        entry = Entry(
+            seq=batch.seq,
+            commit=new_id("commit", batch.now_ms, self._clock.random(10)),
+            writer=self._writer,
+            prev=head.hash,
+            time_ms=batch.now_ms,
+            writes=tuple(batch.layer.writes.values()),
+            events=tuple(batch.layer.events),
+        )
+        if not self._store(entry):
+            return pendings
+        for pending in pendings[:fitting]:
+            self._answer(pending, batch.seq)
+        self.figures.changes += fitting
+        return pendings[fitting:]
+
+    def _run_all(self, batch: Batch, pendings: list[Pending[Any]]) -> int:
+        """Run changes into the batch; how many of them got in."""
+        for count, pending in enumerate(pendings):
+            pending.error = None
+            try:
+                pending.value = batch.run(pending.change, bytes_max=self._limits.entry_bytes_max)
+            except BatchFull as full:
+                if count:
+                    return count
+                pending.error = errors.Refused(errors.TOO_LARGE, detail={"bytes": full.bytes})
+            except ChangeTooSlow:
+                pending.error = errors.Refused(errors.TOO_LARGE)
+            except ReplicaBroken:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is the caller's to see, not this thread's
+                pending.error = error
+        return len(pendings)
+
+    def _decide_unwritten(
+        self, pendings: list[Pending[Any]], seq: int, deadline: float
+    ) -> list[Pending[Any]]:
+        """Answer a batch that writes nothing, if its state was the head after it was queued."""
+        queued = max(pending.queued for pending in pendings)
+        if self._proofs.prove(queued, deadline).seq != seq:
+            self._follower.probe()
+            return pendings
+        for pending in pendings:
+            self._answer(pending, seq)
+        return []
+
+    def _answer(self, pending: Pending[Any], seq: int) -> None:
+        if pending.error is None:
+            pending.answer(seq)
+        else:
+            pending.refuse(pending.error)
+
+    def troubles(self) -> list[str]:
+        """What keeps this process from writing."""
+        skew = self._skew_ms()
+        if skew is None or abs(skew) <= CLOCK_SKEW_MS_MAX:
+            return []
+        off = f"this machine's clock is {-skew / 1000:+.0f} s off the object store's"
+        return [f"{off}; nothing is written until they agree: set the clock"]
+
+    def _check_clock(self) -> None:
+        for trouble in self.troubles():
+            raise JournalTrouble(trouble)
+
+    def _store(self, entry: Entry) -> bool:
+        """Offer an entry; False if another writer's was there first and has been applied."""
+        stored = encode(entry)
+        began = self._clock.monotonic()
+        outcome = self._journal.append(entry.seq, stored, entry.commit)
+        if isinstance(outcome, Lost):
+            self.figures.lost += 1
+            self._contention.wins = 0
+            self._contention.foreign_until = self._clock.monotonic() + 1.0
+            self._follower.advance(outcome.winner, entry.seq)
+            return False
+        self._count(self._clock.monotonic() - began)
+        try:
+            self._follower.advance(stored, entry.seq)
+            self._proofs.note(Proof(entry.seq, began))
+        except (ReplicaBroken, JournalTrouble) as error:
+            # It is stored, so it is done; the next reader or round replaces the replica.
+            log.warning("entry %d is stored but not yet applied here: %s", entry.seq, error)
+        return True
+
+    def _count(self, seconds: float) -> None:
+        figures = self.figures
+        figures.entries += 1
+        figures.put_seconds += seconds
+        figures.slowest_put_seconds = max(figures.slowest_put_seconds, seconds)
+        self._contention.wins += 1
+        self._contention.put_seconds += (seconds - self._contention.put_seconds) / 8
+
+    def _yield_to_others(self) -> None:
+        """Let other containers win after two wins in a row; losers never back off.
+
+        Jitter instead starved one of eight writers for 120 s in a simulation.
+        """
+        contention = self._contention
+        if contention.wins >= 2 and self._clock.monotonic() < contention.foreign_until:
+            contention.wins = 0
+            self._clock.sleep(2 * contention.put_seconds)

@@ -1,0 +1,343 @@
+"""`JournalDatabase`: one service's documents; where the engine's parts meet.
+
+    database = JournalDatabase(store, CATALOGUE, prefix="commerce/", directory=Path(…), clock=clock)
+    committed = database.transact_once(claim, change)
+    answer = database.read(lambda view: view.get("orders", key), FRESH)
+
+It implements `access.Database`. Opening is lazy and tried again on every call, so that a service
+starts while its store is away, says so in `troubles`, and serves as soon as it can. All that waits
+is bounded; what cannot be served in time is `Refused(BUSY)`.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from shared import errors
+from shared.clock import Clock, new_id
+from shared.storage import entry as entries
+from shared.storage import idempotency
+from shared.storage.access import (
+    FRESH,
+    Change,
+    Claim,
+    Committed,
+    Document,
+    Freshness,
+    Query,
+)
+from shared.storage.catalogue import Catalogue
+from shared.storage.committer import CommitFigures, CommitLimits, Committer, busy
+from shared.storage.directory import ReplicaDirectory
+from shared.storage.follower import Follower, JournalTrouble
+from shared.storage.journal import Journal, JournalGap, Lost, Undecided
+from shared.storage.objects import ObjectStore, StoreError
+from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
+from shared.storage.replica import ReadTooLong, ReplicaBroken
+from shared.storage.snapshot import Snapshots
+from shared.storage.tailer import EVERY_SECONDS, Tailer
+from shared.storage.transaction import ORDINAL_BITS, ReadOnlyView
+from shared.storage.turnstile import Turnstile
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+READ_PATIENCE_SECONDS = 5.0
+"""How long a read waits for its proof before it is refused as BUSY."""
+
+READERS_WAITING_MAX = 64
+
+REOPEN_SECONDS = 0.5
+"""Between attempts to open: a dead store is not asked anew by every request."""
+
+SNAPSHOT_CHECK_SECONDS = 10.0
+
+_UNAVAILABLE = (StoreError, JournalTrouble, JournalGap, ProofTimeout, ReadTooLong, Undecided)
+
+
+def ensure_journal(journal: Journal, clock: Clock, writer: str) -> str:
+    """The journal's database id; entry 1, which carries it, is stored if there is none yet.
+
+    Raises JournalGap where later entries exist without it.
+    """
+    stored = journal.read(1)
+    if stored is None:
+        journal.head_from(0)
+        now_ms = clock.now_ms()
+        commit, random = new_id("commit", now_ms, clock.random(10)), clock.random(8).hex()
+        first = entries.Entry(1, commit, writer, "", now_ms, database=random)
+        stored = entries.encode(first)
+        outcome = journal.append(1, stored, commit)
+        if isinstance(outcome, Lost):
+            stored = outcome.winner
+    database_id = entries.decode(stored, 1).database
+    if not database_id:
+        raise entries.UnreadableEntry("journal entry 1 names no database")
+    return database_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """An opened database."""
+
+    journal: Journal
+    follower: Follower
+    prover: Prover
+    committer: Committer
+    tailer: Tailer
+    board: Board
+
+
+class JournalDatabase:
+    """One service's documents in one process; `access.Database`. To be made after fork.
+
+    `admit`, if given, checks the store before it is first used and raises where it is unsafe.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        catalogue: Catalogue,
+        *,
+        prefix: str,
+        directory: Path,
+        clock: Clock,
+        writer: str = "",
+        limits: CommitLimits | None = None,
+        admit: Callable[[], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._catalogue = idempotency.with_rows(catalogue)
+        self._prefix = prefix
+        self._directory = directory
+        self._clock = clock
+        self._writer = writer or clock.random(6).hex()
+        self._limits = limits or CommitLimits()
+        self._admit = admit
+        self._parts: _Parts | None = None
+        self._opening = threading.Lock()
+        self._failed_at = float("-inf")
+        self._failure = ""
+        self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
+        self._snapshots = Snapshots(store, prefix, self._catalogue)
+        self._snapshot_checked = float("-inf")
+        self._snapshot_thread: threading.Thread | None = None
+
+    # Opening and closing
+
+    def _opened(self) -> _Parts:
+        parts = self._parts
+        if parts is not None:
+            return parts
+        if not self._opening.acquire(timeout=READ_PATIENCE_SECONDS):
+            raise busy()
+        try:
+            if self._parts is None:
+                self._try_open()
+            return self._parts  # type: ignore[return-value]
+        finally:
+            self._opening.release()
+
+    def _try_open(self) -> None:
+        if self._clock.monotonic() - self._failed_at < REOPEN_SECONDS:
+            raise busy()
+        try:
+            if self._admit is not None:
+                self._admit()
+            self._parts = self._open()
+        except Exception as error:
+            self._failed_at = self._clock.monotonic()
+            self._failure = str(error) or repr(error)
+            log.error("the database cannot be opened: %s", self._failure)
+            raise busy() from error
+
+    def _open(self) -> _Parts:
+        journal = Journal(self._store, self._prefix, self._clock)
+        database_id = ensure_journal(journal, self._clock, self._writer)
+        folder = ReplicaDirectory(self._directory, database_id, self._catalogue, self._clock)
+        follower = Follower(
+            journal, folder, self._snapshots, self._catalogue, database_id, self._clock
+        )
+        # A listing, not only a probe: a key beyond a gap must stop this writer before it starts.
+        head = journal.head_from(follower.replica.head().seq)
+        if head > follower.replica.head().seq:
+            follower.probe()
+        board = Board(folder.path / "proof")
+        prover = Prover(self._clock, board, lambda: self._probe(follower))
+        committer = Committer(
+            journal=journal,
+            follower=follower,
+            turns=Turnstile(folder.path),
+            proofs=prover,
+            clock=self._clock,
+            writer=self._writer,
+            skew_ms=self._store.clock_skew_ms,
+            tidy=idempotency.trim,
+            limits=self._limits,
+        )
+        tailer = Tailer(folder.path / "tailer.lock", self._clock, self._follow)
+        return _Parts(journal, follower, prover, committer, tailer, board)
+
+    def close(self) -> None:
+        """Finish what was begun, and let go of threads and files."""
+        with self._opening:
+            parts, self._parts = self._parts, None
+        if parts is None:
+            return
+        parts.committer.close()
+        parts.tailer.close()
+        if self._snapshot_thread is not None:
+            self._snapshot_thread.join()
+        parts.follower.close()
+        parts.board.close()
+
+    # Writing
+
+    def transact(self, change: Change[T]) -> Committed[T]:
+        parts = self._opened()
+        parts.tailer.touch()
+        return parts.committer.commit(change)
+
+    def transact_once(self, claim: Claim, change: Change[Document]) -> Committed[Document]:
+        committed = self.transact(idempotency.once(claim, change))
+        outcome = committed.value
+        document = outcome.document
+        if isinstance(document, idempotency.Reference):
+            document = self._as_it_was(document)
+        return Committed(document, committed.seq, outcome.replayed)
+
+    def _as_it_was(self, said: idempotency.Reference) -> Document:
+        """A document at an earlier revision: its entry still has it."""
+        seq = said.revision >> ORDINAL_BITS
+        try:
+            stored = self._opened().journal.read(seq)
+        except StoreError as error:
+            raise busy() from error
+        if stored is None:
+            raise busy()
+        for write in entries.decode(stored, seq).writes:
+            if (write.collection, write.key) == (said.collection, said.key) and write.body:
+                body = entries.body_of(write)
+                declared = self._catalogue.collections[write.collection]
+                upgraded = declared.upgrade(body, write.version)
+                return Document(write.collection, write.key, write.revision, upgraded)
+        raise errors.Refused(errors.NOT_FOUND)
+
+    # Reading
+
+    def read(self, query: Query[T], freshness: Freshness = FRESH) -> Committed[T]:
+        arrived = self._clock.monotonic()
+        parts = self._opened()
+        parts.tailer.touch()
+        try:
+            if freshness.at_least_seq:
+                answer = self._read_at(parts, query, freshness.at_least_seq)
+                if answer is not None:
+                    return answer
+            return self._read_proven(parts, query, arrived, freshness.bound_seconds)
+        except _UNAVAILABLE as error:
+            raise busy() from error
+
+    def _read_proven(
+        self, parts: _Parts, query: Query[T], arrived: float, bound_seconds: float
+    ) -> Committed[T]:
+        deadline = arrived + READ_PATIENCE_SECONDS
+        while self._clock.monotonic() < deadline:
+            proof = parts.prover.latest()
+            if proof.began < arrived - bound_seconds:
+                proof = self._proven(parts, arrived - bound_seconds, deadline)
+            answer = self._read_at(parts, query, proof.seq)
+            if answer is not None:
+                return answer
+            # The proof is older than this container's replica, which was replaced or fell behind.
+            self._probe(parts.follower)
+        raise busy()
+
+    def _proven(self, parts: _Parts, after: float, deadline: float) -> Proof:
+        if not self._readers.acquire(blocking=False):
+            raise busy()
+        try:
+            return parts.prover.prove(after, deadline)
+        finally:
+            self._readers.release()
+
+    def _read_at(self, parts: _Parts, query: Query[T], seq: int) -> Committed[T] | None:
+        """Run `query` on the replica if it stands at `seq` or further."""
+        used = parts.follower.replica
+        try:
+            with used.reading() as reader:
+                if reader.head.seq < seq:
+                    return None
+                return Committed(query(ReadOnlyView(reader)), reader.head.seq)
+        except ReplicaBroken as error:
+            log.warning("the replica is replaced: %s", error)
+            parts.follower.renew(used)
+            return None
+
+    def _probe(self, follower: Follower) -> int:
+        """Probe, on another replica if this one turns out to be broken."""
+        used = follower.replica
+        try:
+            return follower.probe()
+        except ReplicaBroken as error:
+            log.warning("the replica is replaced: %s", error)
+            follower.renew(used)
+            return follower.probe()
+
+    # Following
+
+    def _follow(self) -> None:
+        """One tick of the tailer."""
+        parts = self._parts
+        if parts is None:
+            return
+        now = self._clock.monotonic()
+        if parts.prover.latest().began < now - EVERY_SECONDS:
+            parts.prover.prove(now, now + READ_PATIENCE_SECONDS)
+        if now - self._snapshot_checked > SNAPSHOT_CHECK_SECONDS:
+            self._snapshot_checked = now
+            self._consider_snapshot(parts)
+
+    def _consider_snapshot(self, parts: _Parts) -> None:
+        if self._snapshot_thread is not None and self._snapshot_thread.is_alive():
+            return
+        replica = parts.follower.replica
+        claim = self._snapshots.due(replica.head())
+        if claim is not None:
+            self._snapshot_thread = threading.Thread(
+                target=self._make_snapshot, args=(claim,), name="snapshot", daemon=True
+            )
+            self._snapshot_thread.start()
+
+    def _make_snapshot(self, claim: str) -> None:
+        parts = self._parts
+        if parts is None:
+            return
+        try:
+            self._snapshots.make(claim, parts.follower.replica, self._directory)
+        except Exception as error:  # noqa: BLE001 - the next claim comes with the journal's growth
+            log.warning("no snapshot was made: %r", error)
+
+    # For operators
+
+    def troubles(self) -> list[str]:
+        """What keeps this container from serving, each in one sentence; empty when it is ready."""
+        try:
+            parts = self._opened()
+        except errors.Refused:
+            return [self._failure or "the database is being opened"]
+        now = self._clock.monotonic()
+        try:
+            if parts.prover.latest().began < now - 2.0:
+                self._proven(parts, now, now + READ_PATIENCE_SECONDS)
+        except (*_UNAVAILABLE, errors.Refused, ReplicaBroken) as error:
+            return [parts.follower.trouble or f"the object store does not answer: {error!r}"]
+        return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()
+
+    def figures(self) -> CommitFigures:
+        """Counts of this process's commits."""
+        return self._opened().committer.figures

@@ -1,0 +1,179 @@
+"""The journal's entry: what one commit wrote, as immutable bytes, and how entries chain.
+
+An entry is one JSON object:
+
+    format     1
+    seq        its number; entry 1 also carries "database", the journal's random id
+    commit     unique id of this attempt; by it a writer recognises its own entry
+    writer     name of the container that wrote it
+    prev       SHA-256 of the stored bytes of the entry before it ("" for entry 1)
+    time_ms    milliseconds UTC, never before the previous entry's
+    writes     [collection, key, revision, version, document or null] each
+    events     [id, kind, data] each
+
+Documents, not commands: applying an entry needs no domain code. `encode` and `decode` are exact
+inverses on content; the hash is always taken over stored bytes, never over re-encoded ones.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+FORMAT = 1
+
+DEPTH_MAX = 32
+"""Deepest nesting of a document, so that every reader of the journal can parse every entry."""
+
+
+class UnreadableEntry(Exception):  # noqa: N818 - names the thing found
+    """An entry's bytes are not a valid entry at its place; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document as an entry leaves it; `body` is its JSON, None where it was deleted."""
+
+    collection: str
+    key: str
+    revision: int
+    version: int
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for consumers that follow the journal. `data` is JSON."""
+
+    id: str
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One commit."""
+
+    seq: int
+    commit: str
+    writer: str
+    prev: str
+    time_ms: int
+    writes: tuple[Write, ...] = ()
+    events: tuple[Event, ...] = ()
+    database: str | None = None
+
+
+def digest(stored: bytes) -> str:
+    """The hash that the next entry's `prev` carries: hex SHA-256 of the stored bytes."""
+    return hashlib.sha256(stored).hexdigest()
+
+
+def encode_value(value: object) -> bytes:
+    """JSON of a document or event, refusing what could not be applied everywhere.
+
+    Raises ValueError on integers beyond 53 bits (which any JSON reader keeps exactly), text that is
+    not Unicode, keys that are not text, values that JSON has no form for, and nesting deeper than
+    `DEPTH_MAX`.
+    """
+    try:
+        body = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"not a storable document: {error}") from None
+    # Brackets bound the nesting from above at a fraction of a walk's cost; only a document that
+    # could be too deep is walked.
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+        raise ValueError(f"a document is nested deeper than {DEPTH_MAX} levels")
+    return body
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        children: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                children.extend(item.values())
+            elif isinstance(item, list | tuple):
+                children.extend(item)
+        level = children
+    return depth - 1
+
+
+def body_of(write: Write) -> dict[str, Any]:
+    """The document of a write that did not delete one."""
+    body: dict[str, Any] = orjson.loads(write.body or b"{}")
+    return body
+
+
+def encode(entry: Entry) -> bytes:
+    """The bytes to store."""
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "seq": entry.seq,
+        "commit": entry.commit,
+        "writer": entry.writer,
+        "prev": entry.prev,
+        "time_ms": entry.time_ms,
+        "writes": [
+            (w.collection, w.key, w.revision, w.version, _fragment(w.body)) for w in entry.writes
+        ],
+        "events": [(e.id, e.kind, orjson.Fragment(e.data)) for e in entry.events],
+    }
+    if entry.database is not None:
+        content["database"] = entry.database
+    return orjson.dumps(content, option=orjson.OPT_STRICT_INTEGER)
+
+
+def _fragment(body: bytes | None) -> orjson.Fragment | None:
+    return None if body is None else orjson.Fragment(body)
+
+
+def decode(stored: bytes, seq: int) -> Entry:
+    """The entry at place `seq`. Raises UnreadableEntry, which names it, if it is no such thing."""
+    try:
+        content = orjson.loads(stored)
+        if content["format"] != FORMAT:
+            raise UnreadableEntry(
+                f"journal entry {seq} has format {content['format']!r} and this release reads "
+                f"{FORMAT}: it was written by a newer release; upgrade this container"
+            )
+        entry = _entry(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableEntry(f"journal entry {seq} is corrupt: {error!r}") from None
+    if entry.seq != seq:
+        raise UnreadableEntry(f"journal entry {seq} says that it is entry {entry.seq}")
+    return entry
+
+
+def _entry(content: dict[str, Any]) -> Entry:
+    return Entry(
+        seq=_typed(content["seq"], int),
+        commit=_typed(content["commit"], str),
+        writer=_typed(content["writer"], str),
+        prev=_typed(content["prev"], str),
+        time_ms=_typed(content["time_ms"], int),
+        writes=tuple(_write(*row) for row in content["writes"]),
+        events=tuple(Event(i, kind, orjson.dumps(data)) for i, kind, data in content["events"]),
+        database=content.get("database"),
+    )
+
+
+def _write(collection: object, key: object, revision: object, version: object, body: Any) -> Write:
+    return Write(
+        _typed(collection, str),
+        _typed(key, str),
+        _typed(revision, int),
+        _typed(version, int),
+        None if body is None else orjson.dumps(_typed(body, dict)),
+    )
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not {kind.__name__}")
+    if isinstance(value, int) and not 0 <= value < 1 << 53:
+        raise ValueError(f"{value!r} is not a number that an entry holds")
+    return value

@@ -1,0 +1,131 @@
+"""`Follower`: keeps one container's replica in step with the journal, and replaces a broken one.
+
+- On opening, a published replica is used only if the journal holds its own head entry with its own
+  hash: after a restore of the bucket it may be ahead, or of another history. Else one is rebuilt,
+  from the newest snapshot that fits or from entry 1.
+- `probe` finds and applies what others wrote; it is the act behind every proof of the head.
+- An entry that cannot be applied, a gap, or an entry that does not follow is remembered as
+  `trouble`: it is named, never skipped, and nothing is read or written past it.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.clock import Clock
+from shared.storage import replica as replicas
+from shared.storage.catalogue import Catalogue
+from shared.storage.directory import ReplicaDirectory
+from shared.storage.entry import UnreadableEntry, digest
+from shared.storage.journal import Journal, JournalGap
+from shared.storage.replica import Reader, Replica, ReplicaBroken
+from shared.storage.snapshot import Snapshots
+
+
+class JournalTrouble(Exception):  # noqa: N818
+    """The journal itself is damaged or newer than this release; the message names the entry."""
+
+
+class Follower:
+    """One process's hold on its container's replica. Thread-safe; opened after fork."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        directory: ReplicaDirectory,
+        snapshots: Snapshots,
+        catalogue: Catalogue,
+        database_id: str,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._directory = directory
+        self._snapshots = snapshots
+        self._catalogue = catalogue
+        self._database_id = database_id
+        self._clock = clock
+        self._swap = threading.Lock()
+        self.trouble: str | None = None
+        self.rebuilds = 0
+        self.replica = self._first()
+
+    def _first(self) -> Replica:
+        found = self._directory.published()
+        if found is not None and self._belongs(found):
+            return found
+        return self._replaced(found)
+
+    def _belongs(self, found: Replica) -> bool:
+        """Whether the journal holds the replica's head entry, by its hash."""
+        try:
+            head = found.head()
+        except ReplicaBroken:
+            return False
+        if head.seq == 0:
+            return True
+        stored = self._journal.read(head.seq)
+        return stored is not None and digest(stored) == head.hash
+
+    @contextmanager
+    def reading(self, seconds: float = replicas.READ_SECONDS) -> Iterator[Reader]:
+        """One state of the replica. A broken replica raises ReplicaBroken; `renew` replaces it."""
+        with self.replica.reading(seconds) as reader:
+            yield reader
+
+    def renew(self, broken: Replica) -> None:
+        """Replace a replica that failed, unless another thread or process has already."""
+        with self._swap:
+            if self.replica is broken:
+                self.replica = self._replaced(broken)
+
+    def _replaced(self, broken: Replica | None) -> Replica:
+        self.rebuilds += 1
+        return self._directory.replace(broken, self._build)
+
+    def _build(self, path: Path) -> None:
+        if not self._snapshots.restore(path, self._journal):
+            replicas.build(path, self._catalogue, self._database_id)
+        built = Replica(path, self._catalogue, self._clock)
+        try:
+            self._catch_up(built)
+        finally:
+            built.close()
+
+    def probe(self) -> int:
+        """Bring the replica to the journal's head; the seq that was the head after the call began.
+
+        Raises StoreError, JournalTrouble, ReplicaBroken.
+        """
+        return self._catch_up(self.replica)
+
+    def _catch_up(self, replica: Replica) -> int:
+        with self._named_trouble():
+            head = replica.head().seq
+            stored = self._journal.read(head + 1)
+            if stored is None:
+                return head
+            replica.apply(stored, head + 1)
+            target = self._journal.head_from(head + 1)
+            if target > head + 1:
+                entries = self._journal.read_range(head + 2, target)
+                for seq, stored in enumerate(entries, head + 2):
+                    replica.apply(stored, seq)
+            self.trouble = None
+            return target
+
+    def advance(self, stored: bytes, seq: int) -> None:
+        """Apply one entry whose stored bytes are at hand."""
+        with self._named_trouble():
+            self.replica.apply(stored, seq)
+
+    @contextmanager
+    def _named_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except (UnreadableEntry, JournalGap) as error:
+            self.trouble = str(error)
+            raise JournalTrouble(str(error)) from error
+
+    def close(self) -> None:
+        self.replica.close()

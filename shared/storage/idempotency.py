@@ -1,0 +1,102 @@
+"""Idempotency: one client intent is carried out once, however often it is sent.
+
+For each (caller, route, key) a row stands in the same entry as the effects: the keyed digest of the
+request, and a reference to the document that was answered, at its revision. A repetition finds the
+row; with another digest it is refused. Only successes leave a row: a refusal changed nothing, and
+may end otherwise next time. Rows are kept for 72 hours of entry time and trimmed, a hundred at a
+time, by later entries.
+
+No copy of a document is kept here, so nothing personal outlives the document itself.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from shared import errors
+from shared.storage.access import Change, Claim, Document, Transaction
+from shared.storage.catalogue import Catalogue, Collection, Index
+from shared.storage.transaction import Batch
+
+KEPT_MS = 72 * 3600 * 1000
+
+TRIMMED_MAX = 100
+
+_INDEX = "idempotency_by_time"
+ROWS = Collection("idempotency", indexes=(Index(_INDEX, ("at_ms",)),))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A document as it was at one revision."""
+
+    collection: str
+    key: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a claimed change came to: its document, or the reference of an earlier answer."""
+
+    document: Document | Reference
+    replayed: bool
+
+
+def with_rows(catalogue: Catalogue) -> Catalogue:
+    """The catalogue of a service, with the collection that this module needs."""
+    return Catalogue(*catalogue.collections.values(), ROWS)
+
+
+def once(claim: Claim, change: Change[Document]) -> Change[Outcome]:
+    """A change that runs `change` unless `claim` was already answered.
+
+    Raises Refused(KEY_REUSED) where the claim's key was used for another request.
+    """
+    name = _row_key(claim)
+
+    def claimed(tx: Transaction) -> Outcome:
+        row = tx.get(ROWS.name, name)
+        if row is not None:
+            return Outcome(_answered(tx, row, claim), replayed=True)
+        document = change(tx)
+        tx.put(
+            ROWS.name,
+            name,
+            {
+                "at_ms": tx.now_ms,
+                "digest": claim.digest,
+                "collection": document.collection,
+                "key": document.key,
+                "revision": document.revision,
+            },
+        )
+        return Outcome(document, replayed=False)
+
+    return claimed
+
+
+def _row_key(claim: Claim) -> str:
+    # Callers are random subject ids already; hashing gives keys of one length and keeps whatever a
+    # client wrote into its key out of the journal.
+    parts = f"{claim.caller}\0{claim.route}\0{claim.key}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:40]
+
+
+def _answered(tx: Transaction, row: Document, claim: Claim) -> Document | Reference:
+    if row.body["digest"] != claim.digest:
+        raise errors.Refused(errors.KEY_REUSED)
+    said = Reference(row.body["collection"], row.body["key"], row.body["revision"])
+    current = tx.get(said.collection, said.key)
+    if current is not None and current.revision == said.revision:
+        return current
+    return said
+
+
+def trim(batch: Batch) -> None:
+    """Let an entry that is written anyway also remove rows that have outlived their time."""
+
+    def old_rows(tx: Transaction) -> None:
+        for hit in tx.find(_INDEX, (), until=tx.now_ms - KEPT_MS, limit=TRIMMED_MAX):
+            tx.delete(ROWS.name, hit.document.key)
+
+    batch.run(old_rows, bytes_max=1 << 62)

@@ -1,0 +1,128 @@
+"""Proofs of the head: knowing that a state was the journal's newest at some moment.
+
+A `Proof(seq, began)` says: everything that anyone had acknowledged before `began` (monotonic
+seconds) lies in entries up to `seq`. Two things give one: a probe (a GET of the entry behind one's
+own head that found nothing, begun at `began`; if it finds one, one LIST begun later fixes the
+target, and entries beyond it are not chased), and a winning create begun at `began`.
+
+`Prover` shares probes: callers who wait while one is under way share the next, since the running
+one began before they asked. Proofs are also left on a small board, a file that the container's
+processes share, so that one tailer's probe serves them all.
+"""
+
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Up to `seq`, the journal holds all that was acknowledged before `began`."""
+
+    seq: int
+    began: float
+
+
+class ProofTimeout(Exception):  # noqa: N818
+    """The head could not be proven within the time allowed."""
+
+
+class Board:
+    """The latest proof of a container, in a small file that its processes share.
+
+    Each record carries a checksum, so that a torn or foreign one is no proof at all.
+    """
+
+    _RECORD = struct.Struct("<QdI")
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def read(self) -> Proof | None:
+        record = os.pread(self._file, self._RECORD.size, 0)
+        if len(record) < self._RECORD.size:
+            return None
+        seq, began, total = self._RECORD.unpack(record)
+        return Proof(seq, began) if total == zlib.crc32(record[:16]) else None
+
+    def write(self, proof: Proof) -> None:
+        fields = struct.pack("<Qd", proof.seq, proof.began)
+        os.pwrite(self._file, fields + struct.pack("<I", zlib.crc32(fields)), 0)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class Prover:
+    """Gives proofs to many callers at the price of few probes. Thread-safe.
+
+    `probe` brings the replica to the journal's head and returns the seq it proved; it may raise.
+    """
+
+    def __init__(self, clock: Clock, board: Board, probe: Callable[[], int]) -> None:
+        self._clock = clock
+        self._board = board
+        self._probe = probe
+        self._changed = threading.Condition()
+        self._latest = Proof(0, float("-inf"))
+        self._probing = False
+
+    def note(self, proof: Proof) -> None:
+        """Take in a proof from elsewhere: a winning create."""
+        with self._changed:
+            self._keep(proof)
+            self._changed.notify_all()
+
+    def latest(self) -> Proof:
+        """The newest proof known to this container."""
+        shared = self._board.read()
+        with self._changed:
+            # A record from the future is from another boot's clock.
+            if (
+                shared is not None
+                and self._latest.began < shared.began <= self._clock.monotonic()
+                and shared.seq >= self._latest.seq
+            ):
+                self._latest = shared
+            return self._latest
+
+    def prove(self, after: float, deadline: float) -> Proof:
+        """A proof that began at `after` or later.
+
+        Raises ProofTimeout at `deadline`, or whatever this caller's own probe raised.
+        """
+        with self._changed:
+            while True:
+                if self._latest.began >= after:
+                    return self._latest
+                if not self._probing:
+                    self._probing = True
+                    break
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    raise ProofTimeout
+        return self._lead()
+
+    def _lead(self) -> Proof:
+        began = self._clock.monotonic()
+        proof = None
+        try:
+            proof = Proof(self._probe(), began)
+        finally:
+            with self._changed:
+                self._probing = False
+                if proof is not None:
+                    self._keep(proof)
+                self._changed.notify_all()
+        return proof
+
+    def _keep(self, proof: Proof) -> None:
+        if proof.began > self._latest.began:
+            self._latest = proof
+            self._board.write(proof)

@@ -1,0 +1,401 @@
+"""`Replica`: one SQLite file, derived from the journal, that a container's processes share.
+
+It stands at exactly one entry, which it names with its hash in the row `head`; documents, indexes
+and head change in one SQLite transaction. It can be thrown away at any moment: `directory.py`
+says where it lives and when it is condemned.
+
+- `apply` is the only writer. It takes an entry from its stored bytes, checks that it follows
+  (`prev`), and is the same for the committer and for followers. It is total: no entry that
+  `entry.decode` accepts can fail on its content.
+- A read is a short explicit transaction, fully fetched, under a row cap and a deadline.
+- Each row carries a checksum of what it says; reading verifies it.
+- `ReplicaBroken` says that this file can no longer be trusted or used. It is never repaired.
+
+Nothing but SQLite opens the file: closing any descriptor of it in this process would drop
+SQLite's POSIX locks. Connections are one a thread, opened after fork.
+"""
+
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.clock import Clock
+from shared.storage import query
+from shared.storage.catalogue import Body, Catalogue, member
+from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
+from shared.storage.words import index_words
+
+FORMAT = "1"
+"""Of the replica's own tables; part of its directory's name, so a change builds a new one."""
+
+BUSY_SECONDS = 2.0
+"""How long one process waits for another's write transaction, which takes a millisecond or two.
+
+A holder that takes longer is frozen; the file is then condemned and another one built.
+"""
+
+READ_SECONDS = 2.0
+"""A read that takes longer is cut off: an open read pins the write-ahead log."""
+
+ROWS_MAX = 1000
+"""Most rows that one `find` or `search` gives."""
+
+WAL_BYTES_MAX = 64 << 20
+"""Above this the log is folded into the file even if readers have to be waited for."""
+
+_PROGRESS_STEPS = 20_000
+
+Row = tuple[str, int, int, int, str]
+
+
+class ReplicaBroken(Exception):  # noqa: N818
+    """The file is lost, damaged, locked by a frozen process, or not of this journal."""
+
+
+class ReadTooLong(Exception):  # noqa: N818
+    """A read passed its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The entry a replica stands at; `bytes` is the size of all entries up to it."""
+
+    seq: int
+    hash: str
+    time_ms: int
+    bytes: int
+
+
+EMPTY = Head(0, "", 0, 0)
+
+
+def checksum(collection: str, key: str, revision: int, version: int, body: str) -> int:
+    """Ties a row's body to its name and revision."""
+    return zlib.crc32(f"{collection}\0{key}\0{revision}\0{version}\0{body}".encode())
+
+
+def build(path: Path, catalogue: Catalogue, database_id: str) -> None:
+    """Make a new, empty replica file: the tables, the declared indexes, and head 0."""
+    connection = _connect(path, "rwc")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN")
+        for statement in (*query.TABLES, *query.index_statements(catalogue)):
+            connection.execute(statement)
+        connection.execute("INSERT INTO head VALUES (1, 0, '', 0, 0)")
+        text = {c.name: c.text for c in catalogue.collections.values() if c.text}
+        about = {"database": database_id, "format": FORMAT, "text": orjson.dumps(text).decode()}
+        about["fingerprint"] = catalogue.fingerprint()
+        connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA mmap_size = 0")
+    # The journal in the bucket is what is durable; a machine that crashed gets a new boot id, and
+    # with it a new replica.
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+class Replica:
+    """An open replica. Thread-safe; to be opened after fork."""
+
+    def __init__(
+        self, path: Path, catalogue: Catalogue, clock: Clock, *, link: Path | None = None
+    ) -> None:
+        """Open the file at `path`; with `link`, only as long as that link leads to its folder."""
+        self.path = path
+        self._catalogue = catalogue
+        self._clock = clock
+        self._link = link
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self.about: dict[str, str] = self._read_about()
+        self._identity = self._files()
+        self._text: dict[str, list[str]] = orjson.loads(self.about["text"])
+
+    def _read_about(self) -> dict[str, str]:
+        with self._errors():
+            return dict(self._connection().execute("SELECT name, value FROM about"))
+
+    def _files(self) -> tuple[int, int, int]:
+        """The inodes of file and log, which nothing else can get while they are open here."""
+        try:
+            # os.stat, not Path.stat: this runs on every transaction, and is half the cost.
+            main = os.stat(self.path)  # noqa: PTH116
+            return (main.st_dev, main.st_ino, os.stat(f"{self.path}-wal").st_ino)  # noqa: PTH116
+        except OSError as error:
+            raise ReplicaBroken(f"the replica's files are gone: {error}") from None
+
+    def check(self) -> None:
+        """Raise ReplicaBroken if this is no longer the container's replica."""
+        if self._link is not None and not leads_to(self._link, self.path.parent.name):
+            raise ReplicaBroken("another replica was published in this one's place")
+        if self._files() != self._identity:
+            raise ReplicaBroken("another file stands in the replica's place")
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+
+    def _connection(self) -> sqlite3.Connection:
+        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if held is None:
+            held = self._local.connection = self._connected()
+            with self._lock:
+                self._open.append(held)
+        return held
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            return _connect(self.path, "rw")
+        except sqlite3.Error as error:
+            raise ReplicaBroken(f"SQLite: {error}") from error
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ReplicaBroken(f"SQLite: {error}") from error
+
+    # Reading
+
+    @contextmanager
+    def reading(self, seconds: float = READ_SECONDS) -> Iterator["Reader"]:
+        """One consistent state, for as long as the block lasts.
+
+        Raises ReplicaBroken, and ReadTooLong after `seconds`.
+        """
+        self.check()
+        connection = self._connection()
+        deadline = self._clock.monotonic() + seconds
+        connection.set_progress_handler(lambda: self._clock.monotonic() > deadline, _PROGRESS_STEPS)
+        try:
+            connection.execute("BEGIN")
+            yield Reader(connection, self._catalogue)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise ReadTooLong(f"a read took longer than {seconds} s") from None
+            raise ReplicaBroken(f"SQLite: {error}") from error
+        except sqlite3.Error as error:
+            raise ReplicaBroken(f"SQLite: {error}") from error
+        finally:
+            _end(connection)
+
+    def head(self) -> Head:
+        with self.reading() as reader:
+            return reader.head
+
+    # Applying
+
+    def apply(self, stored: bytes, seq: int) -> bool:
+        """Bring the replica from seq-1 to `seq`; False where it stands further already.
+
+        Raises UnreadableEntry for bytes that are no entry or do not follow, ReplicaBroken where
+        the file fails.
+        """
+        entry = decode(stored, seq)
+        self.check()
+        connection = self._connection()
+        try:
+            self._begin_write(connection)
+            head = _head(connection)
+            if head.seq >= seq:
+                return False
+            _follows(entry, head)
+            self._write(connection, entry)
+            connection.execute(
+                "UPDATE head SET seq = ?, hash = ?, time_ms = ?, bytes = bytes + ?",
+                (seq, digest(stored), entry.time_ms, len(stored)),
+            )
+            # SQLite ends a transaction by itself on some errors (a full disk); what came after
+            # would then have committed statement by statement.
+            if not connection.in_transaction:
+                raise ReplicaBroken("SQLite ended the transaction by itself")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise ReplicaBroken(f"SQLite: {error}") from error
+        finally:
+            _end(connection)
+        self._bound_log(connection)
+        return True
+
+    def _begin_write(self, connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(None, 0)
+        # SQLite's own waiting backs off to 100 ms; a turn here lasts one or two.
+        connection.execute("PRAGMA busy_timeout = 0")
+        deadline = self._clock.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                late = self._clock.monotonic() > deadline
+                if late or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                self._clock.sleep(0.0005)
+            else:
+                connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+                return
+
+    def _write(self, connection: sqlite3.Connection, entry: Entry) -> None:
+        gone = [(w.collection, w.key) for w in entry.writes if w.body is None]
+        kept = [_row(w, w.body) for w in entry.writes if w.body is not None]
+        if gone:
+            connection.executemany("DELETE FROM docs WHERE collection = ? AND key = ?", gone)
+        if kept:
+            connection.executemany("INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?, ?, ?)", kept)
+        for write in entry.writes:
+            if write.collection in self._text:
+                self._index_text(connection, write)
+
+    def _index_text(self, connection: sqlite3.Connection, write: Write) -> None:
+        name = (write.collection, write.key)
+        row = connection.execute(
+            "SELECT id FROM text_rows WHERE collection = ? AND key = ?", name
+        ).fetchone()
+        if row is not None:
+            connection.execute("DELETE FROM words WHERE rowid = ?", row)
+        if write.body is None:
+            connection.execute("DELETE FROM text_rows WHERE collection = ? AND key = ?", name)
+            return
+        if row is None:
+            cursor = connection.execute(
+                "INSERT INTO text_rows (collection, key) VALUES (?, ?)", name
+            )
+            row = (cursor.lastrowid,)
+        body = orjson.loads(write.body)
+        parts = [member(body, path) for path in self._text[write.collection]]
+        words = index_words(" ".join(part for part in parts if isinstance(part, str)))
+        connection.execute(
+            "INSERT INTO words (rowid, words, collection) VALUES (?, ?, ?)",
+            (*row, words, write.collection),
+        )
+
+    def wal_bytes(self) -> int:
+        """The size of the write-ahead log."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size  # noqa: PTH116 - after every commit
+        except OSError:
+            return 0
+
+    def _bound_log(self, connection: sqlite3.Connection) -> None:
+        if self.wal_bytes() > WAL_BYTES_MAX:
+            with self._errors():
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def leads_to(link: Path, name: str) -> bool:
+    """Whether a symbolic link holds `name`."""
+    try:
+        return os.readlink(link) == name  # noqa: PTH115 - on every transaction
+    except OSError:
+        return False
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    """Leave no transaction open, whatever happened."""
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise ReplicaBroken(f"SQLite: {error}") from error
+
+
+def _head(connection: sqlite3.Connection) -> Head:
+    row = connection.execute("SELECT seq, hash, time_ms, bytes FROM head").fetchone()
+    if row is None:
+        raise ReplicaBroken("the replica has no head")
+    return Head(*row)
+
+
+def _follows(entry: Entry, head: Head) -> None:
+    if entry.seq != head.seq + 1:
+        raise ReplicaBroken(f"entry {entry.seq} cannot be applied at {head.seq}")
+    if entry.prev != head.hash:
+        raise UnreadableEntry(
+            f"journal entry {entry.seq} does not follow entry {head.seq} as this replica has it: "
+            f"it names {entry.prev[:12]}…, the replica stands at {head.hash[:12]}…"
+        )
+
+
+def _row(write: Write, body: bytes) -> tuple[str, str, int, int, int, str]:
+    text = body.decode()
+    total = checksum(write.collection, write.key, write.revision, write.version, text)
+    return (write.collection, write.key, write.revision, write.version, total, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row as read and verified, before upgrade."""
+
+    key: str
+    revision: int
+    version: int
+    body: str
+
+
+class Reader:
+    """One consistent state of a replica, inside `Replica.reading`."""
+
+    def __init__(self, connection: sqlite3.Connection, catalogue: Catalogue) -> None:
+        self._connection = connection
+        self.catalogue = catalogue
+        # Reading the head first fixes the state for the whole block.
+        self.head = _head(connection)
+
+    def get(self, collection: str, key: str) -> Found | None:
+        row = self._connection.execute(query.GET, (collection, key)).fetchone()
+        return None if row is None else _verified(collection, row)
+
+    def rows(
+        self, collection: str, statement: query.Statement, limit: int
+    ) -> list[tuple[Found, tuple[Any, ...]]]:
+        """Run a statement of `query` to its end: verified documents with their positions."""
+        sql, values = statement
+        rows = self._connection.execute(f"{sql} LIMIT ?", [*values, limit])
+        return [(_verified(collection, row[:5]), tuple(row[5:])) for row in rows.fetchall()]
+
+    def dump(self) -> Iterator[tuple[str, str, int, int, str]]:
+        """Every document in order: (collection, key, revision, version, body), verified."""
+        rows = self._connection.execute(
+            "SELECT collection, key, revision, version, sum, body FROM docs ORDER BY 1, 2"
+        )
+        for collection, *row in rows:
+            found = _verified(collection, tuple(row))
+            yield (collection, found.key, found.revision, found.version, found.body)
+
+    def upgraded(self, collection: str, found: Found) -> Body:
+        """The body at the version that the catalogue declares."""
+        body: Body = orjson.loads(found.body)
+        declared = self.catalogue.collections.get(collection)
+        return body if declared is None else declared.upgrade(body, found.version)
+
+
+def _verified(collection: str, row: Row) -> Found:
+    key, revision, version, total, body = row
+    if checksum(collection, key, revision, version, body) != total:
+        raise ReplicaBroken(f"the row {collection}/{key} does not match its checksum")
+    return Found(key, revision, version, body)

@@ -1,0 +1,187 @@
+"""Snapshots: compressed copies of a replica, so that a cold start need not replay every entry.
+
+    ‹prefix›snapshots/‹20-digit seq›-‹journal bytes›-‹entry hash›-‹fingerprint›.sqlite.gz
+
+Derived and never needed for correctness: one that is missing, damaged, of other indexes or of
+another history is passed over. Name and content both carry seq, hash and fingerprint, and the
+journal's own entry must agree. The two newest are kept.
+
+The copy is made by `python -m shared.storage.snapshot`, a separate process at low priority: VACUUM
+INTO reads one state from beginning to end (SQLite's stepped backup started anew 1,064 times under
+load), and none of it runs on the interpreter that serves requests.
+"""
+
+import gzip
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.storage import replica as replicas
+from shared.storage.catalogue import Catalogue
+from shared.storage.entry import digest
+from shared.storage.journal import Journal
+from shared.storage.objects import Exists, ObjectStore, StoreError
+from shared.storage.replica import Head, Replica
+
+log = logging.getLogger(__name__)
+
+KEPT = 2
+
+REPLAY_BYTES_MIN = 1 << 20
+"""Less than this to replay is never worth a snapshot."""
+
+MAKE_SECONDS_MAX = 600.0
+
+_NAME = re.compile(r"(\d{20})-(\d+)-([0-9a-f]{64})-([0-9a-f]{12}-\d+)\.sqlite\.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One stored snapshot, as its name tells it."""
+
+    key: str
+    seq: int
+    journal_bytes: int
+    hash: str
+    fingerprint: str
+    size_bytes: int
+
+
+class Snapshots:
+    """The snapshots of one journal that fit one catalogue."""
+
+    def __init__(self, store: ObjectStore, prefix: str, catalogue: Catalogue) -> None:
+        self._store = store
+        self._prefix = f"{prefix}snapshots/"
+        self._fingerprint = f"{catalogue.fingerprint()}-{replicas.FORMAT}"
+
+    def newest_first(self) -> list[Snapshot]:
+        """Stored snapshots of this catalogue."""
+        found: list[Snapshot] = []
+        page = self._store.list(self._prefix)
+        while page:
+            named = [(info, _NAME.fullmatch(info.key[len(self._prefix) :])) for info in page]
+            found += [
+                Snapshot(info.key, int(name[1]), int(name[2]), name[3], name[4], info.size_bytes)
+                for info, name in named
+                if name and name[4] == self._fingerprint
+            ]
+            page = self._store.list(self._prefix, after=page[-1].key)
+        return found[::-1]
+
+    def restore(self, path: Path, journal: Journal) -> bool:
+        """Put the newest usable snapshot at `path`; False where there is none."""
+        for snapshot in self.newest_first():
+            try:
+                stored = journal.read(snapshot.seq)
+                if stored is None or digest(stored) != snapshot.hash:
+                    continue
+                path.write_bytes(gzip.decompress(self._store.get(snapshot.key)))
+                _confirm(path, snapshot)
+            except (StoreError, OSError, EOFError, zlib.error, sqlite3.Error, ValueError) as error:
+                log.warning("snapshot %s is passed over: %r", snapshot.key, error)
+                path.unlink(missing_ok=True)
+            else:
+                return True
+        return False
+
+    def due(self, head: Head) -> str | None:
+        """The claim under which a snapshot may be made now; None while replaying stays cheap.
+
+        Due is when more than a quarter of the newest snapshot's bytes would be replayed. The claim
+        names that snapshot and how often over it is due, so that containers compete for the same
+        one, and the work of a maker that died is up for another claim later, with no clock.
+        """
+        newest = next(iter(self.newest_first()), None)
+        seq, done, size = (newest.seq, newest.journal_bytes, newest.size_bytes) if newest else _NONE
+        times = (head.bytes - done) // max(REPLAY_BYTES_MIN, size // 4)
+        return f"{self._prefix}claims/{seq:020d}-{times}" if times > 0 else None
+
+    def make(self, claim: str, source: Replica, workplace: Path) -> Snapshot | None:
+        """Make and store a snapshot of what `source` now holds; None if another has the claim."""
+        try:
+            self._store.create(claim, b"{}")
+        except Exists:
+            return None
+        with tempfile.TemporaryDirectory(dir=workplace, prefix="snapshot-") as folder:
+            copy = Path(folder) / "copy.sqlite"
+            _run_maker(source.path, copy)
+            made = Path(f"{copy}.gz").read_bytes()
+            head = _head_of(copy)
+        name = f"{head.seq:020d}-{head.bytes}-{head.hash}-{self._fingerprint}.sqlite.gz"
+        self._store.create(self._prefix + name, made)
+        self._prune()
+        return Snapshot(
+            self._prefix + name, head.seq, head.bytes, head.hash, self._fingerprint, len(made)
+        )
+
+    def _prune(self) -> None:
+        kept = self.newest_first()
+        for old in kept[KEPT:]:
+            self._store.delete(old.key)
+        oldest = kept[:KEPT][-1].seq
+        for info in self._store.list(f"{self._prefix}claims/"):
+            if info.key < f"{self._prefix}claims/{oldest:020d}":
+                self._store.delete(info.key)
+
+
+_NONE = (0, 0, 0)
+
+
+def _confirm(path: Path, snapshot: Snapshot) -> None:
+    """Raise ValueError unless the file is what its name says, whole and sound."""
+    connection = sqlite3.connect(path)
+    try:
+        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise ValueError("the copy is damaged")
+        about = dict(connection.execute("SELECT name, value FROM about"))
+        named = f"{about['fingerprint']}-{about['format']}"
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+    head = _head_of(path)
+    found = (head.seq, head.bytes, head.hash, named)
+    if found != (snapshot.seq, snapshot.journal_bytes, snapshot.hash, snapshot.fingerprint):
+        raise ValueError("the copy is not what its name says")
+
+
+def _head_of(path: Path) -> Head:
+    connection = sqlite3.connect(path)
+    try:
+        row = connection.execute("SELECT seq, hash, time_ms, bytes FROM head").fetchone()
+    finally:
+        connection.close()
+    return Head(*row)
+
+
+def _run_maker(source: Path, copy: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "shared.storage.snapshot", str(source), str(copy)],
+        check=True,
+        timeout=MAKE_SECONDS_MAX,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def copy_replica(source: Path, copy: Path) -> None:
+    """Copy one state of a live replica to `copy`, and compressed beside it, at low priority."""
+    os.nice(10)
+    connection = sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=10)
+    try:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    finally:
+        connection.close()
+    with copy.open("rb") as plain, gzip.open(f"{copy}.gz", "wb", compresslevel=3) as packed:
+        shutil.copyfileobj(plain, packed, 1 << 20)
+
+
+if __name__ == "__main__":
+    copy_replica(Path(sys.argv[1]), Path(sys.argv[2]))

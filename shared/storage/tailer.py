@@ -1,0 +1,87 @@
+"""The tailer: while a container serves traffic, one thread keeps its proof of the head young.
+
+Every process runs one, and a file lock elects the one that probes; when that process dies the
+kernel hands the lock on. A container that serves nobody makes no requests: without a `touch` for
+`IDLE_SECONDS` the tailer sleeps until the next one.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from shared.clock import Clock
+from shared.storage.journal import JournalGap
+from shared.storage.objects import StoreError
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 0.5
+IDLE_SECONDS = 5.0
+
+
+class Tailer:
+    """Calls `tick` about twice a second while touched, in one process of the container."""
+
+    def __init__(self, lock: Path, clock: Clock, tick: Callable[[], None]) -> None:
+        self._lock_path = lock
+        self._clock = clock
+        self._tick = tick
+        self._touched = float("-inf")
+        self._wake = threading.Event()
+        self._closed = False
+        self._start = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def touch(self) -> None:
+        """Say that a request is being served."""
+        self._touched = self._clock.monotonic()
+        if not self._wake.is_set():
+            self._wake.set()
+            with self._start:
+                if self._thread is None and not self._closed:
+                    self._thread = threading.Thread(target=self._loop, name="tailer", daemon=True)
+                    self._thread.start()
+
+    def close(self) -> None:
+        with self._start:
+            self._closed = True
+            self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while True:
+            self._wake.wait()
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                while self._busy():
+                    if _elected(descriptor):
+                        self._safely()
+                    self._clock.sleep(EVERY_SECONDS)
+            finally:
+                os.close(descriptor)
+            if self._closed:
+                return
+            self._wake.clear()
+
+    def _busy(self) -> bool:
+        return not self._closed and self._clock.monotonic() - self._touched < IDLE_SECONDS
+
+    def _safely(self) -> None:
+        try:
+            self._tick()
+        except (StoreError, JournalGap) as error:
+            log.warning("the journal could not be followed: %s", error)
+        except Exception:  # the next tick may do better, and readers prove for themselves
+            log.exception("following the journal failed")
+
+
+def _elected(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

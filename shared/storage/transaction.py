@@ -1,0 +1,302 @@
+"""Transactions: changes run on an overlay of a replica's state; nothing is written to SQLite.
+
+A batch of changes sees one committed state and, on top, what the changes before it in the batch
+wrote. Each change writes into a layer of its own; a change that raises leaves nothing behind,
+because its layer is dropped. What the batch wrote in the end becomes one entry.
+
+The state underneath is a read transaction. So no failure of SQLite (a full disk that ends a
+transaction, a lost savepoint) can let a change's effects reach the replica past the journal.
+"""
+
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TypeVar
+
+import orjson
+
+from shared import errors
+from shared.clock import Clock, new_id
+from shared.storage import query
+from shared.storage.access import Change, Document, Hit, Position, Search
+from shared.storage.catalogue import Body, Catalogue, Collection, Index, Value, member
+from shared.storage.entry import Event, Write, encode_value
+from shared.storage.replica import ROWS_MAX, Found, Reader
+
+T = TypeVar("T")
+
+ORDINAL_BITS = 16
+"""A revision is entry number and, below, the write's ordinal in the batch: never used twice, not
+even when a document is deleted and made again or is written twice in one batch."""
+
+DOCUMENT_BYTES_MAX = 256 << 10
+
+KEY_CHARACTERS_MAX = 200
+
+CHANGE_CPU_SECONDS_MAX = 0.05
+"""Of the processor's time, not of the wall's: a busy machine must not refuse honest changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The bounds of a `find`; `admit` applies them to an overlay's document as SQLite to a row."""
+
+    equal: tuple[Value, ...]
+    after: Position | None
+    until: Value | None
+    descending: bool
+
+    def admit(self, values: tuple[Value, ...]) -> bool:
+        lead = len(self.equal)
+        rest = _sort_key(values[lead:])
+        if _sort_key(values[:lead]) != _sort_key(self.equal):
+            return False
+        if self.until is not None and rest[0] > _sort_key((self.until,))[0]:
+            return False
+        if self.after is None:
+            return True
+        edge = _sort_key(self.after)
+        return rest < edge if self.descending else rest > edge
+
+
+class ReadOnlyView:
+    """One committed state; `access.ReadView`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    @property
+    def seq(self) -> int:
+        return self._reader.head.seq
+
+    def get(self, collection: str, key: str) -> Document | None:
+        found = self._reader.get(collection, key)
+        return None if found is None else self._document(collection, found)
+
+    def require(self, collection: str, key: str) -> Document:
+        return _present(self.get(collection, key))
+
+    def find(
+        self,
+        index: str,
+        equal: tuple[Value, ...],
+        *,
+        limit: int,
+        after: Position | None = None,
+        descending: bool = False,
+        until: Value | None = None,
+    ) -> list[Hit]:
+        bounds = Bounds(equal, after, until, descending)
+        return self.find_within(index, bounds, limit=min(limit, ROWS_MAX))
+
+    def find_within(self, index: str, bounds: Bounds, *, limit: int) -> list[Hit]:
+        """As `find`, without its cap on rows."""
+        catalogue = self._reader.catalogue
+        collection, _ = catalogue.indexes[index]
+        statement = query.find_statement(
+            catalogue,
+            index,
+            bounds.equal,
+            after=bounds.after,
+            descending=bounds.descending,
+            until=bounds.until,
+        )
+        return self._hits(collection.name, statement, limit)
+
+    def search(self, search: Search, *, limit: int, after: Position | None = None) -> list[Hit]:
+        statement = query.search_statement(search, after=after)
+        if statement is None:
+            return []
+        return self._hits(search.collection, statement, min(limit, ROWS_MAX))
+
+    def _hits(self, collection: str, statement: query.Statement, limit: int) -> list[Hit]:
+        rows = self._reader.rows(collection, statement, limit)
+        return [Hit(self._document(collection, found), position) for found, position in rows]
+
+    def _document(self, collection: str, found: Found) -> Document:
+        return Document(
+            collection, found.key, found.revision, self._reader.upgraded(collection, found)
+        )
+
+
+def _present(document: Document | None) -> Document:
+    if document is None:
+        raise errors.Refused(errors.NOT_FOUND)
+    return document
+
+
+@dataclass(slots=True)
+class Layer:
+    """What one change, or one batch so far, wrote."""
+
+    writes: dict[tuple[str, str], Write] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    bytes: int = 0
+
+
+class Batch:
+    """Changes that go into one entry, on top of one committed state."""
+
+    def __init__(self, reader: Reader, clock: Clock, now_ms: int) -> None:
+        self.reader = reader
+        self.catalogue: Catalogue = reader.catalogue
+        self.seq = reader.head.seq + 1
+        # Entry times never go back, whatever this machine's clock says.
+        self.now_ms = max(now_ms, reader.head.time_ms)
+        self.layer = Layer()
+        self._clock = clock
+        self._ordinal = 0
+
+    def run(self, change: Change[T], *, bytes_max: int) -> T:
+        """Run one change; keep its writes if it returns, drop them if it raises.
+
+        Raises what the change raises, `BatchFull` where its writes would take the batch past
+        `bytes_max`, and `ChangeTooSlow`.
+        """
+        tx = BatchTransaction(self)
+        began = self._clock.cpu()
+        value = change(tx)
+        if self._clock.cpu() - began > CHANGE_CPU_SECONDS_MAX:
+            raise ChangeTooSlow
+        if self.layer.bytes + tx.layer.bytes > bytes_max:
+            raise BatchFull(tx.layer.bytes)
+        self.layer.writes.update(tx.layer.writes)
+        self.layer.events += tx.layer.events
+        self.layer.bytes += tx.layer.bytes
+        return value
+
+    def next_revision(self) -> int:
+        self._ordinal += 1
+        if self._ordinal >> ORDINAL_BITS:
+            raise BatchFull(0)
+        return self.seq << ORDINAL_BITS | self._ordinal
+
+    def random(self, size: int) -> bytes:
+        return self._clock.random(size)
+
+
+class ChangeTooSlow(Exception):  # noqa: N818
+    """A change computed for longer than `CHANGE_CPU_SECONDS_MAX`; it holds up all the others."""
+
+
+class BatchFull(Exception):  # noqa: N818
+    """A change does not fit into the batch; `bytes` is what its own writes take."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.bytes = size
+
+
+class BatchTransaction:
+    """`access.Transaction`: the batch's state with this change's own writes on top."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._view = ReadOnlyView(batch.reader)
+        self.layer = Layer()
+
+    @property
+    def seq(self) -> int:
+        return self._view.seq
+
+    @property
+    def now_ms(self) -> int:
+        return self._batch.now_ms
+
+    def new_id(self, prefix: str) -> str:
+        return new_id(prefix, self._batch.now_ms, self._batch.random(10))
+
+    # Reading
+
+    def _written(self, name: tuple[str, str]) -> Write | None:
+        return self.layer.writes.get(name) or self._batch.layer.writes.get(name)
+
+    def get(self, collection: str, key: str) -> Document | None:
+        write = self._written((collection, key))
+        if write is None:
+            return self._view.get(collection, key)
+        return None if write.body is None else self._document(write)
+
+    def require(self, collection: str, key: str) -> Document:
+        return _present(self.get(collection, key))
+
+    def _document(self, write: Write) -> Document:
+        body: Body = orjson.loads(write.body or b"null")
+        declared = self._batch.catalogue.collections[write.collection]
+        return Document(
+            write.collection, write.key, write.revision, declared.upgrade(body, write.version)
+        )
+
+    def find(
+        self,
+        index: str,
+        equal: tuple[Value, ...],
+        *,
+        limit: int,
+        after: Position | None = None,
+        descending: bool = False,
+        until: Value | None = None,
+    ) -> list[Hit]:
+        collection, declared = self._batch.catalogue.indexes[index]
+        written = self._written_in(collection)
+        bounds = Bounds(equal, after, until, descending)
+        # Any of the stored rows may have been overwritten in this batch.
+        stored = self._view.find_within(index, bounds, limit=limit + len(written))
+        merged = [
+            (_sort_key(hit.position), hit) for hit in stored if hit.document.key not in written
+        ]
+        for write in written.values():
+            hit = self._hit(declared, write, bounds)
+            if hit is not None:
+                merged.append((_sort_key(hit.position), hit))
+        merged.sort(key=itemgetter(0), reverse=descending)
+        return [hit for _, hit in merged[:limit]]
+
+    def _written_in(self, collection: Collection) -> dict[str, Write]:
+        layers = (self._batch.layer, self.layer)
+        return {
+            key: write
+            for layer in layers
+            for (name, key), write in layer.writes.items()
+            if name == collection.name
+        }
+
+    def _hit(self, index: Index, write: Write, bounds: Bounds) -> Hit | None:
+        """A document of the overlay as a row of the index, if it stands there within bounds."""
+        if write.body is None:
+            return None
+        body = orjson.loads(write.body)
+        values = tuple(member(body, path) for path in index.fields)
+        if None in values or not bounds.admit((*values, write.key)):
+            return None
+        return Hit(self._document(write), (*values[len(bounds.equal) :], write.key))
+
+    # Writing
+
+    def put(self, collection: str, key: str, body: Body) -> Document:
+        if not 0 < len(key) <= KEY_CHARACTERS_MAX:
+            raise ValueError(f"a key has 1 to {KEY_CHARACTERS_MAX} characters: {key!r}")
+        encoded = encode_value(body)
+        if len(encoded) > DOCUMENT_BYTES_MAX:
+            raise ValueError(f"a document is larger than {DOCUMENT_BYTES_MAX} bytes")
+        version = self._batch.catalogue.collections[collection].version
+        write = Write(collection, key, self._batch.next_revision(), version, encoded)
+        self._keep(write, len(encoded))
+        return Document(collection, key, write.revision, body)
+
+    def delete(self, collection: str, key: str) -> None:
+        if self.get(collection, key) is not None:
+            self._keep(Write(collection, key, self._batch.next_revision(), 0, None), 0)
+
+    def _keep(self, write: Write, size: int) -> None:
+        self.layer.writes[write.collection, write.key] = write
+        self.layer.bytes += size + 100
+
+    def emit(self, kind: str, data: Body) -> None:
+        encoded = encode_value(data)
+        self.layer.events.append(Event(self.new_id("event"), kind, encoded))
+        self.layer.bytes += len(encoded) + 100
+
+
+def _sort_key(values: Position) -> tuple[tuple[bool, Value | float], ...]:
+    """SQLite's order in Python: numbers before text."""
+    return tuple((isinstance(value, str), value) for value in values)

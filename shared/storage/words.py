@@ -1,0 +1,49 @@
+"""Words of a text for search: Chinese as single characters and pairs, all else as whole words.
+
+Chinese has no spaces, and an index of three-character pieces cannot find 百合; pairs can. A text is
+indexed under each character and each neighbouring pair, so that a query of one character finds it,
+and a query of more is the pairs in a row.
+"""
+
+import re
+import unicodedata
+
+_CHINESE = "㐀-䶿一-鿿豈-﫿\U00020000-\U0003fffd"
+_HAN = re.compile(f"[{_CHINESE}]")
+_RUN = re.compile(f"[{_CHINESE}]+|[^\\W_{_CHINESE}]+")
+
+QUERY_RUNS_MAX = 8
+"""Beyond this many words a query is cut: nobody types more, and each costs an index walk."""
+
+
+def _runs(text: str) -> list[str]:
+    return _RUN.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)]
+
+
+def index_words(text: str) -> str:
+    """The words under which a text is found, separated by spaces."""
+    words: list[str] = []
+    for run in _runs(text):
+        if _HAN.match(run):
+            words += [*run, *_pairs(run)]
+        else:
+            words.append(run)
+    return " ".join(words)
+
+
+def match_expression(query: str) -> str | None:
+    """An FTS5 expression that finds texts with all the query's words; None if it has no word.
+
+    Words that are not Chinese match as prefixes, as a person still typing expects.
+    """
+    terms: list[str] = []
+    for run in _runs(query)[:QUERY_RUNS_MAX]:
+        if _HAN.match(run):
+            terms += [f'"{pair}"' for pair in _pairs(run)] or [f'"{run}"']
+        else:
+            terms.append(f'"{run}"*')
+    return " AND ".join(terms) or None
