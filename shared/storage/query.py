@@ -22,7 +22,7 @@ TABLES = (
     # A document's number in the text index, which knows rows by integer alone.
     """CREATE TABLE text_rows (id INTEGER PRIMARY KEY, collection TEXT NOT NULL, key TEXT NOT NULL,
         UNIQUE (collection, key))""",
-    "CREATE VIRTUAL TABLE words USING fts5 (words, collection UNINDEXED, tokenize = 'unicode61')",
+    "CREATE VIRTUAL TABLE found USING fts5 (words, collection UNINDEXED, tokenize = 'unicode61')",
 )
 
 GET = "SELECT key, revision, version, sum, body FROM docs WHERE collection = ? AND key = ?"
@@ -99,12 +99,12 @@ def search_statement(search: Search, *, after: Position | None) -> Statement | N
         if match is None:
             return None
         source = (
-            "words JOIN text_rows ON text_rows.id = words.rowid"
+            "found JOIN text_rows ON text_rows.id = found.rowid"
             " JOIN docs ON docs.collection = text_rows.collection AND docs.key = text_rows.key"
         )
-        where.append("words MATCH ?")
+        where.append("found MATCH ?")
         values.append(match)
-        rank = "words.rank"
+        rank = "found.rank"
     for field, value in search.equal.items():
         where.append(f"{_path(field)} = ?")
         values.append(value)

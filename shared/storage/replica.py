@@ -277,7 +277,7 @@ class Replica:
             "SELECT id FROM text_rows WHERE collection = ? AND key = ?", name
         ).fetchone()
         if row is not None:
-            connection.execute("DELETE FROM words WHERE rowid = ?", row)
+            connection.execute("DELETE FROM found WHERE rowid = ?", row)
         if write.body is None:
             connection.execute("DELETE FROM text_rows WHERE collection = ? AND key = ?", name)
             return
@@ -290,7 +290,7 @@ class Replica:
         parts = [member(body, path) for path in self._text[write.collection]]
         words = index_words(" ".join(part for part in parts if isinstance(part, str)))
         connection.execute(
-            "INSERT INTO words (rowid, words, collection) VALUES (?, ?, ?)",
+            "INSERT INTO found (rowid, words, collection) VALUES (?, ?, ?)",
             (*row, words, write.collection),
         )
 
