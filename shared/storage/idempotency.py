@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from shared import errors
 from shared.storage.access import Change, Claim, Document, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
-from shared.storage.transaction import Batch
+from shared.storage.transaction import Batch, ReadOnlyView
 
 KEPT_MS = 72 * 3600 * 1000
 
@@ -95,8 +95,13 @@ def _answered(tx: Transaction, row: Document, claim: Claim) -> Document | Refere
 def trim(batch: Batch) -> None:
     """Let an entry that is written anyway also remove rows that have outlived their time."""
 
-    def old_rows(tx: Transaction) -> None:
-        for hit in tx.find(_INDEX, (), until=tx.now_ms - KEPT_MS, limit=TRIMMED_MAX):
+    # No row of this batch can be old enough, so the committed state alone is asked.
+    committed = ReadOnlyView(batch.reader)
+    old = committed.find(_INDEX, (), until=batch.now_ms - KEPT_MS, limit=TRIMMED_MAX)
+
+    def delete_old(tx: Transaction) -> None:
+        for hit in old:
             tx.delete(ROWS.name, hit.document.key)
 
-    batch.run(old_rows, bytes_max=1 << 62)
+    if old:
+        batch.run(delete_old, bytes_max=1 << 62)

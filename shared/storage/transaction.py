@@ -152,17 +152,29 @@ class Batch:
         Raises what the change raises, `BatchFull` where its writes would take the batch past
         `bytes_max`, and `ChangeTooSlow`.
         """
+        began = self._clock.monotonic()
         tx = BatchTransaction(self)
-        began = self._clock.cpu()
         value = change(tx)
-        if self._clock.cpu() - began > CHANGE_CPU_SECONDS_MAX:
-            raise ChangeTooSlow
+        if self._clock.monotonic() - began > CHANGE_CPU_SECONDS_MAX:
+            tx, value = self._run_measured(change)
         if self.layer.bytes + tx.layer.bytes > bytes_max:
             raise BatchFull(tx.layer.bytes)
         self.layer.writes.update(tx.layer.writes)
         self.layer.events += tx.layer.events
         self.layer.bytes += tx.layer.bytes
         return value
+
+    def _run_measured(self, change: Change[T]) -> tuple["BatchTransaction", T]:
+        """Run a change again that took long, to learn whether it was the change or the machine.
+
+        Reading the processor's time costs as much as a small change, so only suspects pay for it.
+        """
+        began = self._clock.cpu()
+        tx = BatchTransaction(self)
+        value = change(tx)
+        if self._clock.cpu() - began > CHANGE_CPU_SECONDS_MAX:
+            raise ChangeTooSlow
+        return tx, value
 
     def next_revision(self) -> int:
         self._ordinal += 1
