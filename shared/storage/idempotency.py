@@ -94,7 +94,6 @@ def _answered(tx: Transaction, row: Document, claim: Claim) -> Document | Refere
 
 def trim(batch: Batch) -> None:
     """Let an entry that is written anyway also remove rows that have outlived their time."""
-
     # No row of this batch can be old enough, so the committed state alone is asked.
     committed = ReadOnlyView(batch.reader)
     old = committed.find(_INDEX, (), until=batch.now_ms - KEPT_MS, limit=TRIMMED_MAX)
