@@ -1,0 +1,209 @@
+"""Commerce: what stores, products, stock and orders are, and which changes to them are allowed.
+
+Pure Python on plain documents. Each function takes bodies as they stand, and either changes them
+or raises `Refused` with one of the problems declared here.
+
+The law of stock: on hand + reserved + sold = received, none below zero, at every entry. Ordering
+moves units from on hand to reserved, cancelling moves them back, fulfilment moves them on to sold;
+only a merchant's count or delivery changes what was received.
+
+An order names no person: its citizen is a subject id, and where it goes is not kept here yet.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from shared.errors import FieldError, Problem, Refused
+from shared.storage.catalogue import Body, Catalogue, Collection, Index
+
+QUANTITY_MAX = 999
+LINES_MAX = 20
+PRICE_FEN_MAX = 10**9
+UNITS_MAX = 10**9
+CURRENCY = "CNY"
+
+CATALOGUE = Catalogue(
+    Collection("stores", indexes=(Index("stores_by_owner", ("owner",)),)),
+    Collection(
+        "products",
+        indexes=(Index("products_by_store", ("store",)),),
+        text=("name_zh", "name_en", "description_zh", "description_en"),
+    ),
+    Collection("stock"),
+    Collection("orders", indexes=(Index("orders_by_citizen", ("citizen",)),)),
+    # One row for each store in an order, so that a store's list is a walk along an index. What the
+    # order says stands in the order alone.
+    Collection("consignments", indexes=(Index("consignments_by_store", ("store",)),)),
+)
+
+SOLD_OUT = Problem("sold-out", 409, "库存不足", "Not enough in stock")
+NOT_FOR_SALE = Problem("not-for-sale", 409, "商品已下架", "The product is not for sale")
+PRICE_CHANGED = Problem("price-changed", 409, "价格已变动", "The price has changed")
+NOT_CANCELLABLE = Problem(
+    "not-cancellable", 409, "订单已不能取消", "The order can no longer be cancelled"
+)
+NOT_FULFILLABLE = Problem(
+    "not-fulfillable", 409, "该部分订单不能发货", "This part of the order cannot be fulfilled"
+)
+COUNT_TOO_LOW = Problem(
+    "count-too-low", 409, "库存不能为负", "The stock on hand cannot go below zero"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pavilion:
+    """A region's shop window: all products whose county lies under `division`."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    division: str
+
+
+PAVILIONS = (
+    Pavilion("gansu", "甘肃馆", "Gansu Pavilion", "620000"),
+    Pavilion("longnan", "陇南馆", "Longnan Pavilion", "621200"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """So many units of one product, as a citizen asks for them."""
+
+    product: str
+    quantity: int
+
+
+# Stock
+
+
+def new_stock(on_hand: int = 0) -> Body:
+    """Stock of a product: `received` units, all still on hand."""
+    return {"received": on_hand, "on_hand": on_hand, "reserved": 0, "sold": 0}
+
+
+def reserve(stock: Body, product: str, quantity: int) -> None:
+    """Set units aside for an order. Raises Refused(SOLD_OUT)."""
+    if stock["on_hand"] < quantity:
+        raise Refused(SOLD_OUT, detail={"product": product, "available": stock["on_hand"]})
+    stock["on_hand"] -= quantity
+    stock["reserved"] += quantity
+
+
+def release(stock: Body, quantity: int) -> None:
+    """Put reserved units back on sale."""
+    stock["reserved"] -= quantity
+    stock["on_hand"] += quantity
+
+
+def sell(stock: Body, quantity: int) -> None:
+    """Let reserved units go to their buyer."""
+    stock["reserved"] -= quantity
+    stock["sold"] += quantity
+
+
+def adjust(stock: Body, delta: int) -> None:
+    """Add a delivery, or take out what was lost. Raises Refused(COUNT_TOO_LOW, INVALID)."""
+    if stock["on_hand"] + delta < 0:
+        raise Refused(COUNT_TOO_LOW, detail={"on_hand": stock["on_hand"]})
+    if stock["received"] + delta > UNITS_MAX:
+        raise Refused(COUNT_TOO_LOW, detail={"units_max": UNITS_MAX})
+    stock["on_hand"] += delta
+    stock["received"] += delta
+
+
+# Orders
+
+
+def merged(lines: Iterable[Line]) -> list[Line]:
+    """Lines with each product once, in the order in which they were first named.
+
+    Raises Refused(INVALID) where one product adds up to too many.
+    """
+    quantities: dict[str, int] = {}
+    for line in lines:
+        quantities[line.product] = quantities.get(line.product, 0) + line.quantity
+    for place, (_, quantity) in enumerate(quantities.items()):
+        if quantity > QUANTITY_MAX:
+            raise Refused(_TOO_MANY, fields=(_too_many(f"lines.{place}.quantity"),))
+    return [Line(product, quantity) for product, quantity in quantities.items()]
+
+
+_TOO_MANY = Problem("too-many", 422, "数量过多", "Too many of one product")
+
+
+def _too_many(field: str) -> FieldError:
+    return FieldError(
+        field,
+        f"同一商品每单最多 {QUANTITY_MAX} 件",
+        f"at most {QUANTITY_MAX} of one product in an order",
+    )
+
+
+def check_for_sale(product: Body, product_id: str) -> None:
+    """Raise Refused(NOT_FOR_SALE) for a product that its store has withdrawn."""
+    if not product["for_sale"]:
+        raise Refused(NOT_FOR_SALE, detail={"product": product_id})
+
+
+def new_order(citizen: str, placed_ms: int, priced: Sequence[tuple[Line, Body]]) -> Body:
+    """An order of lines, each with its product's body, as one part for each store.
+
+    Prices are those of the moment; amounts are fen.
+    """
+    parts: dict[str, Body] = {}
+    for line, product in priced:
+        part = parts.setdefault(
+            product["store"],
+            {"store": product["store"], "state": "placed", "lines": [], "total": 0},
+        )
+        price = product["price"]
+        part["lines"].append({"product": line.product, "quantity": line.quantity, "price": price})
+        part["total"] += price * line.quantity
+    total = sum(part["total"] for part in parts.values())
+    return {
+        "citizen": citizen,
+        "placed_ms": placed_ms,
+        "total": total,
+        "parts": list(parts.values()),
+    }
+
+
+def check_total(order: Body, expected: int | None) -> None:
+    """Raise Refused(PRICE_CHANGED) where the buyer saw another total, in fen."""
+    if expected is not None and expected != order["total"]:
+        raise Refused(PRICE_CHANGED, detail={"total": order["total"], "currency": CURRENCY})
+
+
+def order_state(order: Body) -> str:
+    """The state of an order as a whole, from its parts'."""
+    states = {part["state"] for part in order["parts"]}
+    if len(states) == 1:
+        return str(next(iter(states)))
+    return "partly_fulfilled"
+
+
+def cancel(order: Body) -> list[Body]:
+    """Cancel a whole order; the lines to release. Raises Refused(NOT_CANCELLABLE).
+
+    It can be cancelled until any store has fulfilled its part.
+    """
+    if order_state(order) != "placed":
+        raise Refused(NOT_CANCELLABLE, detail={"state": order_state(order)})
+    for part in order["parts"]:
+        part["state"] = "cancelled"
+    return [line for part in order["parts"] for line in part["lines"]]
+
+
+def part_of(order: Body, store: str) -> Body | None:
+    """A store's part of an order."""
+    return next((part for part in order["parts"] if part["store"] == store), None)
+
+
+def fulfil(part: Body) -> list[Body]:
+    """Mark a store's part as handed over; the lines that are sold. Raises NOT_FULFILLABLE."""
+    if part["state"] != "placed":
+        raise Refused(NOT_FULFILLABLE, detail={"state": part["state"]})
+    part["state"] = "fulfilled"
+    lines: list[Body] = part["lines"]
+    return lines
