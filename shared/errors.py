@@ -67,4 +67,34 @@ NOT_FOUND = Problem("not-found", 404, "未找到", "Not found")
 STALE = Problem("stale", 412, "内容已被更改，请刷新", "It has changed since you read it")
 PRECONDITION_MISSING = Problem("precondition-missing", 428, "缺少 If-Match", "If-Match is missing")
 TOO_LARGE = Problem("too-large", 413, "内容过大", "The request is too large")
+METHOD = Problem("method-not-allowed", 405, "不支持此方法", "This address has no such method")
+MEDIA = Problem(
+    "unsupported-media-type", 415, "请求须为 UTF-8 的 JSON", "The request has to be JSON in UTF-8"
+)
+INTERNAL = Problem("internal", 500, "系统内部错误", "Something is wrong on our side")
 BUSY = Problem("busy", 503, "系统繁忙，请稍后重试", "Busy; try again shortly")
+NOT_READY = Problem("not-ready", 503, "服务尚未就绪", "The service is not ready")
+
+COMMON = (
+    INVALID,
+    MALFORMED,
+    KEY_MISSING,
+    KEY_REUSED,
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    NOT_FOUND,
+    STALE,
+    PRECONDITION_MISSING,
+    TOO_LARGE,
+    METHOD,
+    MEDIA,
+    INTERNAL,
+    BUSY,
+    NOT_READY,
+)
+"""What any service may answer, whatever its domain."""
+
+
+def invalid(field: str, zh: str, en: str) -> Refused:
+    """The refusal of one field."""
+    return Refused(INVALID, fields=(FieldError(field, zh, en),))

@@ -1,0 +1,293 @@
+"""The one module that reads the environment, and the list of everything it reads.
+
+Each setting is declared once, with its variable, its parser and the sentence that explains it;
+`docs/settings.md` is written from these declarations (`python -m shared.settings`), and a test
+fails while the two differ. A service gets one frozen `Settings`, as an argument.
+
+In production nothing secret has a default. In development everything has one, so that a laptop
+needs no configuration; those secrets are published here and protect nothing.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+SECRET_BYTES_MIN = 32
+
+Parser = Callable[[str], Any]
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the message names every variable that is wrong."""
+
+
+def _text(pattern: str, meaning: str) -> Parser:
+    def parse(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(meaning)
+        return value
+
+    return parse
+
+
+def _one_of(*names: str) -> Parser:
+    return _text("|".join(map(re.escape, names)), f"is one of {', '.join(names)}")
+
+
+def _whole(low: int, high: int) -> Parser:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+            raise ValueError(f"is a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _secret(value: str) -> bytes:
+    secret = value.encode()
+    if len(secret) < SECRET_BYTES_MIN:
+        raise ValueError(f"has at least {SECRET_BYTES_MIN} bytes")
+    return secret
+
+
+def _url_or_file(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s]+|/[^\s]*", value):
+        raise ValueError("is an http(s) URL or an absolute path")
+    return value
+
+
+_URL = _text(r"https?://[^\s/]+(/[^\s]*)?", "is an http(s) URL")
+_NAME = _text(r"[a-z][a-z0-9-]{0,31}", "is a short lower-case name")
+_BUCKET = _text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is a bucket name")
+_PREFIX = _text(r"([A-Za-z0-9][A-Za-z0-9._-]*/)*", "is empty or names that each end in '/'")
+_ANY = _text(r"[^\s]{1,512}", "has no spaces")
+
+
+def _variable(
+    name: str,
+    parse: Parser,
+    doc: str,
+    *,
+    default: str | None = None,
+    development: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare one setting. Without a default it is required; `development` stands in there."""
+    metadata = {
+        "name": name,
+        "parse": parse,
+        "doc": doc,
+        "default": default,
+        "development": default if development is None else development,
+        "secret": secret,
+    }
+    return field(metadata=metadata, repr=not secret)
+
+
+_ENVIRONMENT = "GANSU_ENV"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Environment:
+    """What every program of the platform reads first."""
+
+    environment: str = _variable(
+        _ENVIRONMENT,
+        _one_of("development", "production"),
+        "`development` brings defaults for everything; `production` none for secrets.",
+        default="production",
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read and check everything. Raises SettingsError with all that is wrong, at once."""
+        values: dict[str, Any] = {}
+        wrong: list[str] = []
+        for setting in fields(cls):
+            try:
+                values[setting.name] = _read(setting, environ)
+            except ValueError as error:
+                wrong.append(f"{setting.metadata['name']} {error}")
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return cls(**values)
+
+
+def _read(setting: Field[Any], environ: Mapping[str, str]) -> Any:
+    metadata = setting.metadata
+    at_home = environ.get(_ENVIRONMENT) == "development"
+    value = environ.get(metadata["name"]) or metadata["development" if at_home else "default"]
+    if value is None:
+        raise ValueError("is missing")
+    if metadata["secret"] and not at_home and value == metadata["development"]:
+        raise ValueError("is the value published for development")
+    return metadata["parse"](value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(_Environment):
+    """What one process of a service needs to know. Sizes in bytes, times in seconds."""
+
+    TITLE: ClassVar[str] = "Services"
+
+    # Who may call
+    issuer: str = _variable(
+        "GANSU_ISSUER",
+        _URL,
+        "The `iss` of access tokens.",
+        development="http://127.0.0.1:8080/identity",
+    )
+    jwks: str = _variable(
+        "GANSU_JWKS",
+        _url_or_file,
+        "Where the issuer's public keys are: a URL, or the absolute path of a file.",
+        development="http://127.0.0.1:8080/identity/.well-known/jwks.json",
+    )
+    subject_key: bytes = _variable(
+        "GANSU_SUBJECT_KEY",
+        _secret,
+        "Turns account ids into what a service stores (HMAC-SHA256). Each service has its own,"
+        " and it never changes: every stored document is found through it.",
+        development="development only: subjects of sample accounts",
+        secret=True,
+    )
+    request_key: bytes = _variable(
+        "GANSU_REQUEST_KEY",
+        _secret,
+        "Seals list cursors and the digests of requests. All containers of a service share it;"
+        " changing it breaks open lists and the repeats of requests that are under way.",
+        development="development only: cursors and digests of requests",
+        secret=True,
+    )
+
+    # What a request may take
+    body_bytes_max: int = _variable(
+        "GANSU_BODY_BYTES_MAX",
+        _whole(1 << 10, 1 << 20),
+        "A larger request body is answered 413.",
+        default=str(64 << 10),
+    )
+
+    # Where documents live
+    store_endpoint: str = _variable(
+        "GANSU_STORE_ENDPOINT",
+        _URL,
+        "The object store's S3 address.",
+        development="http://127.0.0.1:8333",
+    )
+    store_region: str = _variable(
+        "GANSU_STORE_REGION", _ANY, "The region that requests are signed for.", default="us-east-1"
+    )
+    store_profile: str = _variable(
+        "GANSU_STORE_PROFILE",
+        _one_of("if-none-match", "oss"),
+        "How a create is conditional: `If-None-Match: *`, or Alibaba OSS's own header.",
+        default="if-none-match",
+    )
+    store_bucket: str = _variable(
+        "GANSU_STORE_BUCKET",
+        _BUCKET,
+        "The bucket of the journal. Never versioned.",
+        development="gansu-state",
+    )
+    store_prefix: str = _variable(
+        "GANSU_STORE_PREFIX",
+        _PREFIX,
+        "What every key in the bucket begins with; empty, or it ends in `/`.",
+        default="",
+    )
+    store_access_key: str = _variable(
+        "GANSU_STORE_ACCESS_KEY",
+        _ANY,
+        "The store's access key. It needs no right to delete.",
+        development="development",
+        secret=True,
+    )
+    store_secret_key: str = _variable(
+        "GANSU_STORE_SECRET_KEY",
+        _ANY,
+        "The secret of that access key.",
+        development="development-secret",
+        secret=True,
+    )
+    replica_directory: Path = _variable(  # noqa: RUF009 - a field, as all of them
+        "GANSU_REPLICA_DIRECTORY",
+        Path,
+        "Local disk for replicas, shared by the processes of one container; lost at will.",
+        default="/var/lib/gansu/replicas",
+        development="/tmp/gansu/replicas",  # noqa: S108 - a laptop's; production names its own
+    )
+
+    # How much at once
+    threads: int = _variable(
+        "GANSU_THREADS",
+        _whole(2, 256),
+        "Threads a worker process serves requests with; at most half of them wait to write.",
+        default="32",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerSettings(_Environment):
+    """What the development issuer needs to know."""
+
+    TITLE: ClassVar[str] = "The development issuer"
+
+    issuer: str = _variable(
+        "GANSU_ISSUER",
+        _URL,
+        "The `iss` of the tokens it gives.",
+        development="http://127.0.0.1:8080/identity",
+    )
+    directory: Path = _variable(  # noqa: RUF009 - a field, as all of them
+        "GANSU_ISSUER_DIRECTORY",
+        Path,
+        "Where its signing key is kept, so that tokens outlive a restart.",
+        development="/tmp/gansu/issuer",  # noqa: S108 - a laptop's; it starts nowhere else
+    )
+    token_seconds: int = _variable(
+        "GANSU_ISSUER_TOKEN_SECONDS",
+        _whole(1, 30 * 86_400),
+        "How long a token is good for.",
+        default=str(12 * 3600),
+    )
+
+
+def load() -> Settings:
+    """A service's settings from the process's own environment."""
+    return Settings.from_environ(os.environ)
+
+
+def load_issuer() -> IssuerSettings:
+    """The development issuer's settings from the process's own environment."""
+    return IssuerSettings.from_environ(os.environ)
+
+
+def documentation() -> str:
+    """`docs/settings.md`, whole."""
+    parts = ["# Settings", "", "Written by `python -m shared.settings`; do not edit."]
+    for group in (Settings, IssuerSettings):
+        parts += ["", f"## {group.TITLE}", "", "| variable | default | in development | what |"]
+        parts += ["|---|---|---|---|", *map(_row, fields(group))]
+    return "\n".join(parts) + "\n"
+
+
+def _row(setting: Field[Any]) -> str:
+    metadata = setting.metadata
+    cells = [_cell(metadata["default"]), _cell(metadata["development"])]
+    if metadata["secret"]:
+        cells[1] = "a published value"
+    return f"| `{metadata['name']}` | {' | '.join(cells)} | {metadata['doc']} |"
+
+
+def _cell(default: str | None) -> str:
+    if default is None:
+        return "required"
+    return f"`{default}`" if default else "empty"
+
+
+if __name__ == "__main__":
+    Path("docs/settings.md").write_text(documentation(), encoding="utf-8")
