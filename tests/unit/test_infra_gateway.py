@@ -1,0 +1,117 @@
+"""The rendered configuration, as nginx and as a reader sees it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra import gateway
+from infra.gateway import ANSWERS, Gateway, Rate, Service, Tls
+from infra.seaweed import free_ports
+
+COMMERCE = Service("commerce", ("127.0.0.1:9001", "127.0.0.1:9002"))
+IDENTITY = Service("identity", ("unix:/run/with space/identity.sock",))
+
+
+def rendered(directory: Path, **choices: object) -> str:
+    return gateway.render(Gateway(directory, (COMMERCE, IDENTITY), **choices))  # type: ignore[arg-type]
+
+
+def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    user = gateway.own_user()
+    gateway.install(Gateway(tmp_path, (COMMERCE, IDENTITY), user=user, listen=listen))
+    checked = subprocess.run(
+        gateway.argv(tmp_path, "-t"), capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "warn" not in checked.stderr
+
+
+def test_every_choice_reaches_the_configuration(tmp_path: Path) -> None:
+    text = rendered(
+        tmp_path,
+        listen="10.1.2.3:8443",
+        public_host="gansu.example",
+        tls=Tls(Path("/tls/chain.pem"), Path("/tls/key.pem")),
+        user="web web",
+        workers=3,
+        connections=777,
+        credential_rate=Rate(11, 12),
+        anonymous_rate=Rate(21, 22),
+        address_rate=Rate(31, 0),
+        address_connections=41,
+        body_bytes_max=51_000,
+        uri_bytes_max=61,
+        client_seconds=71,
+        answer_seconds=81,
+        cache_mib=91,
+        upstream_keepalive=101,
+        upstream_idle_seconds=111,
+    )
+    for line in (
+        "listen 10.1.2.3:8443 ssl backlog=1024;",
+        "http2 on;",
+        "proxy_set_header Host gansu.example;",
+        'ssl_certificate "/tls/chain.pem";',
+        'ssl_certificate_key "/tls/key.pem";',
+        "user web web;",
+        "worker_processes 3;",
+        "worker_connections 777;",
+        "zone=credential:16m rate=11r/s;",
+        "limit_req zone=credential burst=12 nodelay;",
+        "zone=anonymous:8m rate=21r/s;",
+        "limit_req zone=anonymous burst=22 nodelay;",
+        "zone=address:8m rate=31r/s;",
+        "limit_req zone=address ;",
+        "limit_conn connections 41;",
+        "client_max_body_size 51000;",
+        '"~^.{62}" 1;',
+        "client_header_timeout 71s;",
+        "client_body_timeout 71s;",
+        "proxy_read_timeout 81s;",
+        "max_size=91m",
+        "keepalive 101;",
+        "keepalive_timeout 111s;",
+    ):
+        assert line in text
+
+
+def test_every_location_that_reaches_a_service_is_limited(tmp_path: Path) -> None:
+    blocks = re.findall(r"location /[a-z/]* \{\n(.*?)\n        \}", rendered(tmp_path), re.DOTALL)
+    reaching = [block for block in blocks if "proxy_pass" in block]
+    assert len(reaching) == 4
+    for block in blocks:
+        assert block.count("limit_req zone=") == 3
+        assert "limit_conn" in block
+        assert "$uri_too_long" in block
+        assert "$method_unknown" in block
+
+
+def test_nothing_makes_nginx_repeat_or_keep_more_than_it_may(tmp_path: Path) -> None:
+    directives = re.sub(r"#.*", "", rendered(tmp_path))
+    for forbidden in ("non_idempotent", "proxy_cache_valid", "proxy_cache_use_stale"):
+        assert forbidden not in directives
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: str(answer.code))
+def test_every_answer_of_its_own_is_a_problem_in_both_languages(answer: gateway.Answer) -> None:
+    chinese, english = json.loads(answer.document("zh")), json.loads(answer.document("en"))
+    assert chinese.keys() == english.keys() == {"type", "title", "status", "request_id"}
+    assert re.search(r"[一-鿿]", chinese["title"])
+    assert english["title"].isascii()
+    assert chinese["status"] == answer.status
+    assert chinese["type"] == f"/problems/{answer.problem.slug}"
+
+
+@pytest.mark.parametrize("name", ["", "a-b", "Commerce", "a/b", "a;b", "a\n"])
+def test_a_name_that_cannot_be_a_path_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="lower-case letters"):
+        Service(name, ("127.0.0.1:1",))
+
+
+def test_a_service_without_containers_is_refused() -> None:
+    with pytest.raises(ValueError, match="no upstream"):
+        Service("commerce", ())
