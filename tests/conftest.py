@@ -1,7 +1,12 @@
 """Options and fixtures that every test folder may ask for."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+
+from tests.support.moto import MotoServer
+from tests.support.seaweed import SeaweedServer
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
@@ -16,3 +21,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def proof(pytestconfig: pytest.Config) -> bool:
     """Whether crash tests run at full length (`make proof`) rather than at CI's."""
     return bool(pytestconfig.getoption("--proof"))
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """One real object store for the whole run; a test makes a bucket of its own in it.
+
+    A test that kills its store starts one of its own.
+    """
+    server = SeaweedServer(tmp_path_factory.mktemp("seaweed"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """One moto for the whole run."""
+    with MotoServer() as server:
+        yield server

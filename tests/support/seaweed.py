@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from infra.seaweed import Seaweed, free_ports
+from shared.storage.s3 import S3Address
+from shared.storage.s3_admin import S3Admin
 from tests.support.waiting import wait_until
 
 ACCESS_KEY = "test-access-key"
@@ -53,3 +56,15 @@ class SeaweedServer:
         assert self.process is not None
         assert self.process.poll() is None, "SeaweedFS ended by itself"
         return self.seaweed.is_ready()
+
+
+def address(server: SeaweedServer, bucket: str) -> S3Address:
+    """A bucket of that store, whether or not it has been made."""
+    return S3Address(bucket, server.endpoint, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
+
+
+def new_bucket(server: SeaweedServer) -> S3Address:
+    """A fresh bucket of that store."""
+    made = address(server, f"test-{uuid.uuid4().hex[:12]}")
+    S3Admin(made).ensure_bucket()
+    return made
