@@ -27,7 +27,7 @@ from shared.clock import Clock, new_id
 from shared.storage.access import Change, Committed
 from shared.storage.entry import Entry, encode
 from shared.storage.follower import Follower, JournalTrouble
-from shared.storage.journal import Journal, Lost, Undecided
+from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
 from shared.storage.proofs import Proof, ProofTimeout
 from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
@@ -40,6 +40,17 @@ T = TypeVar("T")
 CLOCK_SKEW_MS_MAX = 30_000
 """A writer further than this from the store's clock does not write: entry times never go back, so
 one fast clock would expire every hold for good."""
+
+
+_UNAVAILABLE = (
+    StoreError,
+    Undecided,
+    JournalTrouble,
+    JournalGap,
+    ProofTimeout,
+    ReadTooLong,
+    ReplicaBroken,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +243,7 @@ class Committer:
                     pendings = self._attempt(pendings, deadline)
                 except ReplicaBroken as error:
                     self._renew(used, error)
-        except (StoreError, Undecided, JournalTrouble, ProofTimeout, ReadTooLong) as error:
+        except _UNAVAILABLE as error:
             log.warning("commit refused: %s", error)
         except Exception:
             log.exception("commit failed")
@@ -291,10 +302,12 @@ class Committer:
     def _decide_unwritten(
         self, pendings: list[Pending[Any]], seq: int, deadline: float
     ) -> list[Pending[Any]]:
-        """Answer a batch that writes nothing, if its state was the head after it was queued."""
+        """Answer a batch that writes nothing, if its state held all that was acknowledged before.
+
+        A state beyond the proof's is as good: another process applied an entry meanwhile.
+        """
         queued = max(pending.queued for pending in pendings)
-        if self._proofs.prove(queued, deadline).seq != seq:
-            self._follower.probe()
+        if self._proofs.prove(queued, deadline).seq > seq:
             return pendings
         for pending in pendings:
             self._answer(pending, seq)
@@ -322,7 +335,8 @@ class Committer:
         """Offer an entry; False if another writer's was there first and has been applied."""
         stored = encode(entry)
         began = self._clock.monotonic()
-        outcome = self._journal.append(entry.seq, stored, entry.commit)
+        with self._follower.naming_trouble():
+            outcome = self._journal.append(entry.seq, stored, entry.commit)
         if isinstance(outcome, Lost):
             self.figures.lost += 1
             self._contention.wins = 0

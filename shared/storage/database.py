@@ -33,7 +33,7 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitFigures, CommitLimits, Committer, busy
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.follower import Follower, JournalTrouble
-from shared.storage.journal import Journal, JournalGap, Lost, Undecided
+from shared.storage.journal import Journal, JournalGap, Lost
 from shared.storage.objects import ObjectStore, StoreError
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
 from shared.storage.replica import ReadTooLong, ReplicaBroken
@@ -56,7 +56,14 @@ REOPEN_SECONDS = 0.5
 
 SNAPSHOT_CHECK_SECONDS = 10.0
 
-_UNAVAILABLE = (StoreError, JournalTrouble, JournalGap, ProofTimeout, ReadTooLong, Undecided)
+_UNAVAILABLE = (
+    StoreError,
+    JournalTrouble,
+    JournalGap,
+    ProofTimeout,
+    ReadTooLong,
+    ReplicaBroken,
+)
 
 
 def ensure_journal(journal: Journal, clock: Clock, writer: str) -> str:
@@ -334,7 +341,7 @@ class JournalDatabase:
         try:
             if parts.prover.latest().began < now - 2.0:
                 self._proven(parts, now, now + READ_PATIENCE_SECONDS)
-        except (*_UNAVAILABLE, errors.Refused, ReplicaBroken) as error:
+        except (*_UNAVAILABLE, errors.Refused) as error:
             return [parts.follower.trouble or f"the object store does not answer: {error!r}"]
         return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()
 

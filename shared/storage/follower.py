@@ -8,6 +8,7 @@
   `trouble`: it is named, never skipped, and nothing is read or written past it.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +82,10 @@ class Follower:
 
     def _replaced(self, broken: Replica | None) -> Replica:
         self.rebuilds += 1
-        return self._directory.replace(broken, self._build)
+        try:
+            return self._directory.replace(broken, self._build)
+        except (OSError, sqlite3.Error) as error:
+            raise ReplicaBroken(f"no replica can be built here: {error}") from error
 
     def _build(self, path: Path) -> None:
         if not self._snapshots.restore(path, self._journal):
@@ -100,10 +104,11 @@ class Follower:
         return self._catch_up(self.replica)
 
     def _catch_up(self, replica: Replica) -> int:
-        with self._named_trouble():
+        with self.naming_trouble():
             head = replica.head().seq
             stored = self._journal.read(head + 1)
             if stored is None:
+                self.trouble = None
                 return head
             replica.apply(stored, head + 1)
             target = self._journal.head_from(head + 1)
@@ -116,11 +121,12 @@ class Follower:
 
     def advance(self, stored: bytes, seq: int) -> None:
         """Apply one entry whose stored bytes are at hand."""
-        with self._named_trouble():
+        with self.naming_trouble():
             self.replica.apply(stored, seq)
 
     @contextmanager
-    def _named_trouble(self) -> Iterator[None]:
+    def naming_trouble(self) -> Iterator[None]:
+        """Remember, and raise as JournalTrouble, what is wrong with the journal itself."""
         try:
             yield
         except (UnreadableEntry, JournalGap) as error:
