@@ -18,7 +18,8 @@ from xml.etree import ElementTree as ET
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.credentials import Credentials as BotoCredentials
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from shared.clock import Clock
 from shared.storage.http1 import (
@@ -81,22 +82,23 @@ class S3Address:
 class S3Store:
     """One bucket. Implements `ObjectStore`; thread-safe; belongs to one process, made after fork.
 
-    `connections` bounds how many idle connections stay open.
+    `connections` bounds how many idle connections stay open. Making one raises Denied where no
+    credentials are found; it asks the store nothing.
     """
 
     def __init__(self, address: S3Address, clock: Clock, *, connections: int = 32) -> None:
-        s3 = client(address)
         # A presigned URL is boto3's public way to say where it would send a request.
-        sample = s3.generate_presigned_url(
-            "get_object", Params={"Bucket": address.bucket, "Key": "k"}
-        )
+        with translated("object store"):
+            sample = client(address).generate_presigned_url(
+                "get_object", Params={"Bucket": address.bucket, "Key": "k"}
+            )
         base = urlsplit(sample)
         self._root = base.path.removesuffix("k")
         self._http = Http(
             f"{base.scheme}://{base.netloc}", clock, kept=connections, ca_file=address.ca_file
         )
         self._signer = Signer(address.region)
-        self._credentials = _session(address).get_credentials()
+        self._credentials = _credentials(address)
         self._condition = _CONDITION_HEADERS[address.condition]
         self._clock = clock
         self._skew_ms: int | None = None
@@ -192,13 +194,9 @@ class S3Store:
         return answer
 
     def _current_credentials(self) -> Credentials:
-        try:
-            frozen = self._credentials and self._credentials.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise Denied(f"no credentials for the object store: {error}") from error
-        if not frozen or not frozen.access_key or not frozen.secret_key:
-            raise Denied("no credentials for the object store were found")
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+        with translated("credentials"):
+            frozen = self._credentials.get_frozen_credentials()
+        return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token or "")
 
     def _note_clock(self, date: str) -> None:
         kept, store_ms = self._date
@@ -238,6 +236,8 @@ def translated(what: str) -> Iterator[None]:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         code = error.response["Error"].get("Code", "")
         raise _meaning(status, code)(f"{what}: {status} {code}") from error
+    except NoCredentialsError as error:
+        raise Denied(f"{what}: {error}") from error
     except BotoCoreError as error:
         raise Uncertain(f"{what}: {error}") from error
 
@@ -248,6 +248,14 @@ def _session(address: S3Address) -> boto3.Session:
         aws_secret_access_key=address.secret_key,
         region_name=address.region,
     )
+
+
+def _credentials(address: S3Address) -> BotoCredentials:
+    """Keys that renew themselves, where they are of that kind."""
+    credentials = _session(address).get_credentials()
+    if credentials is None:
+        raise Denied("no credentials for the object store were found")
+    return credentials
 
 
 def _error(method: str, key: str, answer: Answer) -> StoreError:

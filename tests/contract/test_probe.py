@@ -1,0 +1,147 @@
+"""The start-up probe refuses every store that would let history fork."""
+
+from collections.abc import Callable
+from threading import Barrier
+
+import pytest
+
+from shared.clock import SystemClock
+from shared.storage import probe as probing
+from shared.storage.memory import MemoryStore, drop, refuse
+from shared.storage.objects import Absent, Denied, ObjectInfo, Uncertain
+from shared.storage.probe import UnsafeStore, probe
+
+
+class IgnoresCondition(MemoryStore):
+    def create(self, key: str, body: bytes) -> None:
+        self.bucket.delete(key)
+        super().create(key, body)
+
+
+class ReplacesAndRefuses(MemoryStore):
+    def create(self, key: str, body: bytes) -> None:
+        try:
+            super().create(key, body)
+        finally:
+            self.bucket.tamper(key, body)
+
+
+class ChecksThenStores(MemoryStore):
+    """Two steps, as moto under threads: racers that both look first both store."""
+
+    looked = Barrier(2)
+
+    def create(self, key: str, body: bytes) -> None:
+        taken = self.bucket.list(key, "", 1)
+        if "race" in key and not taken:
+            self.looked.wait(10)
+            self.bucket.delete(key)
+        super().create(key, body)
+
+
+class StoresTheLoser(MemoryStore):
+    def get(self, key: str) -> bytes:
+        return b"racer of old" if "race" in key else super().get(key)
+
+
+class LosesRacersReplies(MemoryStore):
+    def create(self, key: str, body: bytes) -> None:
+        super().create(key, body)
+        if "race" in key:
+            raise Uncertain("reply lost")
+
+
+class AnswersAnything(MemoryStore):
+    def get(self, key: str) -> bytes:
+        try:
+            return super().get(key)
+        except Absent:
+            return b"<html>Welcome!</html>"
+
+
+class Versioned(MemoryStore):
+    def versioning(self) -> str:
+        return "suspended"
+
+
+class ListsLate(MemoryStore):
+    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
+        return super().list(prefix, after=after, limit=limit)[:-1]
+
+
+class IgnoresAfter(MemoryStore):
+    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
+        return super().list(prefix, limit=limit)
+
+
+class Fast(MemoryStore):
+    def clock_skew_ms(self) -> int | None:
+        return -31_000
+
+
+class Undated(MemoryStore):
+    def clock_skew_ms(self) -> int | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (IgnoresCondition, "ignores the create condition"),
+        (ReplacesAndRefuses, "replaced the object"),
+        (ChecksThenStores, "not atomic"),
+        (StoresTheLoser, "not atomic"),
+        (AnswersAnything, "never stored"),
+        (Versioned, "versioning is suspended"),
+        (ListsLate, "listing"),
+        (IgnoresAfter, "listing"),
+        (Fast, "differ by 31 s"),
+        (Undated, "no Date"),
+    ],
+)
+def test_an_unsafe_store_is_refused(
+    make: Callable[[], MemoryStore], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "_RACERS", 2)
+    store = make()
+    with pytest.raises(UnsafeStore, match=complaint):
+        probe(store, "commerce/", SystemClock())
+    assert store.bucket.list("", "", 10) == []
+
+
+def test_a_safe_store_passes_and_is_left_clean() -> None:
+    store = MemoryStore()
+    store.create("commerce/journal/1", b"x")
+    probe(store, "commerce/", SystemClock())
+    assert [row.key for row in store.list("")] == ["commerce/journal/1"]
+    assert all(
+        call.key.startswith("commerce/probe/")
+        for call in store.calls
+        if call.operation in ("create", "delete") and call.key != "commerce/journal/1"
+    )
+
+
+def test_credentials_that_may_not_delete_leave_a_few_small_objects() -> None:
+    store = MemoryStore()
+    store.inject("delete", refuse(Denied("403")), times=10)
+    probe(store, "", SystemClock())
+    assert len(store.list("probe/")) == 3
+
+
+def test_racers_that_hear_nothing_prove_nothing() -> None:
+    probe(LosesRacersReplies(), "p/", SystemClock())
+
+
+def test_a_store_that_cannot_be_asked_is_not_called_unsafe() -> None:
+    store = MemoryStore()
+    store.inject("create", drop)
+    with pytest.raises(Uncertain):
+        probe(store, "", SystemClock())
+
+
+def test_two_processes_probe_at_once_without_meeting() -> None:
+    store = MemoryStore()
+    probe(store, "", SystemClock())
+    probe(store, "", SystemClock())
+    places = {call.key.split("/")[1] for call in store.calls if call.operation == "create"}
+    assert len(places) == 2
