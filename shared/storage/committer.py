@@ -263,7 +263,8 @@ class Committer:
             if batch.layer.writes or batch.layer.events:
                 self._tidy(batch)
         if not (batch.layer.writes or batch.layer.events):
-            return self._decide_unwritten(pendings, head.seq, deadline)
+            undecided = self._decide_unwritten(pendings[:fitting], head.seq, deadline)
+            return undecided + pendings[fitting:]
         self._check_clock()
         entry = Entry(
             seq=batch.seq,
@@ -293,7 +294,7 @@ class Committer:
                 pending.error = errors.Refused(errors.TOO_LARGE, detail={"bytes": full.bytes})
             except ChangeTooSlow:
                 pending.error = errors.Refused(errors.TOO_LARGE)
-            except ReplicaBroken:
+            except (ReplicaBroken, ReadTooLong):
                 raise
             except Exception as error:  # noqa: BLE001 - it is the caller's to see, not this thread's
                 pending.error = error
@@ -347,9 +348,9 @@ class Committer:
         try:
             self._follower.advance(stored, entry.seq)
             self._proofs.note(Proof(entry.seq, began))
-        except (ReplicaBroken, JournalTrouble) as error:
+        except Exception as error:  # noqa: BLE001 - no local failure can undo it
             # It is stored, so it is done; the next reader or round replaces the replica.
-            log.warning("entry %d is stored but not yet applied here: %s", entry.seq, error)
+            log.warning("entry %d is stored but not yet applied here: %r", entry.seq, error)
         return True
 
     def _count(self, seconds: float) -> None:

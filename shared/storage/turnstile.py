@@ -30,15 +30,22 @@ class Turnstile:
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Wait for a turn; the value says whether it was got. It ends with the block."""
-        # A wait given up earlier may still be in line; it is taken up again rather than doubled.
-        if self._parked is None or not self._parked.resume():
-            self._parked = _Turn(self._next, self._main)
-        turn = self._parked
+        try:
+            turn = self._in_line()
+        except OSError:  # out of descriptors, or the folder is gone; both show elsewhere
+            yield False
+            return
         got = turn.wait(PATIENCE_SECONDS)
         try:
             yield got
         finally:
             turn.park()
+
+    def _in_line(self) -> "_Turn":
+        # A wait given up earlier may still be in line; it is taken up again rather than doubled.
+        if self._parked is None or not self._parked.resume():
+            self._parked = _Turn(self._next, self._main)
+        return self._parked
 
 
 class _Turn:
