@@ -43,8 +43,10 @@ class Seaweed:
         return f"http://127.0.0.1:{self.port}"
 
     def argv(self) -> list[str]:
-        """The command to run. Makes the directory and writes the credentials' file into it."""
+        """The command to run, from inside `directory`, where it finds what is written here."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        # Seven files a bucket, the default, serve many disks; this is one.
+        (self.directory / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
         return [
             str(self.bin),
             "server",
@@ -55,7 +57,7 @@ class Seaweed:
             "-master.peers=none",
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=1024",
-            "-volume.max=100",
+            "-volume.max=1000",  # each bucket takes at least one of 1 GB, which grows as it fills
             # The default, one percent of the disk, refuses writes on a large laptop disk.
             "-volume.minFreeSpace=256MiB",
             "-s3",
