@@ -18,8 +18,9 @@ SQLite's POSIX locks. Connections are one a thread, opened after fork.
 import os
 import sqlite3
 import threading
+import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,14 @@ WAL_BYTES_MAX = 64 << 20
 """Above this the log is folded into the file even if readers have to be waited for."""
 
 _PROGRESS_STEPS = 20_000
+
+_MISUSE = (
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_RANGE,
+)
+"""The statement or its values are wrong, not the file: the caller's mistake, for the caller."""
 
 Row = tuple[str, int, int, int, str]
 
@@ -116,6 +125,22 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
+class _Session:
+    """One thread's connection; `in_use` is held for as long as that thread works with it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.in_use = threading.Lock()
+
+    def close_if_idle(self) -> None:
+        if self.in_use.acquire(blocking=False):
+            self.connection.close()
+            self.in_use.release()
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class Replica:
     """An open replica. Thread-safe; to be opened after fork."""
 
@@ -128,15 +153,17 @@ class Replica:
         self._clock = clock
         self._link = link
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        # Weakly, so that a thread that ends takes its connection along.
+        self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self.about: dict[str, str] = self._read_about()
+        self._closed = False
+        # While one connection is open SQLite keeps the log, whose inode is part of the identity.
+        self._anchor = self._connected()
+        with self._errors():
+            rows = self._anchor.connection.execute("SELECT name, value FROM about")
+            self.about: dict[str, str] = dict(rows.fetchall())
         self._identity = self._files()
         self._text: dict[str, list[str]] = orjson.loads(self.about["text"])
-
-    def _read_about(self) -> dict[str, str]:
-        with self._errors():
-            return dict(self._connection().execute("SELECT name, value FROM about"))
 
     def _files(self) -> tuple[int, int, int]:
         """The inodes of file and log, which nothing else can get while they are open here."""
@@ -155,24 +182,41 @@ class Replica:
             raise ReplicaBroken("another file stands in the replica's place")
 
     def close(self) -> None:
+        """Refuse further use. A connection that a thread is inside of is closed when it leaves:
+        closing it under that thread would crash the process.
+        """
         with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
+            self._closed = True
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.close_if_idle()
 
-    def _connection(self) -> sqlite3.Connection:
-        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if held is None:
-            held = self._local.connection = self._connected()
-            with self._lock:
-                self._open.append(held)
-        return held
-
-    def _connected(self) -> sqlite3.Connection:
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's own connection, held for the block."""
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = self._connected()
+        free = session.in_use.acquire(blocking=False)
+        if not free and not self._closed:
+            raise RuntimeError("a read or change of the database inside another one")
+        if not free:
+            raise ReplicaBroken("the replica is being closed")
         try:
-            return _connect(self.path, "rw")
-        except sqlite3.Error as error:
-            raise ReplicaBroken(f"SQLite: {error}") from error
+            if self._closed:
+                raise ReplicaBroken("the replica was closed")
+            yield session.connection
+        finally:
+            session.in_use.release()
+            if self._closed:
+                session.close_if_idle()
+
+    def _connected(self) -> "_Session":
+        with self._errors():
+            session = _Session(_connect(self.path, "rw"))
+        with self._lock:
+            self._sessions.add(session)
+        return session
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -190,20 +234,18 @@ class Replica:
         Raises ReplicaBroken, and ReadTooLong after `seconds`.
         """
         self.check()
-        connection = self._connection()
-        deadline = self._clock.monotonic() + seconds
-        connection.set_progress_handler(lambda: self._clock.monotonic() > deadline, _PROGRESS_STEPS)
-        try:
-            connection.execute("BEGIN")
-            yield Reader(connection, self._catalogue)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise ReadTooLong(f"a read took longer than {seconds} s") from None
-            raise ReplicaBroken(f"SQLite: {error}") from error
-        except sqlite3.Error as error:
-            raise ReplicaBroken(f"SQLite: {error}") from error
-        finally:
-            _end(connection)
+        with self._connection() as connection:
+            deadline = self._clock.monotonic() + seconds
+            connection.set_progress_handler(
+                lambda: self._clock.monotonic() > deadline, _PROGRESS_STEPS
+            )
+            try:
+                with self._errors():
+                    connection.execute("BEGIN")
+                    reader = Reader(connection, self._catalogue, self._clock, deadline)
+                yield reader
+            finally:
+                _end(connection)
 
     def head(self) -> Head:
         with self.reading() as reader:
@@ -219,17 +261,23 @@ class Replica:
         """
         entry = decode(stored, seq)
         self.check()
-        connection = self._connection()
+        with self._connection() as connection:
+            applied = self._apply(connection, entry, stored)
+            if applied:
+                self._bound_log(connection)
+        return applied
+
+    def _apply(self, connection: sqlite3.Connection, entry: Entry, stored: bytes) -> bool:
         try:
             self._begin_write(connection)
             head = _head(connection)
-            if head.seq >= seq:
+            if head.seq >= entry.seq:
                 return False
             _follows(entry, head)
             self._write(connection, entry)
             connection.execute(
                 "UPDATE head SET seq = ?, hash = ?, time_ms = ?, bytes = bytes + ?",
-                (seq, digest(stored), entry.time_ms, len(stored)),
+                (entry.seq, digest(stored), entry.time_ms, len(stored)),
             )
             # SQLite ends a transaction by itself on some errors (a full disk); what came after
             # would then have committed statement by statement.
@@ -240,7 +288,6 @@ class Replica:
             raise ReplicaBroken(f"SQLite: {error}") from error
         finally:
             _end(connection)
-        self._bound_log(connection)
         return True
 
     def _begin_write(self, connection: sqlite3.Connection) -> None:
@@ -360,23 +407,41 @@ class Found:
 class Reader:
     """One consistent state of a replica, inside `Replica.reading`."""
 
-    def __init__(self, connection: sqlite3.Connection, catalogue: Catalogue) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, catalogue: Catalogue, clock: Clock, deadline: float
+    ) -> None:
         self._connection = connection
         self.catalogue = catalogue
+        self._clock = clock
+        self._deadline = deadline
         # Reading the head first fixes the state for the whole block.
         self.head = _head(connection)
 
     def get(self, collection: str, key: str) -> Found | None:
-        row = self._connection.execute(query.GET, (collection, key)).fetchone()
-        return None if row is None else _verified(collection, row)
+        rows = self._fetched(query.GET, (collection, key))
+        return _verified(collection, rows[0]) if rows else None
 
     def rows(
         self, collection: str, statement: query.Statement, limit: int
     ) -> list[tuple[Found, tuple[Any, ...]]]:
         """Run a statement of `query` to its end: verified documents with their positions."""
         sql, values = statement
-        rows = self._connection.execute(f"{sql} LIMIT ?", [*values, limit])
-        return [(_verified(collection, row[:5]), tuple(row[5:])) for row in rows.fetchall()]
+        rows = self._fetched(f"{sql} LIMIT ?", [*values, limit])
+        return [(_verified(collection, row[:5]), tuple(row[5:])) for row in rows]
+
+    def _fetched(self, sql: str, values: Sequence[object]) -> list[Any]:
+        # SQLite's own handler sees only long statements; a loop of short ones ends here.
+        if self._clock.monotonic() > self._deadline:
+            raise ReadTooLong("a read passed its deadline")
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
+            if code == sqlite3.SQLITE_INTERRUPT:
+                raise ReadTooLong("a read passed its deadline") from None
+            if code in _MISUSE and self._connection.in_transaction:
+                raise
+            raise ReplicaBroken(f"SQLite: {error}") from error
 
     def dump(self) -> Iterator[tuple[str, str, int, int, str]]:
         """Every document in order: (collection, key, revision, version, body), verified."""
