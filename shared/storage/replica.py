@@ -193,7 +193,7 @@ class Replica:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """This thread's own connection, held for the block."""
+        """The calling thread's own connection, held for the block."""
         session: _Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self._connected()
