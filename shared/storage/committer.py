@@ -256,6 +256,8 @@ class Committer:
 
     def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
         """Try once; those that still need an answer come back."""
+        if self._follower.trouble is not None:
+            self._follower.probe()
         with self._follower.reading() as reader:
             head = reader.head
             batch = Batch(reader, self._clock, self._clock.now_ms())

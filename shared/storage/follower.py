@@ -108,7 +108,10 @@ class Follower:
             head = replica.head().seq
             stored = self._journal.read(head + 1)
             if stored is None:
-                self.trouble = None
+                if self.trouble is not None:
+                    # A gap looks like the end of the journal; only a listing tells them apart.
+                    self._journal.head_from(head)
+                    self.trouble = None
                 return head
             replica.apply(stored, head + 1)
             target = self._journal.head_from(head + 1)

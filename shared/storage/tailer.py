@@ -63,9 +63,10 @@ class Tailer:
                     self._clock.sleep(EVERY_SECONDS)
             finally:
                 os.close(descriptor)
+            # In this order: a close between the two is seen, or wakes the next wait.
+            self._wake.clear()
             if self._closed:
                 return
-            self._wake.clear()
 
     def _busy(self) -> bool:
         return not self._closed and self._clock.monotonic() - self._touched < IDLE_SECONDS
