@@ -1,0 +1,49 @@
+# ruff: noqa: N999 - a configuration file of gunicorn's, not a module
+"""How gunicorn runs a service, on a laptop and in a container alike.
+
+    gunicorn --config infra/gunicorn.conf.py --bind :8000 services.commerce.wsgi:app
+
+What differs from place to place (`--bind`, `--workers`) comes from the command line; how many
+threads, from the service's settings.
+"""
+
+from pathlib import Path
+
+from shared import settings
+
+# Two processes share a container's replica: one runs Python while the other waits for the store,
+# and a worker that dies leaves one that serves. The application is loaded in each after the fork,
+# because databases, their connections and their threads must not cross one.
+workers = 2
+preload_app = False
+worker_class = "gthread"
+threads = settings.load().threads
+
+# Only the gateway connects, and keeps its connections. They stay open for longer here than it
+# keeps them idle (30 s), or it would send a POST into a connection that is just closing.
+keepalive = 75
+backlog = 1024
+
+# A change may wait 10 s for the store; a stopping worker lets it have its answer.
+graceful_timeout = 15
+timeout = 30
+
+# Workers live on: nothing leaks that a restart would hide, and each restart costs a cold replica.
+max_requests = 0
+
+# Heartbeats go to memory where there is such a place: a busy disk would look like a dead worker.
+_memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes a file of its own there
+worker_tmp_dir = str(_memory) if _memory.is_dir() else None
+
+# The C parser or none: falling back silently would cost a fifth of all requests.
+http_parser = "fast"
+
+# The gateway replaces what clients say about their way here; of these one header counts.
+forwarded_allow_ips = "*"
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+forwarder_headers = ""
+
+# A service writes its own log of requests, with their ids; the socket would be in the home folder.
+accesslog = None
+errorlog = "-"
+control_socket_disable = True
