@@ -41,6 +41,8 @@ CLOCK_SKEW_MS_MAX = 30_000
 """A writer further than this from the store's clock does not write: entry times never go back, so
 one fast clock would expire every hold for good."""
 
+BATCH_SECONDS = 1.0
+"""A batch that has run for so long takes in no more changes; those behind go into the next."""
 
 _UNAVAILABLE = (
     StoreError,
@@ -286,7 +288,10 @@ class Committer:
 
     def _run_all(self, batch: Batch, pendings: list[Pending[Any]]) -> int:
         """Run changes into the batch; how many of them got in."""
+        until = self._clock.monotonic() + BATCH_SECONDS
         for count, pending in enumerate(pendings):
+            if count and self._clock.monotonic() > until:
+                return count
             pending.error = None
             try:
                 pending.value = batch.run(pending.change, bytes_max=self._limits.entry_bytes_max)
@@ -296,7 +301,9 @@ class Committer:
                 pending.error = errors.Refused(errors.TOO_LARGE, detail={"bytes": full.bytes})
             except ChangeTooSlow:
                 pending.error = errors.Refused(errors.TOO_LARGE)
-            except (ReplicaBroken, ReadTooLong):
+            except ReadTooLong:
+                pending.error = busy()
+            except ReplicaBroken:
                 raise
             except Exception as error:  # noqa: BLE001 - it is the caller's to see, not this thread's
                 pending.error = error

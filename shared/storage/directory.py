@@ -82,7 +82,12 @@ class ReplicaDirectory:
                 found.close()
             folder = self.path / self._clock.random(8).hex()
             folder.mkdir()
-            build(folder / "replica.db")
+            try:
+                build(folder / "replica.db")
+            except BaseException:
+                # Opening is tried twice a second: what failed builds leave would fill the disk.
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             self._publish(folder)
         opened = self.published()
         if opened is None:
@@ -99,6 +104,8 @@ class ReplicaDirectory:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
+        # Somebody may have cleared the whole root away.
+        self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / "build.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = self._clock.monotonic() + LOCK_SECONDS
         try:

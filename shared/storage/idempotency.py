@@ -10,12 +10,14 @@ No copy of a document is kept here, so nothing personal outlives the document it
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared import errors
-from shared.storage.access import Change, Claim, Document, Transaction
+from shared.storage.access import Change, Claim, Document, Hit, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
-from shared.storage.transaction import Batch, ReadOnlyView
+from shared.storage.replica import ReadTooLong
+from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow, ReadOnlyView
 
 KEPT_MS = 72 * 3600 * 1000
 
@@ -96,11 +98,13 @@ def trim(batch: Batch) -> None:
     """Let an entry that is written anyway also remove rows that have outlived their time."""
     # No row of this batch can be old enough, so the committed state alone is asked.
     committed = ReadOnlyView(batch.reader)
-    old = committed.find(_INDEX, (), until=batch.now_ms - KEPT_MS, limit=TRIMMED_MAX)
+    # What does not fit into this batch's time is left to the next one.
+    with suppress(BatchFull, ChangeTooSlow, ReadTooLong):
+        old = committed.find(_INDEX, (), until=batch.now_ms - KEPT_MS, limit=TRIMMED_MAX)
+        if old:
+            batch.run(lambda tx: _delete(tx, old), bytes_max=1 << 62)
 
-    def delete_old(tx: Transaction) -> None:
-        for hit in old:
-            tx.delete(ROWS.name, hit.document.key)
 
-    if old:
-        batch.run(delete_old, bytes_max=1 << 62)
+def _delete(tx: Transaction, rows: list[Hit]) -> None:
+    for hit in rows:
+        tx.delete(ROWS.name, hit.document.key)
