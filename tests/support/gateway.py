@@ -118,13 +118,14 @@ class GatewayServer:
 
 
 def before(directory: Path, *upstreams: Upstream, **choices: Any) -> GatewayServer:
-    """A gateway on a free port that routes /commerce/ to these upstreams."""
+    """A gateway on a free port; without other `services` it routes /commerce/ to `upstreams`."""
+    if upstreams:
+        choices["services"] = (Service("commerce", tuple(each.address for each in upstreams)),)
     return GatewayServer(
         Gateway(
             directory=directory,
             logs=directory / "logs",
             listen=f"127.0.0.1:{free_ports(1)[0]}",
-            services=(Service("commerce", tuple(each.address for each in upstreams)),),
             user=gateway.own_user(),
             **choices,
         )

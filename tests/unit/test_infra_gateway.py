@@ -82,8 +82,8 @@ def test_every_choice_reaches_the_configuration(tmp_path: Path) -> None:
 def test_every_location_that_reaches_a_service_is_limited(tmp_path: Path) -> None:
     blocks = re.findall(r"location /[a-z/]* \{\n(.*?)\n        \}", rendered(tmp_path), re.DOTALL)
     reaching = [block for block in blocks if "proxy_pass" in block]
-    assert len(reaching) == 4
-    for block in blocks:
+    assert len(reaching) == 5
+    for block in reaching:
         assert block.count("limit_req zone=") == 3
         assert "limit_conn" in block
         assert "$uri_too_long" in block
