@@ -26,7 +26,8 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.replica import Replica, ReplicaBroken
 
 LOCK_SECONDS = 60.0
-"""Waiting for another process's build. Past it this one builds its own: that wastes work only."""
+"""Waiting for another process's build. Past it this one builds its own, lest a frozen builder stop
+everyone; if another was published meanwhile, it is used and the own one dropped."""
 
 
 def boot_id() -> str:
@@ -72,14 +73,12 @@ class ReplicaDirectory:
 
         `broken` is the one to be replaced, None if there was none.
         """
-        with self._lock():
+        with self._lock() as alone:
             if broken is not None:
                 broken.close()
-            found = self.published()
+            found = self._published_but(broken)
             if found is not None:
-                if broken is None or found.path != broken.path:
-                    return found
-                found.close()
+                return found
             folder = self.path / self._clock.random(8).hex()
             folder.mkdir()
             try:
@@ -88,33 +87,51 @@ class ReplicaDirectory:
                 # Opening is tried twice a second: what failed builds leave would fill the disk.
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+            found = None if alone else self._published_but(broken)
+            if found is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                return found
             self._publish(folder)
+            if alone:
+                self._remove_all_but(folder)
         opened = self.published()
         if opened is None:
             raise ReplicaBroken(f"a replica just built in {folder} cannot be opened")
         return opened
 
+    def _published_but(self, broken: Replica | None) -> Replica | None:
+        """The published replica, unless it is the broken one."""
+        found = self.published()
+        if found is None or broken is None or found.path != broken.path:
+            return found
+        found.close()
+        return None
+
     def _publish(self, folder: Path) -> None:
         staged = self.path / f"{folder.name}.link"
         staged.symlink_to(folder.name)
         staged.replace(self._link)
+
+    def _remove_all_but(self, folder: Path) -> None:
         for other in self.path.iterdir():
             if other.is_dir() and not other.is_symlink() and other.name != folder.name:
                 shutil.rmtree(other, ignore_errors=True)
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[bool]:
+        """Hold the build's lock; False where another still holds it after `LOCK_SECONDS`."""
         # Somebody may have cleared the whole root away.
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / "build.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = self._clock.monotonic() + LOCK_SECONDS
+        alone = False
         try:
-            while self._clock.monotonic() < deadline:
+            while not alone and self._clock.monotonic() < deadline:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
+                    alone = True
                 except BlockingIOError:
                     self._clock.sleep(0.02)
-            yield
+            yield alone
         finally:
             os.close(descriptor)
