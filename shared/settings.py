@@ -63,7 +63,7 @@ _URL = _text(r"https?://[^\s/]+(/[^\s]*)?", "is an http(s) URL")
 _NAME = _text(r"[a-z][a-z0-9-]{0,31}", "is a short lower-case name")
 _BUCKET = _text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is a bucket name")
 _PREFIX = _text(r"([A-Za-z0-9][A-Za-z0-9._-]*/)*", "is empty or names that each end in '/'")
-_ANY = _text(r"[^\s]{1,512}", "has no spaces")
+_ANY = _text(r"[^\s]{0,512}", "has no spaces")
 
 
 def _variable(
@@ -122,7 +122,7 @@ def _read(setting: Field[Any], environ: Mapping[str, str]) -> Any:
     value = environ.get(metadata["name"]) or metadata["development" if at_home else "default"]
     if value is None:
         raise ValueError("is missing")
-    if metadata["secret"] and not at_home and value == metadata["development"]:
+    if metadata["secret"] and not at_home and value and value == metadata["development"]:
         raise ValueError("is the value published for development")
     return metadata["parse"](value)
 
@@ -174,8 +174,9 @@ class Settings(_Environment):
     # Where documents live
     store_endpoint: str = _variable(
         "GANSU_STORE_ENDPOINT",
-        _URL,
-        "The object store's S3 address.",
+        _text(r"(https?://[^\s]+)?", "is empty or an http(s) URL"),
+        "The object store's S3 address; empty for AWS's own in the region.",
+        default="",
         development="http://127.0.0.1:8333",
     )
     store_region: str = _variable(
@@ -202,7 +203,9 @@ class Settings(_Environment):
     store_access_key: str = _variable(
         "GANSU_STORE_ACCESS_KEY",
         _ANY,
-        "The store's access key. It needs no right to delete.",
+        "The store's access key, which needs no right to delete; empty to take it from boto3's"
+        " chain (instance role, shared files).",
+        default="",
         development="development",
         secret=True,
     )
@@ -210,8 +213,15 @@ class Settings(_Environment):
         "GANSU_STORE_SECRET_KEY",
         _ANY,
         "The secret of that access key.",
+        default="",
         development="development-secret",
         secret=True,
+    )
+    store_ca_file: str = _variable(
+        "GANSU_STORE_CA_FILE",
+        _text(r"(/[^\s]*)?", "is empty or an absolute path"),
+        "Certificate authorities of the store, in place of the system's; PEM.",
+        default="",
     )
     replica_directory: Path = _variable(  # noqa: RUF009 - a field, as all of them
         "GANSU_REPLICA_DIRECTORY",
@@ -278,7 +288,7 @@ def documentation() -> str:
 def _row(setting: Field[Any]) -> str:
     metadata = setting.metadata
     cells = [_cell(metadata["default"]), _cell(metadata["development"])]
-    if metadata["secret"]:
+    if metadata["secret"] and metadata["development"]:
         cells[1] = "a published value"
     return f"| `{metadata['name']}` | {' | '.join(cells)} | {metadata['doc']} |"
 

@@ -1,0 +1,71 @@
+"""From settings to the parts that every service is made of. Called by each service's wsgi module.
+
+settings, clock = load(), SystemClock()
+database = open_database(settings, "commerce", CATALOGUE, clock)
+app = create_app(database, …, open_edge(settings, "commerce", clock), database.troubles)
+"""
+
+from typing import cast
+
+from shared.auth.keys import SigningKeys, source_of
+from shared.auth.subjects import subjects
+from shared.auth.tokens import TokenVerifier
+from shared.clock import Clock
+from shared.settings import Settings
+from shared.storage.catalogue import Catalogue
+from shared.storage.committer import CommitLimits
+from shared.storage.database import JournalDatabase
+from shared.storage.probe import probe
+from shared.storage.s3 import CreateCondition, S3Address, S3Store
+from shared.web.log import RequestLog
+from shared.web.service import Edge
+
+
+def store_address(settings: Settings) -> S3Address:
+    """The journal's bucket."""
+    return S3Address(
+        bucket=settings.store_bucket,
+        endpoint_url=settings.store_endpoint or None,
+        region=settings.store_region,
+        access_key=settings.store_access_key or None,
+        secret_key=settings.store_secret_key or None,
+        condition=cast(CreateCondition, settings.store_profile),
+        ca_file=settings.store_ca_file,
+    )
+
+
+def open_database(
+    settings: Settings, service: str, catalogue: Catalogue, clock: Clock
+) -> JournalDatabase:
+    """A service's documents; nothing is asked of the store before the first use."""
+    store = S3Store(store_address(settings), clock, connections=settings.threads)
+    prefix = f"{settings.store_prefix}{service}/"
+    return JournalDatabase(
+        store,
+        catalogue,
+        prefix=prefix,
+        directory=settings.replica_directory / service,
+        clock=clock,
+        # Writers that wait for a stalled store leave half the threads to readers.
+        limits=CommitLimits(waiting_max=settings.threads // 2),
+        admit=lambda: probe(store, prefix, clock),
+    )
+
+
+def open_edge(settings: Settings, service: str, clock: Clock) -> Edge:
+    """A service's HTTP edge. Tokens have to be meant for `service`, by name."""
+    keys = SigningKeys(source_of(settings.jwks), clock)
+    verifier = TokenVerifier(
+        keys,
+        subjects(settings.subject_key),
+        clock,
+        issuer=settings.issuer,
+        audience=service,
+    )
+    return Edge(
+        verifier=verifier,
+        request_key=settings.request_key,
+        clock=clock,
+        log=RequestLog(service, clock),
+        body_bytes_max=settings.body_bytes_max,
+    )

@@ -1,0 +1,154 @@
+"""What every service answers beside its own routes: health, problem types, its documentation.
+
+Health and problem types are routes like any other. The OpenAPI document and the page to try it are
+fixed bytes, made when they are first asked for.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.errors import COMMON, NOT_FOUND, NOT_READY, Problem, Refused
+from shared.language import TAGS, Language, Words
+from shared.schemas import Choice, Schema, Text, Whole
+from shared.web import openapi, requests
+from shared.web.problems import type_of
+from shared.web.requests import Environ
+from shared.web.responses import Rendered
+from shared.web.routes import Answer, Call, Public, Route, Router
+
+Ready = Callable[[], Sequence[str]]
+"""What keeps a service from serving, each in one sentence; empty when it is ready."""
+
+_NEVER_KEPT = Public(max_age_seconds=0)
+_HOUR = Public(max_age_seconds=3600, stale_seconds=86_400)
+_FOLDER = Path(__file__).parent / "docs"
+
+# The page runs its own script on its own service, and nothing else.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class HealthSchema(Schema):
+    """How a service is."""
+
+    status = Choice("live", "ready")
+
+
+class ProblemTypeSchema(Schema):
+    """One kind of refusal."""
+
+    type = Text(200)
+    status = Whole(400, 599)
+    title = Text(200)
+    title_zh = Text(200)
+    title_en = Text(200)
+
+
+def routes(router: Router[Any], ready: Ready) -> list[Route[Any]]:
+    """Health, under the service; problem types, at the address that `type` gives."""
+    health = Router[Any](router.prefix, router.title)
+
+    @health.route("GET /health/live", _LIVE, answer=HealthSchema, public=_NEVER_KEPT)
+    def live(_: Call[Any]) -> Answer:
+        return Answer({"status": "live"})
+
+    @health.route(
+        "GET /health/ready",
+        _READY,
+        answer=HealthSchema,
+        public=_NEVER_KEPT,
+        problems=(NOT_READY,),
+    )
+    def readiness(_: Call[Any]) -> Answer:
+        troubles = ready()
+        if troubles:
+            raise Refused(NOT_READY, detail={"troubles": list(troubles)}, retry_after_seconds=5)
+        return Answer({"status": "ready"})
+
+    types = Router[Any]("", router.title)
+    known = {problem.slug: problem for problem in _problems(router)}
+
+    @types.route("GET /problems/{slug}", _TYPE, answer=ProblemTypeSchema, public=_HOUR)
+    def problem_type(call: Call[Any]) -> Answer:
+        problem = known.get(call.path["slug"])
+        if problem is None:
+            raise Refused(NOT_FOUND)
+        return Answer(described(problem, call.language))
+
+    return [*health.routes, *types.routes]
+
+
+_LIVE = Words("进程在运行", "The process runs")
+_READY = Words("可以提供服务", "The service can serve")
+_TYPE = Words("一种拒绝的含义", "What one kind of refusal means")
+
+
+def _problems(router: Router[Any]) -> set[Problem]:
+    return {*COMMON, *(problem for route in router.routes for problem in route.problems)}
+
+
+def described(problem: Problem, language: Language) -> dict[str, object]:
+    """What a problem's type leads to; the gateway says the same of its own."""
+    return {
+        "type": type_of(problem),
+        "status": problem.status,
+        "title": problem.en if language == "en" else problem.zh,
+        "title_zh": problem.zh,
+        "title_en": problem.en,
+    }
+
+
+@dataclass(slots=True)
+class FixedPage:
+    """Bytes that depend on the language alone, made once."""
+
+    path: str
+    media_type: str
+    make: Callable[[Language], bytes]
+    made: dict[Language, tuple[str, bytes]] = field(default_factory=dict)
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:  # noqa: ARG002
+        if language not in self.made:
+            body = self.make(language)
+            self.made[language] = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"', body
+        etag, body = self.made[language]
+        headers = [
+            ("Cache-Control", "public, max-age=60, stale-while-revalidate=600"),
+            ("Vary", "Accept-Language"),
+            ("Content-Language", TAGS[language]),
+            ("ETag", etag),
+        ]
+        if requests.is_known(environ, etag):
+            return Rendered(304, headers, b"")
+        headers += (
+            ("Content-Type", self.media_type),
+            ("Content-Length", str(len(body))),
+            ("Content-Security-Policy", _POLICY),
+            ("X-Content-Type-Options", "nosniff"),
+        )
+        return Rendered(200, headers, body)
+
+
+def pages(router: Router[Any], everywhere: Sequence[Route[Any]]) -> list[FixedPage]:
+    """The OpenAPI document and the page to try it, which loads nothing from elsewhere."""
+
+    def description(language: Language) -> bytes:
+        return orjson.dumps(openapi.document(router, [*router.routes, *everywhere], language))
+
+    def asset(name: str) -> Callable[[Language], bytes]:
+        return lambda _: (_FOLDER / name).read_bytes()
+
+    prefix = router.prefix
+    return [
+        FixedPage(f"{prefix}/openapi.json", "application/openapi+json", description),
+        FixedPage(f"{prefix}/docs", "text/html; charset=utf-8", asset("page.html")),
+        FixedPage(f"{prefix}/docs/page.js", "text/javascript; charset=utf-8", asset("page.js")),
+        FixedPage(f"{prefix}/docs/page.css", "text/css; charset=utf-8", asset("page.css")),
+    ]

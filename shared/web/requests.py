@@ -1,0 +1,183 @@
+"""Reading a request, strictly: what is malformed, doubled or undeclared is refused by name.
+
+Functions of the WSGI environ (PEP 3333) alone.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from shared.errors import (
+    INVALID,
+    KEY_MISSING,
+    MALFORMED,
+    MEDIA,
+    PRECONDITION_MISSING,
+    TOO_LARGE,
+    FieldError,
+    Refused,
+)
+from shared.schemas import INTEGER_MAX, field_error
+
+Environ = dict[str, Any]
+
+QUERY_FIELDS_MAX = 50
+
+UNKNOWN_REVISION = -1
+"""What a well-formed ETag that is none of ours stands for: no document was ever at it."""
+
+_JSON = re.compile(r'application/json *(; *charset="?utf-8"?)?', re.IGNORECASE)
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_SEQ = re.compile(r"[0-9]{1,16}")
+_REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}")
+_ETAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,100})"')
+_OWN_ETAG = re.compile(r"([0-9]{1,16})(?:-[0-9a-f]{16})?")
+
+
+def body(environ: Environ, bytes_max: int) -> bytes:
+    """The whole body. Raises Refused: TOO_LARGE, MEDIA, or MALFORMED where it was cut short."""
+    length = _length(environ)
+    if length == 0:
+        return b""
+    if length > bytes_max:
+        raise Refused(TOO_LARGE, detail={"bytes_max": bytes_max})
+    if not _JSON.fullmatch(environ.get("CONTENT_TYPE", "").strip()):
+        raise Refused(MEDIA)
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise Refused(MEDIA)
+    try:
+        raw: bytes = environ["wsgi.input"].read(length if length > 0 else bytes_max + 1)
+    except OSError:
+        # The client went away, or its chunks are malformed.
+        raise Refused(MALFORMED) from None
+    if len(raw) > bytes_max:
+        raise Refused(TOO_LARGE, detail={"bytes_max": bytes_max})
+    if len(raw) < length:
+        raise Refused(MALFORMED)
+    return raw
+
+
+def _length(environ: Environ) -> int:
+    """The declared length in bytes, -1 for a body that ends by itself (chunked)."""
+    declared = environ.get("CONTENT_LENGTH") or ""
+    if declared.isascii() and declared.isdigit():
+        return int(declared[:18])
+    if declared:
+        raise Refused(MALFORMED, fields=(_wrong("Content-Length"),))
+    chunked = "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated")
+    return -1 if chunked else 0
+
+
+class _Twice(ValueError):  # noqa: N818 - what it says about the request is enough
+    """A member stands twice in one JSON object."""
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return members
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def json_value(raw: bytes) -> Any:
+    """The value of a JSON text (RFC 8259). Raises Refused: MALFORMED, or INVALID for a member
+    that stands twice.
+    """
+    try:
+        value = orjson.loads(raw)
+        # orjson is the stricter reader of everything but this: it lets the last of two members win.
+        _DECODER.decode(raw.decode())
+    except _Twice as twice:
+        raise Refused(INVALID, fields=(field_error(str(twice)[:100], "twice"),)) from None
+    except (ValueError, RecursionError):
+        raise Refused(MALFORMED) from None
+    return value
+
+
+def query(environ: Environ) -> dict[str, str]:
+    """The query string's fields. Raises Refused(INVALID) for one that is given twice."""
+    text = environ.get("QUERY_STRING")
+    if not text:
+        return {}
+    fields: dict[str, str] = {}
+    for name, value in _pairs(text):
+        if name in fields:
+            raise Refused(INVALID, fields=(field_error(name[:100], "twice"),))
+        fields[name] = value
+    return fields
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        # WSGI hands bytes as Latin-1 text; what they say is UTF-8, percent-encoded or not.
+        return parse_qsl(
+            text.encode("latin-1").decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=QUERY_FIELDS_MAX,
+        )
+    except ValueError:
+        raise Refused(MALFORMED) from None
+
+
+def request_id(environ: Environ) -> str | None:
+    """The gateway's id for this request, if it has the shape of one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _REQUEST_ID.fullmatch(given) else None
+
+
+def idempotency_key(environ: Environ) -> str:
+    """Raises Refused(KEY_MISSING), or INVALID for one that is not 1 to 128 visible characters."""
+    key: str | None = environ.get("HTTP_IDEMPOTENCY_KEY")
+    if not key:
+        raise Refused(KEY_MISSING)
+    if not _KEY.fullmatch(key):
+        raise Refused(INVALID, fields=(_wrong("Idempotency-Key"),))
+    return key
+
+
+def commit_seq(environ: Environ) -> int:
+    """The entry that the caller has seen, 0 for none. Raises Refused(INVALID)."""
+    given = environ.get("HTTP_COMMIT_SEQ")
+    if given is None:
+        return 0
+    if not _SEQ.fullmatch(given) or int(given) > INTEGER_MAX:
+        raise Refused(INVALID, fields=(_wrong("Commit-Seq"),))
+    return int(given)
+
+
+def matched_revision(environ: Environ) -> int:
+    """The revision that If-Match asks for. Raises Refused(PRECONDITION_MISSING, INVALID).
+
+    One ETag as it was read, no list and no `*`: both would change what nobody looked at. `W/` is
+    passed over, because compression on the way makes a strong ETag weak and the revision within
+    stays what it was.
+    """
+    given = environ.get("HTTP_IF_MATCH")
+    if not given:
+        raise Refused(PRECONDITION_MISSING)
+    tag = _ETAG.fullmatch(given.strip())
+    if tag is None:
+        raise Refused(INVALID, fields=(_wrong("If-Match"),))
+    own = _OWN_ETAG.fullmatch(tag[1])
+    return int(own[1]) if own else UNKNOWN_REVISION
+
+
+def is_known(environ: Environ, etag: str) -> bool:
+    """Whether If-None-Match names this ETag (weak comparison, RFC 9110, section 13.1.2)."""
+    given = environ.get("HTTP_IF_NONE_MATCH")
+    if not given:
+        return False
+    return given.strip() == "*" or etag.strip('"') in _ETAG.findall(given)
+
+
+def _wrong(header: str) -> FieldError:
+    return field_error(header, "pattern")

@@ -1,0 +1,279 @@
+"""Routes as declarations: everything about a route stands in one place, and nothing else decides.
+
+    router = Router[Parts]("/commerce", Words("商城", "Commerce"))
+
+    @router.route(
+        "POST /v1/orders",
+        Words("下单", "Place an order"),
+        scope="orders:write",
+        body=NewOrderSchema,
+        answer=OrderSchema,
+        problems=(SOLD_OUT,),
+    )
+    def place_order(call: Call[Parts]) -> Answer: ...
+
+The method says the rest. A POST needs an Idempotency-Key and answers 201; a PATCH or PUT needs
+If-Match; a GET answers 304 to a matching If-None-Match. A route that is neither `public` nor
+asks for a scope cannot be declared.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared import errors
+from shared.auth.tokens import Identity
+from shared.errors import Problem
+from shared.language import Language, Words
+from shared.schemas import PageQuery, Schema
+from shared.storage.access import FRESH, Claim, Committed, Freshness, Position
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH"})
+
+_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """A route for everyone. Anyone may keep its answer for `max_age_seconds`, and serve it for
+    `stale_seconds` more while a newer one is fetched, or while the service is down. 0: not at all.
+    """
+
+    max_age_seconds: int
+    stale_seconds: int = 0
+
+    @property
+    def cache_control(self) -> str:
+        if not self.max_age_seconds:
+            return "no-store"
+        stale = self.stale_seconds
+        return (
+            f"public, max-age={self.max_age_seconds},"
+            f" stale-while-revalidate={stale}, stale-if-error={stale}"
+        )
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a view gives back: JSON values, and what the headers need to know.
+
+    `seq` is the journal entry that the answer rests on, `revision` the document's; 0 for none.
+    """
+
+    body: object
+    seq: int = 0
+    revision: int = 0
+    location: str | None = None
+
+
+class Row(Protocol):
+    """One row of a list, which continues behind `position`."""
+
+    @property
+    def position(self) -> Position: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a list: `limit` rows behind `after`."""
+
+    limit: int
+    after: Position | None
+    seal: Callable[[Position], str]
+
+    @property
+    def fetch(self) -> int:
+        """How many rows to ask for: one more than are shown tells whether the list goes on."""
+        return self.limit + 1
+
+    def answer(self, found: Committed[list[R]], render: Callable[[R], object]) -> Answer:
+        """The page as JSON: `items`, and the `after` of the next page or null."""
+        rows = found.value[: self.limit]
+        more = len(found.value) > self.limit
+        body = {
+            "items": [render(row) for row in rows],
+            "after": self.seal(rows[-1].position) if more else None,
+        }
+        return Answer(body, found.seq)
+
+
+@dataclass(slots=True)
+class Call(Generic[P]):
+    """One request, checked. `query` and `body` hold what the route's schemas made of it.
+
+    `claim` is a POST's, `revision` what a PATCH or PUT says it read, `page` a list's; asking for
+    one that the route does not have is an error of the program.
+    """
+
+    parts: P
+    identity: Identity
+    language: Language
+    path: dict[str, str]
+    query: dict[str, Any]
+    body: dict[str, Any]
+    at_least_seq: int = 0
+    maybe_claim: Claim | None = None
+    maybe_page: Page | None = None
+    maybe_revision: int | None = None
+
+    @property
+    def claim(self) -> Claim:
+        return _given(self.maybe_claim)
+
+    @property
+    def page(self) -> Page:
+        return _given(self.maybe_page)
+
+    @property
+    def revision(self) -> int:
+        return _given(self.maybe_revision)
+
+    def freshness(self, usual: Freshness = FRESH) -> Freshness:
+        """How fresh a read has to be: as usual, or at the entry that the caller's Commit-Seq names
+        (who sends back what a write answered reads that write, without a probe).
+        """
+        if not self.at_least_seq:
+            return usual
+        return replace(usual, at_least_seq=self.at_least_seq)
+
+
+def _given(value: T | None) -> T:
+    if value is None:
+        raise TypeError("the route declares nothing of the kind")
+    return value
+
+
+View = Callable[[Call[P]], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[P]):
+    """One declared route; see the module's docstring. Raises ValueError where it cannot stand."""
+
+    method: str
+    path: str
+    summary: Words
+    view: View[P]
+    status: int
+    answer: type[Schema]
+    prefix: str
+    public: Public | None = None
+    scope: str | None = None
+    roles: frozenset[str] = frozenset()
+    body: type[Schema] | None = None
+    query: type[Schema] | None = None
+    declared_problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS or not self.path.startswith("/"):
+            raise ValueError(f"{self.name}: a route is a method and a path")
+        if (self.public is None) == (self.scope is None):
+            raise ValueError(f"{self.name}: a route is public or asks for a scope")
+        if self.roles and self.public is not None:
+            raise ValueError(f"{self.name}: a public route cannot ask for a role")
+        if self.method != "GET" and self.public is not None:
+            raise ValueError(f"{self.name}: only reads are public")
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def address(self) -> str:
+        """The whole path, with `{…}` for ids."""
+        return self.prefix + self.path
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in the path."""
+        return _PARAMETER.findall(self.path)
+
+    @property
+    def paged(self) -> bool:
+        return self.query is not None and issubclass(self.query, PageQuery)
+
+    @property
+    def once(self) -> bool:
+        """Whether the route runs at most once for each Idempotency-Key."""
+        return self.method == "POST"
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the route needs If-Match."""
+        return self.method in {"PATCH", "PUT"}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that the route may answer beside its own answer: declared and implied."""
+        found = [*self.declared_problems, errors.INVALID, errors.MALFORMED, errors.BUSY]
+        if self.scope is not None:
+            found += [errors.UNAUTHENTICATED, errors.FORBIDDEN]
+        if self.parameters:
+            found.append(errors.NOT_FOUND)
+        if self.method != "GET":
+            found += [errors.TOO_LARGE, errors.MEDIA]
+        if self.once:
+            found += [errors.KEY_MISSING, errors.KEY_REUSED]
+        if self.conditional:
+            found += [errors.PRECONDITION_MISSING, errors.STALE]
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass
+class Router(Generic[P]):
+    """Routes under one prefix. `P` is what their views work with."""
+
+    prefix: str
+    title: Words
+    routes: list[Route[P]] = field(default_factory=list)
+
+    def route(
+        self,
+        name: str,
+        summary: Words,
+        *,
+        answer: type[Schema],
+        public: Public | None = None,
+        scope: str | None = None,
+        roles: Iterable[str] = (),
+        body: type[Schema] | None = None,
+        query: type[Schema] | None = None,
+        status: int | None = None,
+        problems: tuple[Problem, ...] = (),
+    ) -> Callable[[View[P]], View[P]]:
+        """Declare the decorated view as the route `name`, a method and a path below the service.
+
+        `roles`: the caller has to have one of them. `problems`: what the view may refuse beyond
+        what every route of its kind may. Raises ValueError where the declaration cannot stand.
+        """
+        method, _, path = name.partition(" ")
+
+        def declare(view: View[P]) -> View[P]:
+            route = Route(
+                prefix=self.prefix,
+                method=method,
+                path=path,
+                summary=summary,
+                view=view,
+                status=status or (201 if method == "POST" else 200),
+                answer=answer,
+                public=public,
+                scope=scope,
+                roles=frozenset(roles),
+                body=body,
+                query=query,
+                declared_problems=problems,
+            )
+            if any(route.name == other.name for other in self.routes):
+                raise ValueError(f"{route.name} is declared twice")
+            self.routes.append(route)
+            return view
+
+        return declare

@@ -1,0 +1,247 @@
+"""A service over HTTP: the path that every request takes through a service's routes.
+
+    app = build(router, parts, Edge(verifier=…, request_key=…, …))
+
+authenticate → parse and check → the view → render; a `Refused` anywhere on the way becomes a
+problem document, and so does whatever else goes wrong. Flask finds the route; its hooks
+(before_request, after_request, error handlers) do not run, because a declaration says all there is
+to say about a route and each of them costs every request.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import orjson
+from flask import Flask, Response
+from flask.globals import request_ctx
+from flask.sessions import SecureCookieSessionInterface
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
+
+from shared.auth.tokens import NOBODY, Identity, TokenVerifier
+from shared.clock import Clock
+from shared.errors import FORBIDDEN, INTERNAL, MALFORMED, METHOD, NOT_FOUND, Refused
+from shared.language import TAGS, Language, accepted
+from shared.schemas import Schema, load
+from shared.storage.access import Claim
+from shared.web import common, cursors, problems, requests
+from shared.web.common import Ready
+from shared.web.log import RequestLog
+from shared.web.requests import Environ
+from shared.web.responses import Rendered
+from shared.web.routes import Answer, Call, Page, Route, Router
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What every service's HTTP edge works with, whatever the service.
+
+    `request_key` seals cursors and the digests of requests.
+    """
+
+    verifier: TokenVerifier
+    request_key: bytes
+    clock: Clock
+    log: RequestLog
+    body_bytes_max: int
+
+
+class Answers(Protocol):
+    """Takes a request to its answer. Raises Refused."""
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered: ...
+
+
+class Handler(Generic[P]):
+    """One route, made ready: takes a request to its answer."""
+
+    def __init__(self, route: Route[P], parts: P, edge: Edge) -> None:
+        self.route = route
+        self._parts = parts
+        self._edge = edge
+        self._body: Schema | None = None
+        if route.method != "GET":
+            self._body = (route.body or Schema)()
+        self._query = (route.query or Schema)()
+        cache = "no-store" if route.public is None else route.public.cache_control
+        self._headers = (("Cache-Control", cache), ("Vary", "Accept-Language"))
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
+        """Raises Refused."""
+        identity = self._identity(environ)
+        answer = self.route.view(self._call(environ, path, language, identity))
+        return self._rendered(environ, answer, language)
+
+    # In
+
+    def _identity(self, environ: Environ) -> Identity:
+        route = self.route
+        if route.scope is None:
+            return NOBODY
+        identity = self._edge.verifier.identify(environ.get("HTTP_AUTHORIZATION"))
+        if route.scope not in identity.scopes:
+            raise Refused(FORBIDDEN, detail={"scope": route.scope})
+        if route.roles and not route.roles & identity.roles:
+            raise Refused(FORBIDDEN, detail={"roles": sorted(route.roles)})
+        return identity
+
+    def _call(
+        self, environ: Environ, path: dict[str, str], language: Language, identity: Identity
+    ) -> Call[P]:
+        route = self.route
+        given = requests.query(environ)
+        query = load(self._query, given, whole="query") if given or route.query else given
+        call = Call(self._parts, identity, language, path, query, {})
+        call.at_least_seq = requests.commit_seq(environ)
+        if self._body is not None:
+            raw = requests.body(environ, self._edge.body_bytes_max)
+            if raw or route.body is not None:
+                call.body = load(self._body, requests.json_value(raw))
+        if route.once:
+            call.maybe_claim = self._claim(environ, call)
+        elif route.conditional:
+            call.maybe_revision = requests.matched_revision(environ)
+        elif route.paged:
+            call.maybe_page = self._page(call)
+        return call
+
+    def _claim(self, environ: Environ, call: Call[P]) -> Claim:
+        key = requests.idempotency_key(environ)
+        asked = orjson.dumps([call.path, call.query, call.body], option=orjson.OPT_SORT_KEYS)
+        digest = hmac.digest(self._edge.request_key, b"request\0" + asked, hashlib.sha256)
+        return Claim(call.identity.subject, self.route.name, key, digest[:16].hex())
+
+    def _page(self, call: Call[P]) -> Page:
+        limit, after = call.query.pop("limit"), call.query.pop("after", None)
+        described = [self.route.name, call.path, call.query, call.identity.subject]
+        listing = orjson.dumps(described, option=orjson.OPT_SORT_KEYS)
+        key = self._edge.request_key
+        return Page(
+            limit,
+            None if after is None else cursors.opened(after, listing, key),
+            lambda position: cursors.sealed(position, listing, key),
+        )
+
+    # Out
+
+    def _rendered(self, environ: Environ, answer: Answer, language: Language) -> Rendered:
+        body = orjson.dumps(answer.body)
+        headers = [*self._headers, ("Content-Language", TAGS[language])]
+        if answer.seq:
+            headers.append(("Commit-Seq", str(answer.seq)))
+        if self.route.method == "GET":
+            etag = _etag(answer.revision, body)
+            headers.append(("ETag", etag))
+            if requests.is_known(environ, etag):
+                return Rendered(304, headers, b"")
+        elif answer.revision:
+            headers.append(("ETag", f'"{answer.revision}"'))
+        if answer.location is not None:
+            headers.append(("Location", answer.location))
+        headers += (("Content-Type", "application/json"), ("Content-Length", str(len(body))))
+        return Rendered(self.route.status, headers, body)
+
+
+def _etag(revision: int, body: bytes) -> str:
+    """Tells exactly these bytes, language and all; the revision in front is what If-Match means."""
+    digest = hashlib.blake2b(body, digest_size=8).hexdigest()
+    return f'"{revision}-{digest}"' if revision else f'"{digest}"'
+
+
+class _Identifier(BaseConverter):
+    """One id in a path. What cannot be an id is not found, like one that does not exist."""
+
+    regex = r"[A-Za-z0-9_.-]{1,100}"
+
+
+class _NoSessions(SecureCookieSessionInterface):
+    """Sessions are not kept: opening and saving one costs every request."""
+
+    def open_session(self, *_: Any) -> None:
+        return None
+
+    def make_null_session(self, *_: Any) -> Any:
+        return None
+
+    def is_null_session(self, *_: Any) -> bool:
+        return True
+
+
+class Application(Flask):
+    """A Flask application in which declared routes, and nothing else, answer requests."""
+
+    def __init__(self, name: str, edge: Edge) -> None:
+        super().__init__(name, static_folder=None)
+        self.session_interface = _NoSessions()
+        # One address for each thing: no redirects from what almost is one.
+        self.url_map.strict_slashes = True
+        self.url_map.merge_slashes = False
+        self.url_map.redirect_defaults = False
+        self.url_map.converters["id"] = _Identifier
+        self.edge = edge
+        self.handlers: dict[str, Answers] = {}
+
+    def declare(self, method: str, path: str, handler: Answers) -> None:
+        """Let `handler` answer `path`, in which `{…}` stands for an id."""
+        name = f"{method} {path}"
+        self.handlers[name] = handler
+        self.add_url_rule(
+            path.replace("{", "<id:").replace("}", ">"),
+            endpoint=name,
+            methods=[method],
+            provide_automatic_options=False,
+        )
+
+    def full_dispatch_request(self) -> Response:
+        """Answer the current request, whatever happens; log it."""
+        request = request_ctx.request
+        environ = request.environ
+        began = self.edge.clock.monotonic()
+        request_id = requests.request_id(environ) or self.edge.clock.random(16).hex()
+        route = request.endpoint or "-"
+        language = accepted(environ.get("HTTP_ACCEPT_LANGUAGE"))
+        try:
+            if request.routing_exception is not None:
+                rendered = _misrouted(request.routing_exception, language, request_id)
+            else:
+                handler = self.handlers[route]
+                rendered = handler.answer(environ, request.view_args or {}, language)
+                rendered.headers.append(("X-Request-Id", request_id))
+        except Refused as refusal:
+            rendered = problems.rendered(refusal, language, request_id)
+        except Exception as error:  # noqa: BLE001 - nobody is to see a stack trace
+            self.edge.log.failed(request_id=request_id, route=route, error=error)
+            rendered = problems.rendered(Refused(INTERNAL), language, request_id)
+        self.edge.log.answered(
+            request_id=request_id,
+            method=request.method,
+            route=route,
+            status=rendered.status,
+            began=began,
+        )
+        # All that Flask does with it is call it.
+        return cast(Response, rendered)
+
+
+def _misrouted(error: HTTPException, language: Language, request_id: str) -> Rendered:
+    """The answer where no route fits the address or the method."""
+    if isinstance(error, MethodNotAllowed):
+        allow = ", ".join(sorted(error.valid_methods or ()))
+        return problems.rendered(Refused(METHOD), language, request_id, ("Allow", allow))
+    wrong = MALFORMED if error.code == 400 else NOT_FOUND
+    return problems.rendered(Refused(wrong), language, request_id)
+
+
+def build(router: Router[P], parts: P, edge: Edge, ready: Ready) -> Application:
+    """The application that serves a router's routes, and what every service has beside them."""
+    app = Application(router.prefix.strip("/"), edge)
+    everywhere = common.routes(router, ready)
+    for route in [*router.routes, *everywhere]:
+        app.declare(route.method, route.address, Handler(route, parts, edge))
+    for page in common.pages(router, everywhere):
+        app.declare("GET", page.path, page)
+    return app
