@@ -1,6 +1,6 @@
 """One function for each thing a client can want of commerce, one transaction each.
 
-Callers are subject ids (`auth.service_subject`). What a caller may not see is NOT_FOUND, so that
+People are subjects (`shared.auth.subjects`). What a caller may not see is NOT_FOUND, so that
 nobody learns what exists. Amounts are fen.
 """
 
@@ -30,6 +30,24 @@ from shared.storage.catalogue import Body
 PUBLIC = recent(1.0)
 """Catalogue pages may be a second old; nothing is decided on them."""
 
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who acts on a store: its owner, or an operator of the platform, who may act on any."""
+
+    subject: str
+    operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A product as the public sees it, with the units on hand, and its place in a list."""
+
+    product: Document
+    available: int
+    position: Position = ()
+
+
 # Stores and products
 
 
@@ -37,46 +55,71 @@ def open_store(database: Database, owner: str, claim: Claim, store: Body) -> Com
     """Open a store for a merchant."""
 
     def change(tx: Transaction) -> Document:
-        return tx.put("stores", tx.new_id("store"), {**store, "owner": owner})
+        body = {**store, "owner": owner, "opened_ms": tx.now_ms}
+        return tx.put("stores", tx.new_id("store"), body)
 
     return database.transact_once(claim, change)
 
 
+def plant_store(
+    database: Database, store_id: str, store: Body, products: Sequence[tuple[str, Body, int]]
+) -> Committed[bool]:
+    """Put a sample store there with its products (id, body, units on hand), all or nothing.
+
+    False where it stands already: what was sold from it since is kept.
+    """
+
+    def change(tx: Transaction) -> bool:
+        if tx.get("stores", store_id) is not None:
+            return False
+        tx.put("stores", store_id, {**store, "opened_ms": tx.now_ms, "sample": True})
+        for product_id, product, on_hand in products:
+            _shelve(tx, store_id, product_id, {**product, "sample": True}, on_hand)
+        return True
+
+    return database.transact(change)
+
+
 def add_product(
-    database: Database, owner: str, store_id: str, claim: Claim, product: Body
+    database: Database, keeper: Keeper, store_id: str, claim: Claim, product: Body
 ) -> Committed[Document]:
     """Put a product on a merchant's shelf, with nothing in stock yet."""
 
     def change(tx: Transaction) -> Document:
-        _own_store(tx, owner, store_id)
-        product_id = tx.new_id("product")
-        tx.put("stock", product_id, domain.new_stock())
-        body = {**product, "store": store_id, "for_sale": True, "listed_ms": tx.now_ms}
-        return tx.put("products", product_id, body)
+        _own_store(tx, keeper, store_id)
+        return _shelve(tx, store_id, tx.new_id("product"), product, 0)
 
     return database.transact_once(claim, change)
 
 
+def _shelve(
+    tx: Transaction, store_id: str, product_id: str, product: Body, on_hand: int
+) -> Document:
+    tx.put("stock", product_id, domain.new_stock(on_hand))
+    body = {**product, "store": store_id, "for_sale": True, "listed_ms": tx.now_ms}
+    return tx.put("products", product_id, body)
+
+
 def change_product(
-    database: Database, owner: str, product_id: str, revision: int, changes: Body
-) -> Committed[Document]:
+    database: Database, keeper: Keeper, product_id: str, revision: int, changes: Body
+) -> Committed[Offer]:
     """Change a product's text, price or whether it is for sale. Raises Refused(STALE)."""
 
-    def change(tx: Transaction) -> Document:
-        product = _own_product(tx, owner, product_id)
+    def change(tx: Transaction) -> Offer:
+        product = _own_product(tx, keeper, product_id)
         _unchanged(product, revision)
-        return tx.put("products", product_id, {**product.body, **changes})
+        return _offer(tx, tx.put("products", product_id, {**product.body, **changes}))
 
     return database.transact(change)
 
 
 def count_stock(
-    database: Database, owner: str, product_id: str, revision: int, on_hand: int
+    database: Database, keeper: Keeper, product_id: str, revision: int, on_hand: int
 ) -> Committed[Document]:
     """Set what is on hand after a count of the shelf. Raises Refused(STALE)."""
 
     def change(tx: Transaction) -> Document:
-        _own_product(tx, owner, product_id)
+        _own_product(tx, keeper, product_id)
         stock = tx.require("stock", product_id)
         _unchanged(stock, revision)
         domain.adjust(stock.body, on_hand - stock.body["on_hand"])
@@ -86,12 +129,12 @@ def count_stock(
 
 
 def adjust_stock(
-    database: Database, owner: str, product_id: str, claim: Claim, delta: int
+    database: Database, keeper: Keeper, product_id: str, claim: Claim, delta: int
 ) -> Committed[Document]:
     """Add a delivery to the stock, or take out what was lost."""
 
     def change(tx: Transaction) -> Document:
-        _own_product(tx, owner, product_id)
+        _own_product(tx, keeper, product_id)
         stock = tx.require("stock", product_id)
         domain.adjust(stock.body, delta)
         return tx.put("stock", product_id, stock.body)
@@ -99,70 +142,105 @@ def adjust_stock(
     return database.transact_once(claim, change)
 
 
-def read_stock(database: Database, owner: str, product_id: str) -> Committed[Document]:
+def read_stock(
+    database: Database, keeper: Keeper, product_id: str, freshness: Freshness = FRESH
+) -> Committed[Document]:
     """A merchant's own stock of a product."""
 
     def query(view: ReadView) -> Document:
-        _own_product(view, owner, product_id)
+        _own_product(view, keeper, product_id)
         return view.require("stock", product_id)
 
-    return database.read(query, FRESH)
+    return database.read(query, freshness)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A product as the public sees it, with what is on hand."""
+def read_product(
+    database: Database, product_id: str, freshness: Freshness = PUBLIC
+) -> Committed[Offer]:
+    """A product, also one that is no longer for sale: orders still point to it."""
 
-    product: Document
-    available: int
-
-
-def read_product(database: Database, product_id: str) -> Committed[Offer]:
     def query(view: ReadView) -> Offer:
         return _offer(view, view.require("products", product_id))
 
-    return database.read(query, PUBLIC)
+    return database.read(query, freshness)
 
 
 def search_products(
-    database: Database, search: Search, *, limit: int, after: Position | None
-) -> Committed[list[tuple[Offer, Position]]]:
-    """Products that match, each with its position in the list."""
+    database: Database,
+    search: Search,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = PUBLIC,
+) -> Committed[list[Offer]]:
+    """Products that match."""
 
-    def query(view: ReadView) -> list[tuple[Offer, Position]]:
+    def query(view: ReadView) -> list[Offer]:
         hits = view.search(search, limit=limit, after=after)
-        return [(_offer(view, hit.document), hit.position) for hit in hits]
+        return [_offer(view, hit.document, hit.position) for hit in hits]
 
-    return database.read(query, PUBLIC)
+    return database.read(query, freshness)
 
 
-def _offer(view: View, product: Document) -> Offer:
+def _offer(view: View, product: Document, position: Position = ()) -> Offer:
     stock = view.get("stock", product.key)
-    return Offer(product, 0 if stock is None else stock.body["on_hand"])
+    return Offer(product, 0 if stock is None else stock.body["on_hand"], position)
 
 
-def list_stores(database: Database, *, limit: int, after: Position | None) -> Committed[list[Hit]]:
-    """All stores, by key."""
+def search_stores(
+    database: Database,
+    search: Search,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = PUBLIC,
+) -> Committed[list[Hit]]:
+    """Stores that match."""
+    return database.read(lambda view: view.search(search, limit=limit, after=after), freshness)
 
-    def query(view: ReadView) -> list[Hit]:
-        return view.search(Search("stores", order="opened_ms"), limit=limit, after=after)
 
-    return database.read(query, PUBLIC)
-
-
-def read_store(database: Database, store_id: str) -> Committed[Document]:
-    return database.read(lambda view: view.require("stores", store_id), PUBLIC)
+def read_store(
+    database: Database, store_id: str, freshness: Freshness = PUBLIC
+) -> Committed[Document]:
+    """A store, as everyone may see it."""
+    return database.read(lambda view: view.require("stores", store_id), freshness)
 
 
 def list_own_stores(
-    database: Database, owner: str, *, limit: int, after: Position | None
+    database: Database,
+    owner: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
 ) -> Committed[list[Hit]]:
-    """A merchant's own stores."""
+    """A merchant's own stores, newest first."""
 
     def query(view: ReadView) -> list[Hit]:
-        return view.find("stores_by_owner", (owner,), limit=limit, after=after)
+        return view.find("stores_by_owner", (owner,), limit=limit, after=after, descending=True)
 
-    return database.read(query, FRESH)
+    return database.read(query, freshness)
+
+
+def list_own_products(
+    database: Database,
+    keeper: Keeper,
+    store_id: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Offer]]:
+    """All products of a merchant's own store, withdrawn ones too, newest first."""
+
+    def query(view: ReadView) -> list[Offer]:
+        _own_store(view, keeper, store_id)
+        hits = view.find(
+            "products_by_store", (store_id,), limit=limit, after=after, descending=True
+        )
+        return [_offer(view, hit.document, hit.position) for hit in hits]
+
+    return database.read(query, freshness)
 
 
 # Orders
@@ -188,18 +266,23 @@ def place_order(
             tx.put("stock", line.product, stock.body)
         order_id = tx.new_id("order")
         for part in order["parts"]:
-            consignment = {"store": part["store"], "order": order_id}
-            tx.put("consignments", f"{order_id}.{part['store']}", consignment)
+            _consign(tx, order_id, part)
         tx.emit("order.placed", {"order": order_id})
         return tx.put("orders", order_id, order)
 
     return database.transact_once(claim, change)
 
 
+def _consign(tx: Transaction, order_id: str, part: Body) -> None:
+    """Let a store's list say where its part of an order stands."""
+    row = {"store": part["store"], "state": part["state"], "order": order_id}
+    tx.put("consignments", f"{order_id}.{part['store']}", row)
+
+
 def _for_sale(tx: Transaction, line: Line) -> Body:
     product = tx.get("products", line.product)
     if product is None:
-        raise Refused(domain.NOT_FOR_SALE, detail={"product": line.product})
+        raise Refused(domain.NOT_FOR_SALE, detail={"product_id": line.product})
     domain.check_for_sale(product.body, line.product)
     return product.body
 
@@ -215,6 +298,8 @@ def cancel_order(
             stock = tx.require("stock", line["product"])
             domain.release(stock.body, line["quantity"])
             tx.put("stock", line["product"], stock.body)
+        for part in order.body["parts"]:
+            _consign(tx, order_id, part)
         tx.emit("order.cancelled", {"order": order_id})
         return tx.put("orders", order_id, order.body)
 
@@ -245,41 +330,63 @@ def list_orders(
 
 
 def list_store_orders(
-    database: Database, owner: str, store_id: str, *, limit: int, after: Position | None
+    database: Database,
+    keeper: Keeper,
+    store_id: str,
+    state: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
 ) -> Committed[list[Hit]]:
-    """The orders that a merchant's store has a part in, newest first.
+    """The orders whose part for a merchant's store is in `state`, newest first.
 
     Positions are those of the consignments.
     """
 
     def query(view: ReadView) -> list[Hit]:
-        _own_store(view, owner, store_id)
+        _own_store(view, keeper, store_id)
         consignments = view.find(
-            "consignments_by_store", (store_id,), limit=limit, after=after, descending=True
+            "consignments_by_store", (store_id, state), limit=limit, after=after, descending=True
         )
         return [
             Hit(view.require("orders", hit.document.body["order"]), hit.position)
             for hit in consignments
         ]
 
-    return database.read(query, FRESH)
+    return database.read(query, freshness)
+
+
+def read_store_order(
+    database: Database,
+    keeper: Keeper,
+    store_id: str,
+    order_id: str,
+    freshness: Freshness = FRESH,
+) -> Committed[Document]:
+    """An order that a merchant's store has a part in."""
+
+    def query(view: ReadView) -> Document:
+        _own_store(view, keeper, store_id)
+        return _order_of(view, store_id, order_id)
+
+    return database.read(query, freshness)
 
 
 def fulfil_order(
-    database: Database, owner: str, store_id: str, order_id: str, claim: Claim
+    database: Database, keeper: Keeper, store_id: str, order_id: str, claim: Claim
 ) -> Committed[Document]:
     """Mark a store's part of an order as handed over. Raises Refused(NOT_FULFILLABLE)."""
 
     def change(tx: Transaction) -> Document:
-        _own_store(tx, owner, store_id)
-        order = tx.require("orders", order_id)
+        _own_store(tx, keeper, store_id)
+        order = _order_of(tx, store_id, order_id)
         part = domain.part_of(order.body, store_id)
-        if part is None:
-            raise Refused(NOT_FOUND)
         for line in domain.fulfil(part):
             stock = tx.require("stock", line["product"])
             domain.sell(stock.body, line["quantity"])
             tx.put("stock", line["product"], stock.body)
+        _consign(tx, order_id, part)
         tx.emit("order.fulfilled", {"order": order_id, "store": store_id})
         return tx.put("orders", order_id, order.body)
 
@@ -296,16 +403,24 @@ def _own_order(view: View, citizen: str, order_id: str) -> Document:
     return order
 
 
-def _own_store(view: View, owner: str, store_id: str) -> Document:
+def _order_of(view: View, store_id: str, order_id: str) -> Document:
+    """An order that a store has a part in."""
+    order = view.require("orders", order_id)
+    if all(part["store"] != store_id for part in order.body["parts"]):
+        raise Refused(NOT_FOUND)
+    return order
+
+
+def _own_store(view: View, keeper: Keeper, store_id: str) -> Document:
     store = view.require("stores", store_id)
-    if store.body["owner"] != owner:
+    if store.body["owner"] != keeper.subject and not keeper.operator:
         raise Refused(NOT_FOUND)
     return store
 
 
-def _own_product(view: View, owner: str, product_id: str) -> Document:
+def _own_product(view: View, keeper: Keeper, product_id: str) -> Document:
     product = view.require("products", product_id)
-    _own_store(view, owner, product.body["store"])
+    _own_store(view, keeper, product.body["store"])
     return product
 
 

@@ -13,13 +13,13 @@ An order names no person: its citizen is a subject id, and where it goes is not 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.errors import FieldError, Problem, Refused
+from shared.errors import INVALID, FieldError, Problem, Refused
 from shared.storage.catalogue import Body, Catalogue, Collection, Index
 
 QUANTITY_MAX = 999
 LINES_MAX = 20
 PRICE_FEN_MAX = 10**9
-UNITS_MAX = 10**9
+UNITS_MAX = 10**12
 CURRENCY = "CNY"
 
 CATALOGUE = Catalogue(
@@ -32,9 +32,14 @@ CATALOGUE = Catalogue(
     Collection("stock"),
     Collection("orders", indexes=(Index("orders_by_citizen", ("citizen",)),)),
     # One row for each store in an order, so that a store's list is a walk along an index. What the
-    # order says stands in the order alone.
-    Collection("consignments", indexes=(Index("consignments_by_store", ("store",)),)),
+    # order says stands in the order alone; the state is here too, as it chooses the list.
+    Collection("consignments", indexes=(Index("consignments_by_store", ("store", "state")),)),
 )
+
+STATES = ("placed", "fulfilled", "cancelled")
+"""What a store's part of an order can be."""
+
+CATEGORIES = ("agricultural", "herbal_medicine", "food_and_drink", "cultural_works")
 
 SOLD_OUT = Problem("sold-out", 409, "库存不足", "Not enough in stock")
 NOT_FOR_SALE = Problem("not-for-sale", 409, "商品已下架", "The product is not for sale")
@@ -47,6 +52,12 @@ NOT_FULFILLABLE = Problem(
 )
 COUNT_TOO_LOW = Problem(
     "count-too-low", 409, "库存不能为负", "The stock on hand cannot go below zero"
+)
+COUNT_TOO_HIGH = Problem(
+    "count-too-high",
+    409,
+    f"累计入库不能超过 {UNITS_MAX} 件",
+    f"At most {UNITS_MAX} units of one product can be received in all",
 )
 
 
@@ -85,7 +96,7 @@ def new_stock(on_hand: int = 0) -> Body:
 def reserve(stock: Body, product: str, quantity: int) -> None:
     """Set units aside for an order. Raises Refused(SOLD_OUT)."""
     if stock["on_hand"] < quantity:
-        raise Refused(SOLD_OUT, detail={"product": product, "available": stock["on_hand"]})
+        raise Refused(SOLD_OUT, detail={"product_id": product, "available": stock["on_hand"]})
     stock["on_hand"] -= quantity
     stock["reserved"] += quantity
 
@@ -103,11 +114,11 @@ def sell(stock: Body, quantity: int) -> None:
 
 
 def adjust(stock: Body, delta: int) -> None:
-    """Add a delivery, or take out what was lost. Raises Refused(COUNT_TOO_LOW, INVALID)."""
+    """Add a delivery, or take out what was lost. Raises COUNT_TOO_LOW, COUNT_TOO_HIGH."""
     if stock["on_hand"] + delta < 0:
         raise Refused(COUNT_TOO_LOW, detail={"on_hand": stock["on_hand"]})
     if stock["received"] + delta > UNITS_MAX:
-        raise Refused(COUNT_TOO_LOW, detail={"units_max": UNITS_MAX})
+        raise Refused(COUNT_TOO_HIGH, detail={"received": stock["received"]})
     stock["on_hand"] += delta
     stock["received"] += delta
 
@@ -118,18 +129,15 @@ def adjust(stock: Body, delta: int) -> None:
 def merged(lines: Iterable[Line]) -> list[Line]:
     """Lines with each product once, in the order in which they were first named.
 
-    Raises Refused(INVALID) where one product adds up to too many.
+    Raises Refused(INVALID) where one product adds up to too many, naming the line that does it.
     """
     quantities: dict[str, int] = {}
-    for line in lines:
-        quantities[line.product] = quantities.get(line.product, 0) + line.quantity
-    for place, (_, quantity) in enumerate(quantities.items()):
+    for place, line in enumerate(lines):
+        quantity = quantities.get(line.product, 0) + line.quantity
         if quantity > QUANTITY_MAX:
-            raise Refused(_TOO_MANY, fields=(_too_many(f"lines.{place}.quantity"),))
+            raise Refused(INVALID, fields=(_too_many(f"lines.{place}.quantity"),))
+        quantities[line.product] = quantity
     return [Line(product, quantity) for product, quantity in quantities.items()]
-
-
-_TOO_MANY = Problem("too-many", 422, "数量过多", "Too many of one product")
 
 
 def _too_many(field: str) -> FieldError:
@@ -143,7 +151,7 @@ def _too_many(field: str) -> FieldError:
 def check_for_sale(product: Body, product_id: str) -> None:
     """Raise Refused(NOT_FOR_SALE) for a product that its store has withdrawn."""
     if not product["for_sale"]:
-        raise Refused(NOT_FOR_SALE, detail={"product": product_id})
+        raise Refused(NOT_FOR_SALE, detail={"product_id": product_id})
 
 
 def new_order(citizen: str, placed_ms: int, priced: Sequence[tuple[Line, Body]]) -> Body:
@@ -195,9 +203,10 @@ def cancel(order: Body) -> list[Body]:
     return [line for part in order["parts"] for line in part["lines"]]
 
 
-def part_of(order: Body, store: str) -> Body | None:
-    """A store's part of an order."""
-    return next((part for part in order["parts"] if part["store"] == store), None)
+def part_of(order: Body, store: str) -> Body:
+    """A store's part of an order. Raises StopIteration where it has none."""
+    part: Body = next(part for part in order["parts"] if part["store"] == store)
+    return part
 
 
 def fulfil(part: Body) -> list[Body]:

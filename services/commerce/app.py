@@ -1,0 +1,13 @@
+"""Commerce, put together from parts that are given."""
+
+from services.commerce.divisions import Divisions
+from services.commerce.routes import Commerce, router
+from shared.storage.access import Database
+from shared.web import service
+from shared.web.common import Ready
+from shared.web.service import Application, Edge
+
+
+def create_app(database: Database, divisions: Divisions, edge: Edge, ready: Ready) -> Application:
+    """The service on a database; `ready` says what keeps that database from serving."""
+    return service.build(router, Commerce(database, divisions), edge, ready)
