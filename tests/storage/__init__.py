@@ -1,0 +1,1 @@
+"""Tests of the storage engine: its invariants, its properties, and what breaks it."""
