@@ -5,8 +5,6 @@ database = open_database(settings, "commerce", CATALOGUE, clock)
 app = create_app(database, …, open_edge(settings, "commerce", clock), database.troubles)
 """
 
-from typing import cast
-
 from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
@@ -15,23 +13,11 @@ from shared.settings import Settings
 from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitLimits
 from shared.storage.database import JournalDatabase
+from shared.storage.location import store_address
 from shared.storage.probe import probe
-from shared.storage.s3 import CreateCondition, S3Address, S3Store
+from shared.storage.s3 import S3Store
 from shared.web.log import RequestLog
 from shared.web.service import Edge
-
-
-def store_address(settings: Settings) -> S3Address:
-    """The journal's bucket."""
-    return S3Address(
-        bucket=settings.store_bucket,
-        endpoint_url=settings.store_endpoint or None,
-        region=settings.store_region,
-        access_key=settings.store_access_key or None,
-        secret_key=settings.store_secret_key or None,
-        condition=cast(CreateCondition, settings.store_profile),
-        ca_file=settings.store_ca_file,
-    )
 
 
 def open_database(

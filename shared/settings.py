@@ -128,50 +128,9 @@ def _read(setting: Field[Any], environ: Mapping[str, str]) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(_Environment):
-    """What one process of a service needs to know. Sizes in bytes, times in seconds."""
+class StoreSettings(_Environment):
+    """What an operator's command needs to know of where documents live."""
 
-    TITLE: ClassVar[str] = "Services"
-
-    # Who may call
-    issuer: str = _variable(
-        "GANSU_ISSUER",
-        _URL,
-        "The `iss` of access tokens.",
-        development="http://127.0.0.1:8080/identity",
-    )
-    jwks: str = _variable(
-        "GANSU_JWKS",
-        _url_or_file,
-        "Where the issuer's public keys are: a URL, or the absolute path of a file.",
-        development="http://127.0.0.1:8080/identity/.well-known/jwks.json",
-    )
-    subject_key: bytes = _variable(
-        "GANSU_SUBJECT_KEY",
-        _secret,
-        "Turns account ids into what a service stores (HMAC-SHA256). Each service has its own,"
-        " and it never changes: every stored document is found through it.",
-        development="development only: subjects of sample accounts",
-        secret=True,
-    )
-    request_key: bytes = _variable(
-        "GANSU_REQUEST_KEY",
-        _secret,
-        "Seals list cursors and the digests of requests. All containers of a service share it;"
-        " changing it breaks open lists and the repeats of requests that are under way.",
-        development="development only: cursors and digests of requests",
-        secret=True,
-    )
-
-    # What a request may take
-    body_bytes_max: int = _variable(
-        "GANSU_BODY_BYTES_MAX",
-        _whole(1 << 10, 1 << 20),
-        "A larger request body is answered 413.",
-        default=str(64 << 10),
-    )
-
-    # Where documents live
     store_endpoint: str = _variable(
         "GANSU_STORE_ENDPOINT",
         _text(r"(https?://[^\s]+)?", "is empty or an http(s) URL"),
@@ -231,6 +190,51 @@ class Settings(_Environment):
         development="/tmp/gansu/replicas",  # noqa: S108 - a laptop's; production names its own
     )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(StoreSettings):
+    """What one process of a service needs to know. Sizes in bytes, times in seconds."""
+
+    TITLE: ClassVar[str] = "Services"
+
+    # Who may call
+    issuer: str = _variable(
+        "GANSU_ISSUER",
+        _URL,
+        "The `iss` of access tokens.",
+        development="http://127.0.0.1:8080/identity",
+    )
+    jwks: str = _variable(
+        "GANSU_JWKS",
+        _url_or_file,
+        "Where the issuer's public keys are: a URL, or the absolute path of a file.",
+        development="http://127.0.0.1:8080/identity/.well-known/jwks.json",
+    )
+    subject_key: bytes = _variable(
+        "GANSU_SUBJECT_KEY",
+        _secret,
+        "Turns account ids into what a service stores (HMAC-SHA256). Each service has its own,"
+        " and it never changes: every stored document is found through it.",
+        development="development only: subjects of sample accounts",
+        secret=True,
+    )
+    request_key: bytes = _variable(
+        "GANSU_REQUEST_KEY",
+        _secret,
+        "Seals list cursors and the digests of requests. All containers of a service share it;"
+        " changing it breaks open lists and the repeats of requests that are under way.",
+        development="development only: cursors and digests of requests",
+        secret=True,
+    )
+
+    # What a request may take
+    body_bytes_max: int = _variable(
+        "GANSU_BODY_BYTES_MAX",
+        _whole(1 << 10, 1 << 20),
+        "A larger request body is answered 413.",
+        default=str(64 << 10),
+    )
+
     # How much at once
     threads: int = _variable(
         "GANSU_THREADS",
@@ -269,6 +273,11 @@ class IssuerSettings(_Environment):
 def load() -> Settings:
     """A service's settings from the process's own environment."""
     return Settings.from_environ(os.environ)
+
+
+def load_store(given: Mapping[str, str]) -> StoreSettings:
+    """The store's settings; where `given` has a variable, it counts and not the environment's."""
+    return StoreSettings.from_environ({**os.environ, **given})
 
 
 def load_issuer() -> IssuerSettings:
