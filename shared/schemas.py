@@ -8,23 +8,17 @@ Fields are required and take no null unless they say otherwise. What is undeclar
 """
 
 import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, ValidationError, fields
 from marshmallow import Schema as MarshmallowSchema
 
-from shared.errors import INVALID, FieldError, Refused
+from shared.errors import FieldError
 from shared.language import Words
 
 INTEGER_MAX = (1 << 53) - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
-
-ERRORS_MAX = 20
-"""A problem document names at most so many fields."""
-
-_FIELD_CHARACTERS_MAX = 100
 
 # C0 and C1 controls, and the controls that turn the direction of the text around them.
 CONTROL = r"\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
@@ -76,36 +70,6 @@ class Schema(MarshmallowSchema):
 
     EXAMPLE: ClassVar[Example | None] = None
     error_messages = {"unknown": "unknown", "type": "object"}  # noqa: RUF012 - marshmallow's own
-
-
-def load(schema: MarshmallowSchema, data: object, *, whole: str = "body") -> dict[str, Any]:
-    """What `data` says, checked. Raises Refused(INVALID) naming every field that is wrong.
-
-    `whole` names what is wrong where that is no single field.
-    """
-    try:
-        loaded: dict[str, Any] = schema.load(data)  # type: ignore[arg-type] # it checks the type
-    except ValidationError as error:
-        raise Refused(INVALID, fields=_field_errors(error.messages, whole)) from None
-    return loaded
-
-
-def _field_errors(messages: Any, whole: str) -> list[FieldError]:
-    found: list[FieldError] = []
-    for path, code in _flattened(messages, ""):
-        found.append(field_error(path[:_FIELD_CHARACTERS_MAX] or whole, code))
-        if len(found) == ERRORS_MAX:
-            break
-    return found
-
-
-def _flattened(messages: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(messages, Mapping):
-        for name, inner in messages.items():
-            step = path if name == "_schema" else f"{path}.{name}" if path else str(name)
-            yield from _flattened(inner, step)
-    else:
-        yield from ((path, code) for code in messages)
 
 
 def _options(doc: Words | None, *, required: bool = True, **documented: Any) -> dict[str, Any]:
@@ -287,8 +251,9 @@ class Instant(fields.String):
 
 def instant(now_ms: int) -> str:
     """A time in answers, from milliseconds UTC."""
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ms % 1000:03d}Z"
+    seconds, milliseconds = divmod(now_ms, 1000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.isoformat()[:19]}.{milliseconds:03d}Z"
 
 
 class MoneySchema(Schema):

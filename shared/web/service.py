@@ -3,28 +3,28 @@
     app = build(router, parts, Edge(verifier=…, request_key=…, …))
 
 authenticate → parse and check → the view → render; a `Refused` anywhere on the way becomes a
-problem document, and so does whatever else goes wrong. Flask finds the route; its hooks
-(before_request, after_request, error handlers) do not run, because a declaration says all there is
-to say about a route and each of them costs every request.
+problem document, and so does whatever else goes wrong. Flask keeps the addresses; its request
+context and hooks (before_request, error handlers, …) do not run, because a declaration says all
+there is to say about a route, and they cost every request as much as all that is left.
 """
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
-from flask import Flask, Response
-from flask.globals import request_ctx
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from shared.auth.tokens import NOBODY, Identity, TokenVerifier
 from shared.clock import Clock
-from shared.errors import FORBIDDEN, INTERNAL, MALFORMED, METHOD, NOT_FOUND, Refused
+from shared.errors import FORBIDDEN, INTERNAL, METHOD, NOT_FOUND, Refused
 from shared.language import TAGS, Language, accepted
-from shared.schemas import Schema, load
+from shared.loading import Loader
+from shared.schemas import Schema
 from shared.storage.access import Claim
 from shared.web import common, cursors, problems, requests
 from shared.web.common import Ready
@@ -63,10 +63,8 @@ class Handler(Generic[P]):
         self.route = route
         self._parts = parts
         self._edge = edge
-        self._body: Schema | None = None
-        if route.method != "GET":
-            self._body = (route.body or Schema)()
-        self._query = (route.query or Schema)()
+        self._body = None if route.method == "GET" else Loader(route.body or Schema)
+        self._query = Loader(route.query or Schema)
         cache = "no-store" if route.public is None else route.public.cache_control
         self._headers = (("Cache-Control", cache), ("Vary", "Accept-Language"))
 
@@ -94,13 +92,13 @@ class Handler(Generic[P]):
     ) -> Call[P]:
         route = self.route
         given = requests.query(environ)
-        query = load(self._query, given, whole="query") if given or route.query else given
+        query = self._query.load(given, whole="query") if given or route.query else given
         call = Call(self._parts, identity, language, path, query, {})
         call.at_least_seq = requests.commit_seq(environ)
         if self._body is not None:
             raw = requests.body(environ, self._edge.body_bytes_max)
             if raw or route.body is not None:
-                call.body = load(self._body, requests.json_value(raw))
+                call.body = self._body.load(requests.json_value(raw))
         if route.once:
             call.maybe_claim = self._claim(environ, call)
         elif route.conditional:
@@ -158,25 +156,11 @@ class _Identifier(BaseConverter):
     regex = r"[A-Za-z0-9_.-]{1,100}"
 
 
-class _NoSessions(SecureCookieSessionInterface):
-    """Sessions are not kept: opening and saving one costs every request."""
-
-    def open_session(self, *_: Any) -> None:
-        return None
-
-    def make_null_session(self, *_: Any) -> Any:
-        return None
-
-    def is_null_session(self, *_: Any) -> bool:
-        return True
-
-
 class Application(Flask):
     """A Flask application in which declared routes, and nothing else, answer requests."""
 
     def __init__(self, name: str, edge: Edge) -> None:
         super().__init__(name, static_folder=None)
-        self.session_interface = _NoSessions()
         # One address for each thing: no redirects from what almost is one.
         self.url_map.strict_slashes = True
         self.url_map.merge_slashes = False
@@ -184,6 +168,8 @@ class Application(Flask):
         self.url_map.converters["id"] = _Identifier
         self.edge = edge
         self.handlers: dict[str, Answers] = {}
+        # Answers do not depend on the host: one adapter serves every request.
+        self._addresses = self.url_map.bind("")
 
     def declare(self, method: str, path: str, handler: Answers) -> None:
         """Let `handler` answer `path`, in which `{…}` stands for an id."""
@@ -196,44 +182,41 @@ class Application(Flask):
             provide_automatic_options=False,
         )
 
-    def full_dispatch_request(self) -> Response:
-        """Answer the current request, whatever happens; log it."""
-        request = request_ctx.request
-        environ = request.environ
+    def wsgi_app(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Answer a request, whatever happens; log it."""
         began = self.edge.clock.monotonic()
         request_id = requests.request_id(environ) or self.edge.clock.random(16).hex()
-        route = request.endpoint or "-"
         language = accepted(environ.get("HTTP_ACCEPT_LANGUAGE"))
+        route = "-"
         try:
-            if request.routing_exception is not None:
-                rendered = _misrouted(request.routing_exception, language, request_id)
-            else:
-                handler = self.handlers[route]
-                rendered = handler.answer(environ, request.view_args or {}, language)
-                rendered.headers.append(("X-Request-Id", request_id))
+            route, path = self._found(environ)
+            rendered = self.handlers[route].answer(environ, path, language)
+            rendered.headers.append(("X-Request-Id", request_id))
         except Refused as refusal:
             rendered = problems.rendered(refusal, language, request_id)
+        except MethodNotAllowed as error:
+            allow = ", ".join(sorted(error.valid_methods or ()))
+            rendered = problems.rendered(Refused(METHOD), language, request_id, ("Allow", allow))
+        except HTTPException:
+            rendered = problems.rendered(Refused(NOT_FOUND), language, request_id)
         except Exception as error:  # noqa: BLE001 - nobody is to see a stack trace
             self.edge.log.failed(request_id=request_id, route=route, error=error)
             rendered = problems.rendered(Refused(INTERNAL), language, request_id)
         self.edge.log.answered(
             request_id=request_id,
-            method=request.method,
+            method=environ["REQUEST_METHOD"],
             route=route,
             status=rendered.status,
             began=began,
         )
-        # All that Flask does with it is call it.
-        return cast(Response, rendered)
+        return rendered(environ, start_response)
 
-
-def _misrouted(error: HTTPException, language: Language, request_id: str) -> Rendered:
-    """The answer where no route fits the address or the method."""
-    if isinstance(error, MethodNotAllowed):
-        allow = ", ".join(sorted(error.valid_methods or ()))
-        return problems.rendered(Refused(METHOD), language, request_id, ("Allow", allow))
-    wrong = MALFORMED if error.code == 400 else NOT_FOUND
-    return problems.rendered(Refused(wrong), language, request_id)
+    def _found(self, environ: Environ) -> tuple[str, dict[str, str]]:
+        """The route's name and the ids in its path. Raises werkzeug's NotFound and others."""
+        # WSGI hands bytes as Latin-1 text. What is not UTF-8 cannot be an address of ours.
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        rule, ids = self._addresses.match(path, environ["REQUEST_METHOD"], return_rule=True)
+        return rule.endpoint, dict(ids)
 
 
 def build(router: Router[P], parts: P, edge: Edge, ready: Ready) -> Application:
