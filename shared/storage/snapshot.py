@@ -12,6 +12,7 @@ load), and none of it runs on the interpreter that serves requests.
 """
 
 import gzip
+import io
 import logging
 import os
 import re
@@ -43,6 +44,10 @@ MAKE_SECONDS_MAX = 600.0
 _NAME = re.compile(r"(\d{20})-(\d+)-([0-9a-f]{64})-([0-9a-f]{12}-\d+)\.sqlite\.gz")
 
 
+class SnapshotDamaged(Exception):  # noqa: N818 - names the thing found
+    """A stored snapshot is not the whole and sound copy that its name promises."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One stored snapshot, as its name tells it."""
@@ -55,27 +60,46 @@ class Snapshot:
     size_bytes: int
 
 
+def stored_snapshots(store: ObjectStore, prefix: str) -> list[Snapshot]:
+    """All the snapshots of the journal under `prefix`, newest first, whatever their indexes."""
+    folder = f"{prefix}snapshots/"
+    found: list[Snapshot] = []
+    page = store.list(folder)
+    while page:
+        named = [(info, _NAME.fullmatch(info.key[len(folder) :])) for info in page]
+        found += [
+            Snapshot(info.key, int(name[1]), int(name[2]), name[3], name[4], info.size_bytes)
+            for info, name in named
+            if name
+        ]
+        page = store.list(folder, after=page[-1].key)
+    return found[::-1]
+
+
+def unpack(store: ObjectStore, snapshot: Snapshot, path: Path) -> None:
+    """Put the copy that a snapshot holds at `path`. Raises SnapshotDamaged and StoreError."""
+    packed = store.get(snapshot.key)
+    try:
+        with gzip.open(io.BytesIO(packed)) as source, path.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        _confirm(path, snapshot)
+    except (gzip.BadGzipFile, EOFError, zlib.error, sqlite3.Error) as error:
+        raise SnapshotDamaged(f"cannot be unpacked: {error}") from error
+
+
 class Snapshots:
     """The snapshots of one journal that fit one catalogue."""
 
     def __init__(self, store: ObjectStore, prefix: str, catalogue: Catalogue) -> None:
         self._store = store
+        self._journal_prefix = prefix
         self._prefix = f"{prefix}snapshots/"
         self._fingerprint = f"{catalogue.fingerprint()}-{replicas.FORMAT}"
 
     def newest_first(self) -> list[Snapshot]:
         """Stored snapshots of this catalogue."""
-        found: list[Snapshot] = []
-        page = self._store.list(self._prefix)
-        while page:
-            named = [(info, _NAME.fullmatch(info.key[len(self._prefix) :])) for info in page]
-            found += [
-                Snapshot(info.key, int(name[1]), int(name[2]), name[3], name[4], info.size_bytes)
-                for info, name in named
-                if name and name[4] == self._fingerprint
-            ]
-            page = self._store.list(self._prefix, after=page[-1].key)
-        return found[::-1]
+        found = stored_snapshots(self._store, self._journal_prefix)
+        return [snapshot for snapshot in found if snapshot.fingerprint == self._fingerprint]
 
     def restore(self, path: Path, journal: Journal) -> bool:
         """Put the newest usable snapshot at `path`; False where there is none."""
@@ -84,10 +108,9 @@ class Snapshots:
                 stored = journal.read(snapshot.seq)
                 if stored is None or digest(stored) != snapshot.hash:
                     continue
-                path.write_bytes(gzip.decompress(self._store.get(snapshot.key)))
-                _confirm(path, snapshot)
-            except (StoreError, OSError, EOFError, zlib.error, sqlite3.Error, ValueError) as error:
-                log.warning("snapshot %s is passed over: %r", snapshot.key, error)
+                unpack(self._store, snapshot, path)
+            except (StoreError, SnapshotDamaged) as error:
+                log.warning("snapshot %s is passed over: %s", snapshot.key, error)
                 path.unlink(missing_ok=True)
             else:
                 return True
@@ -137,20 +160,19 @@ _NONE = (0, 0, 0)
 
 
 def _confirm(path: Path, snapshot: Snapshot) -> None:
-    """Raise ValueError unless the file is what its name says, whole and sound."""
+    """Raise SnapshotDamaged unless the file is what its name says, whole and sound."""
     connection = sqlite3.connect(path)
     try:
         if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise ValueError("the copy is damaged")
+            raise SnapshotDamaged("holds a damaged copy")
         about = dict(connection.execute("SELECT name, value FROM about"))
-        named = f"{about['fingerprint']}-{about['format']}"
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
     head = _head_of(path)
-    found = (head.seq, head.bytes, head.hash, named)
+    found = (head.seq, head.bytes, head.hash, f"{about.get('fingerprint')}-{about.get('format')}")
     if found != (snapshot.seq, snapshot.journal_bytes, snapshot.hash, snapshot.fingerprint):
-        raise ValueError("the copy is not what its name says")
+        raise SnapshotDamaged("holds another copy than its name says")
 
 
 def _head_of(path: Path) -> Head:
@@ -159,6 +181,8 @@ def _head_of(path: Path) -> Head:
         row = connection.execute("SELECT seq, hash, time_ms, bytes FROM head").fetchone()
     finally:
         connection.close()
+    if row is None:
+        raise sqlite3.DatabaseError("the copy has no head")
     return Head(*row)
 
 
@@ -171,14 +195,32 @@ def _run_maker(source: Path, copy: Path) -> None:
     )
 
 
-def copy_replica(source: Path, copy: Path) -> None:
-    """Copy one state of a live replica to `copy`, and compressed beside it, at low priority."""
-    os.nice(10)
+def vacuum_into(source: Path, copy: Path) -> None:
+    """Write one state of a live replica to a new file. Raises sqlite3.Error."""
     connection = sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=10)
     try:
         connection.execute("VACUUM INTO ?", (str(copy),))
     finally:
         connection.close()
+
+
+def _check_rows(copy: Path) -> None:
+    # A damaged row would otherwise come back with every rebuild from this snapshot.
+    connection = sqlite3.connect(copy)
+    try:
+        rows = connection.execute("SELECT collection, key, revision, version, body, sum FROM docs")
+        for *row, total in rows:
+            if replicas.checksum(*row) != total:
+                raise SystemExit(f"no snapshot: the row {row[0]}/{row[1]} is damaged")
+    finally:
+        connection.close()
+
+
+def copy_replica(source: Path, copy: Path) -> None:
+    """Copy one state of a live replica to `copy`, and compressed beside it, at low priority."""
+    os.nice(10)
+    vacuum_into(source, copy)
+    _check_rows(copy)
     with copy.open("rb") as plain, gzip.open(f"{copy}.gz", "wb", compresslevel=3) as packed:
         shutil.copyfileobj(plain, packed, 1 << 20)
 
