@@ -66,7 +66,8 @@ def plant_store(
 ) -> Committed[bool]:
     """Put a sample store there with its products (id, body, units on hand), all or nothing.
 
-    False where it stands already: what was sold from it since is kept.
+    Bodies as `samples.py` makes them. False where the store stands already: what was sold from it
+    since is kept.
     """
 
     def change(tx: Transaction) -> bool:
