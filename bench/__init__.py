@@ -1,0 +1,1 @@
+"""Benchmarks, and the peers that they are measured against. No part of the platform."""

@@ -1,0 +1,52 @@
+"""`python -m bench`: measure everything in turn, tell it, and write docs/benchmarks.md.
+
+python -m bench              the whole, at most twelve minutes
+python -m bench --quick      the whole in three minutes, for a first look; writes no page
+python -m bench --only a d   some parts; writes no page
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from bench import lab as labs
+from bench import report as reports
+from bench import transactions
+from bench.lab import Lab
+from bench.report import Finding, Report
+
+_MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
+    "a": transactions.races,
+    "d": transactions.latencies,
+    "e": transactions.puts,
+    "g": transactions.processes,
+}
+
+
+def main() -> None:
+    asked = _arguments()
+    report = Report("python -m bench", f"{datetime.now(UTC):%Y-%m-%d}")
+    began = time.monotonic()
+    with labs.opened(labs.QUICK if asked.quick else labs.FULL) as lab:
+        for part in asked.only:
+            report.add(_MEASURES[part](lab))
+    report.seconds = time.monotonic() - began
+    print(f"\n{report.terminal()}\n")
+    report.write_json()
+    if asked.quick or set(asked.only) < set(_MEASURES):
+        print("Part of the whole: docs/benchmarks.md stays as it is.")
+    else:
+        report.write_page()
+        print(f"Written: {reports.PAGE}, {reports.OUT}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short rounds, once each")
+    parser.add_argument("--only", nargs="+", choices=_MEASURES, default=list(_MEASURES))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""One round of in-process orders: some processes, each with some callers, for some seconds."""
+
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from statistics import quantiles
+
+from bench.shops import Recipe, Shop
+from services.commerce.domain import SOLD_OUT, Line
+from shared.errors import Refused
+from shared.storage.access import Claim
+
+WARM_UP_SECONDS = 0.7
+_START_SECONDS = 60.0
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(slots=True)
+class Round:
+    """What came of a round. Times in seconds; `failed` counts what was neither.
+
+    `asked` and `cpu_seconds` are of the warm-up too.
+    """
+
+    processes: int
+    callers: int
+    seconds: float
+    placed: int = 0
+    sold_out: int = 0
+    failed: int = 0
+    asked: int = 0
+    cpu_seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    puts: list[float] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        """Orders placed a second, by all processes."""
+        return self.placed / self.seconds
+
+    def add(self, other: "Round") -> None:
+        self.placed += other.placed
+        self.sold_out += other.sold_out
+        self.failed += other.failed
+        self.asked += other.asked
+        self.cpu_seconds += other.cpu_seconds
+        self.latencies += other.latencies
+        self.puts += other.puts
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value below which `percent` of all lie; 0 where there are none."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else 0.0
+
+
+def run(
+    recipe: Recipe, products: Sequence[str], *, processes: int, callers: int, seconds: float
+) -> Round:
+    """Have `callers` in each of `processes` place orders of one product each, as fast as they can.
+
+    Raises RuntimeError where a process fails, or an order does.
+    """
+    barrier = _SPAWN.Barrier(processes)
+    total = Round(processes, callers, seconds)
+    ends, workers = [], []
+    for _ in range(processes):
+        ours, theirs = _SPAWN.Pipe(duplex=False)
+        work = _Work(recipe, list(products), callers, seconds)
+        worker = _SPAWN.Process(target=_work, args=(work, barrier, theirs), daemon=True)
+        worker.start()
+        theirs.close()
+        ends.append(ours)
+        workers.append(worker)
+    for end, worker in zip(ends, workers, strict=True):
+        try:
+            total.add(end.recv())
+        except EOFError:
+            raise RuntimeError("a process of the round failed; it said why above") from None
+        worker.join()
+    if total.failed:
+        raise RuntimeError(f"{total.failed} orders of a round failed")
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    recipe: Recipe
+    products: list[str]
+    callers: int
+    seconds: float
+
+
+def _work(work: _Work, barrier: Barrier, results: Connection) -> None:
+    shop = work.recipe.open(work.callers)
+    barrier.wait(_START_SECONDS)
+    spent = time.process_time()
+    begin = time.monotonic() + WARM_UP_SECONDS
+    done = Round(1, work.callers, work.seconds)
+    parts = [Round(1, 1, work.seconds) for _ in range(work.callers)]
+    threads = [
+        threading.Thread(target=_call, args=(shop, work, begin, part), daemon=True)
+        for part in parts
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(max(0.0, begin - time.monotonic()))
+    warm = len(shop.put_seconds)
+    for thread in threads:
+        thread.join()
+    for part in parts:
+        done.add(part)
+    done.cpu_seconds = time.process_time() - spent
+    done.puts = shop.put_seconds[warm:]
+    shop.close()
+    results.send(done)
+
+
+def _call(shop: Shop, work: _Work, begin: float, part: Round) -> None:
+    """One caller: orders until the time is over; what begins in the warm-up is not counted."""
+    chance = random.Random()
+    end = begin + work.seconds
+    while (began := time.monotonic()) < end:
+        citizen = f"citizen-{chance.randrange(200)}"
+        claim = Claim(citizen, "POST /orders", f"{chance.getrandbits(128):032x}", "0" * 64)
+        outcome = _place(shop, citizen, claim, chance.choice(work.products))
+        part.asked += 1
+        if began >= begin:
+            part.latencies.append(time.monotonic() - began)
+            setattr(part, outcome, getattr(part, outcome) + 1)
+
+
+def _place(shop: Shop, citizen: str, claim: Claim, product: str) -> str:
+    try:
+        shop.place(citizen, claim, [Line(product, 1)])
+    except Refused as refused:
+        return "sold_out" if refused.problem is SOLD_OUT else "failed"
+    return "placed"
