@@ -7,6 +7,8 @@ runner still live then, and no new runner has taken over, it ends them.
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra import locks, processes
@@ -15,6 +17,16 @@ from shared.clock import SystemClock
 
 NOTE = "guard"
 """What the runner's lock says while a guard clears up."""
+
+
+@contextmanager
+def watching(layout: Layout) -> Iterator[None]:
+    """A guard for this process, for as long as the context lasts."""
+    process = start(layout)
+    try:
+        yield
+    finally:
+        process.communicate()
 
 
 def start(layout: Layout) -> "subprocess.Popen[bytes]":

@@ -1,0 +1,152 @@
+"""Which programs a local platform is made of, and what each is told by its environment."""
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infra import gateway
+from infra.credentials import Credentials
+from infra.gateway import Gateway, Service, Tls
+from infra.layout import Layout
+from infra.processes import Program
+
+ROOT = Path(__file__).parent.parent
+SERVICES = ("commerce",)
+ISSUER = "identity"
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a person asked for. `containers` of each service, each with a replica of its own, as
+    they would be on as many machines.
+    """
+
+    layout: Layout
+    credentials: Credentials
+    port: int
+    containers: int = 1
+    tls: Tls | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the platform is, without a slash at its end."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+
+def issuer(plan: Plan) -> Program:
+    """The development issuer of access tokens."""
+    environment = {
+        "GANSU_ENV": "development",
+        "GANSU_ISSUER": f"{plan.url}/{ISSUER}",
+        "GANSU_ISSUER_DIRECTORY": str(plan.layout.issuer),
+    }
+    return _gunicorn(plan, ISSUER, "infra.dev_issuer:app", 1, environment)
+
+
+def containers(plan: Plan, service: str, store: Mapping[str, str]) -> list[Program]:
+    """A service's containers; `store` is the environment that its store is reached by."""
+    return [
+        _gunicorn(
+            plan,
+            name,
+            f"services.{service}.wsgi:app",
+            WORKERS,
+            {**store, **service_environment(plan, service, name)},
+        )
+        for name in _names(plan, service)
+    ]
+
+
+def service_environment(plan: Plan, service: str, container: str) -> dict[str, str]:
+    """What a service is told beside where its store is."""
+    return {
+        "GANSU_ENV": "development",
+        "GANSU_ISSUER": f"{plan.url}/{ISSUER}",
+        "GANSU_JWKS": str(plan.layout.issuer / "jwks.json"),
+        "GANSU_SUBJECT_KEY": plan.credentials.key_of(service, "subject"),
+        "GANSU_REQUEST_KEY": plan.credentials.key_of(service, "request"),
+        "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / container),
+    }
+
+
+def seed(plan: Plan, store: Mapping[str, str]) -> Program:
+    """Plants the sample stores, and ends."""
+    [first, *_] = containers(plan, "commerce", store)
+    argv = (sys.executable, "-m", "infra.seed")
+    return replace(first, name="seed", argv=argv)
+
+
+def last_planted() -> str:
+    """The id of the sample store that is planted last: where it stands, all do."""
+    rows = json.loads((ROOT / "data" / "seed" / "stores.json").read_text(encoding="utf-8"))
+    return str(rows[-1]["id"])
+
+
+def door(plan: Plan) -> Program:
+    """The gateway, configured before all services and the issuer."""
+    layout = plan.layout
+    routed = {ISSUER: [ISSUER]} | {service: _names(plan, service) for service in SERVICES}
+    gateway.install(
+        Gateway(
+            layout.gateway,
+            layout.logs,
+            tuple(
+                Service(service, tuple(f"unix:{_socket(plan, name)}" for name in names))
+                for service, names in routed.items()
+            ),
+            listen=f"127.0.0.1:{plan.port}",
+            public_host=f"127.0.0.1:{plan.port}",
+            tls=plan.tls,
+            user=gateway.own_user(),
+        )
+    )
+    return Program(
+        "gateway",
+        tuple(gateway.argv(layout.gateway)),
+        layout.gateway,
+        stop_signal=signal.SIGQUIT,
+        grace_seconds=3,
+    )
+
+
+def write_environment(program: Program, layout: Layout) -> None:
+    """Leave a program's variables for a shell: `. .run/environment/commerce`."""
+    lines = [
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in sorted(program.environment.items())
+    ]
+    path = layout.environment / program.name
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(lines)
+
+
+def _names(plan: Plan, service: str) -> list[str]:
+    if plan.containers == 1:
+        return [service]
+    return [f"{service}-{number}" for number in range(1, plan.containers + 1)]
+
+
+def _socket(plan: Plan, name: str) -> Path:
+    return plan.layout.sockets / f"{name}.sock"
+
+
+def _gunicorn(
+    plan: Plan, name: str, application: str, workers: int, environment: Mapping[str, str]
+) -> Program:
+    argv = (
+        sys.executable, "-m", "gunicorn",
+        "--config", "infra/gunicorn.conf.py",
+        "--name", name,
+        "--bind", f"unix:{_socket(plan, name)}",
+        "--workers", str(workers),
+        application,
+    )  # fmt: skip
+    # Longer than gunicorn itself gives its workers, so that it is gunicorn that ends them.
+    return Program(name, argv, ROOT, environment, grace_seconds=20)

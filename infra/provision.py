@@ -1,0 +1,45 @@
+"""Making a store fit for the platform: the bucket of the journals, made once, never unsafe.
+
+A bucket that ever had versioning, or whose lifecycle rules remove journal entries, is refused: an
+entry's key that could be created again would let a stopped writer fork history.
+"""
+
+from infra.programs import SERVICES
+from shared.clock import Clock
+from shared.settings import StoreSettings
+from shared.storage.location import store_address
+from shared.storage.s3 import S3Store
+from shared.storage.s3_admin import S3Admin
+
+
+class Unsafe(Exception):  # noqa: N818 - a verdict
+    """The bucket must not hold a journal; the message says why and what to do."""
+
+
+def provision(settings: StoreSettings, clock: Clock) -> bool:
+    """Make the state bucket unless it is there; whether it was made.
+
+    Raises Unsafe, and `objects.StoreError` where the store does not answer or refuses.
+    """
+    address = store_address(settings)
+    admin = S3Admin(address)
+    made = admin.ensure_bucket()
+    store = S3Store(address, clock)
+    try:
+        state = store.versioning()
+    finally:
+        store.close()
+    if state != "never":
+        raise Unsafe(
+            f"Versioning of bucket {address.bucket} is {state}. A journal needs a bucket that was"
+            " never versioned: name another by GANSU_STORE_BUCKET."
+        )
+    for service in SERVICES:
+        journal = f"{settings.store_prefix}{service}/journal/"
+        rules = admin.removal_rules(journal)
+        if rules:
+            raise Unsafe(
+                f"Lifecycle rules of bucket {address.bucket} would remove entries of {journal}:"
+                f" {', '.join(rules)}. Restrict them to other prefixes."
+            )
+    return made

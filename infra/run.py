@@ -1,0 +1,305 @@
+"""`make run`: the whole platform on one machine, until Ctrl-C.
+
+What belongs here is the story: what is checked before anything starts, what waits for what, what a
+person is told, and in which order it all ends.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import credentials, guard, locks, ports, processes, programs, stores
+from infra.client import Client
+from infra.gateway import Tls
+from infra.layout import Layout
+from infra.programs import ISSUER, ROOT, SERVICES, Plan
+from infra.provision import Unsafe, provision
+from infra.stores import Store
+from infra.supervisor import Supervisor
+from shared.clock import Clock, SystemClock
+from shared.settings import SettingsError, StoreSettings
+from shared.storage.objects import StoreError
+
+EXIT_FAILED = 1
+EXIT_TAKEN = 3
+
+START_SECONDS = 60.0
+TAKE_OVER_SECONDS = 15.0
+DEATHS_MAX = 3
+LOG_CHECK_SECONDS = 10.0
+LOG_TAIL_LINES = 15
+_STEP_SECONDS = 0.1
+
+
+class Failed(Exception):  # noqa: N818 - the end of a start
+    """The platform cannot start, or go on; the message is for a person."""
+
+    def __init__(self, message: str, status: int = EXIT_FAILED) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Somebody asked for the end while the platform was still starting."""
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    print(text, flush=True)
+
+
+# Whose turn it is
+
+
+def take_over(layout: Layout, clock: Clock) -> int:
+    """Become the one runner of this directory; a lock to hold. Ends what a dead one left.
+
+    Raises Failed where another runner lives.
+    """
+    layout.prepare()
+    deadline = clock.monotonic() + TAKE_OVER_SECONDS
+    while (lock := locks.take(layout.runner_lock)) is None:
+        note = layout.runner_lock.read_text()
+        if note != guard.NOTE or clock.monotonic() > deadline:
+            raise Failed(
+                f"The platform runs already: {note}. Stop it with Ctrl-C where it was started, or"
+                " run another beside it: python -m infra.run --directory .run-2 --port 8090",
+                EXIT_TAKEN,
+            )
+        clock.sleep(_STEP_SECONDS)
+    found = processes.end_left(layout.processes, clock)
+    if found:
+        say(f"Ended what an earlier run had left: {', '.join(found)}")
+    return lock
+
+
+def check_port(port: int) -> None:
+    """Raise Failed where the gateway could not listen."""
+    trouble = ports.trouble(port)
+    if trouble is not None:
+        raise Failed(f"{trouble} Choose another: make run PORT={port + 1}", EXIT_TAKEN)
+
+
+# Starting
+
+
+@dataclass(slots=True)
+class Start:
+    """One start of the platform: each step waits for what the next one needs."""
+
+    plan: Plan
+    store: Store
+    supervisor: Supervisor
+    clock: Clock
+    stopping: threading.Event
+
+    def everything(self) -> None:
+        """Return when the platform serves, its sample data included. Raises Failed, Stopped."""
+        self._run(programs.issuer(self.plan))
+        self._run(programs.door(self.plan))
+        if self.store.program is not None:
+            self._run(self.store.program)
+        self._await(self.store.is_ready, "the object store")
+        self._provision()
+        self._await_ready(ISSUER)
+        for service in SERVICES:
+            for program in programs.containers(self.plan, service, self.store.environment):
+                self._run(program)
+        for service in SERVICES:
+            self._await_ready(service)
+        self._seed()
+
+    def _run(self, program: processes.Program) -> None:
+        programs.write_environment(program, self.plan.layout)
+        self.supervisor.start(program)
+
+    def _provision(self) -> None:
+        environment = {**os.environ, "GANSU_ENV": "development", **self.store.environment}
+        try:
+            if provision(StoreSettings.from_environ(environment), self.clock):
+                say("Made the bucket for the services' journals")
+        except (StoreError, Unsafe, SettingsError) as error:
+            raise Failed(f"The object store cannot be used: {error}") from error
+
+    def _seed(self) -> None:
+        if self._client().status(f"/commerce/v1/stores/{programs.last_planted()}") == 200:
+            return
+        say("Planting the sample stores …")
+        program, layout = programs.seed(self.plan, self.store.environment), self.plan.layout
+        process = processes.start(program, layout.processes, self.supervisor.log_of(program.name))
+        self._await(lambda: process.poll() is not None, "the sample stores")
+        if process.returncode != 0:
+            raise Failed(f"The sample stores were not planted. {self._last_words(program.name)}")
+
+    def _client(self) -> Client:
+        return Client(self.plan.port, tls=self.plan.tls is not None)
+
+    def _await_ready(self, service: str) -> None:
+        client = self._client()
+        self._await(lambda: client.status(f"/{service}/health/ready") == 200, service)
+
+    def _await(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = self.clock.monotonic() + START_SECONDS
+        while not condition():
+            self.supervisor.watch()
+            for name, deaths in self.supervisor.deaths().items():
+                if deaths >= DEATHS_MAX:
+                    raise Failed(f"{name} does not start. {self._last_words(name)}")
+            if self.clock.monotonic() > deadline:
+                raise Failed(
+                    f"Waited {START_SECONDS:.0f} s for {what}; see {self.plan.layout.logs}"
+                )
+            if self.stopping.wait(_STEP_SECONDS):
+                raise Stopped
+
+    def _last_words(self, name: str) -> str:
+        log = self.supervisor.log_of(name)
+        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n  ".join([f"The end of {log}:", *lines])
+
+
+def watch(supervisor: Supervisor, clock: Clock, stopping: threading.Event) -> None:
+    """Keep everything alive until somebody asks for the end."""
+    checked = clock.monotonic()
+    while not stopping.wait(_STEP_SECONDS):
+        supervisor.watch()
+        if clock.monotonic() - checked > LOG_CHECK_SECONDS:
+            checked = clock.monotonic()
+            supervisor.bound_logs()
+
+
+# The whole
+
+
+def run(options: argparse.Namespace, clock: Clock, stopping: threading.Event) -> None:
+    """Start, keep, stop. Raises Failed."""
+    began = clock.monotonic()
+    layout = Layout(options.directory.absolute())
+    lock = take_over(layout, clock)
+    check_port(options.port)
+    plan = planned(options, layout, clock)
+    locks.write_note(lock, f"process {os.getpid()}, {plan.url}")
+    supervisor = Supervisor(layout, clock, say)
+    store = store_chosen(options.store, plan)
+    with guard.watching(layout):
+        try:
+            say("Starting …")
+            Start(plan, store, supervisor, clock, stopping).everything()
+            say(welcome(plan, store, clock.monotonic() - began))
+            watch(supervisor, clock, stopping)
+        except Stopped:
+            pass
+        finally:
+            say("Stopping …")
+            stop(supervisor)
+            store.clear()
+    os.close(lock)
+
+
+def planned(options: argparse.Namespace, layout: Layout, clock: Clock) -> Plan:
+    """What the options ask for, with this directory's secrets. Raises Failed."""
+    try:
+        secrets = credentials.load_or_make(layout.secrets, clock)
+    except ValueError as error:
+        raise Failed(str(error)) from error
+    tls = Tls(options.certificate, options.key) if options.certificate else None
+    return Plan(layout, secrets, options.port, options.containers, tls)
+
+
+def stop(supervisor: Supervisor) -> None:
+    """End all programs in their own time; a second Ctrl-C ends them at once."""
+    try:
+        supervisor.stop()
+    except KeyboardInterrupt:
+        supervisor.stop(at_once=True)
+
+
+def listen_for_the_end(stopping: threading.Event) -> None:
+    """Make Ctrl-C and SIGTERM ask for the end, and a second one interrupt its slowness."""
+
+    def asked(_: int, __: object) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, asked)
+
+
+def welcome(plan: Plan, store: Store, seconds: float) -> str:
+    """What a person can do now."""
+    return f"""
+Smart Gansu is ready after {seconds:.1f} s.
+
+  Gateway       {plan.url}
+  Try it        {plan.url}/commerce/docs
+  Object store  {store.title}
+  Logs          {plan.layout.logs}
+
+Ctrl-C stops everything.
+"""
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m infra.run", description=__doc__)
+    parser.add_argument(
+        "--store",
+        choices=("seaweed", "moto", "s3"),
+        default="seaweed",
+        help="seaweed: on disk, the default; moto: in memory, forgotten at the end;"
+        " s3: what GANSU_STORE_ENDPOINT, _BUCKET, _ACCESS_KEY and _SECRET_KEY name",
+    )
+    parser.add_argument("--port", type=int, default=8080, help="where the gateway listens")
+    parser.add_argument(
+        "--directory", type=Path, default=ROOT / ".run", help="where everything is kept"
+    )
+    parser.add_argument(
+        "--containers",
+        type=int,
+        choices=range(1, 9),
+        default=1,
+        help="of each service, each with a replica and processes of its own",
+    )
+    parser.add_argument("--certificate", type=Path, help="a PEM file, for TLS")
+    parser.add_argument("--key", type=Path, help="its private key, a PEM file")
+    options = parser.parse_args(arguments)
+    if (options.certificate is None) != (options.key is None):
+        parser.error("--certificate and --key belong together")
+    if not 1 <= options.port <= 65535:
+        parser.error("--port is a number from 1 to 65535")
+    return options
+
+
+def store_chosen(kind: str, plan: Plan) -> Store:
+    """The store of that kind. Raises Failed where the environment does not name one."""
+    if kind == "seaweed":
+        return stores.seaweed(plan.layout, plan.credentials)
+    if kind == "moto":
+        return stores.moto(plan.credentials)
+    try:
+        return stores.given(os.environ)
+    except ValueError as error:
+        raise Failed(str(error)) from error
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run with these arguments; the exit status."""
+    options = parsed(arguments)
+    stopping = threading.Event()
+    listen_for_the_end(stopping)
+    try:
+        run(options, SystemClock(), stopping)
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return failure.status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
