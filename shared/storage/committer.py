@@ -41,6 +41,8 @@ CLOCK_SKEW_MS_MAX = 30_000
 """A writer further than this from the store's clock does not write: entry times never go back, so
 one fast clock would expire every hold for good."""
 
+CLOCK_JUMP_MS_MAX = 5_000
+
 BATCH_SECONDS = 1.0
 """A batch that has run for so long takes in no more changes; those behind go into the next."""
 
@@ -172,6 +174,7 @@ class Committer:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._contention = _Contention()
+        self._ahead_ms = self._wall_ahead_ms()
         self.figures = CommitFigures()
 
     # Callers
@@ -338,8 +341,18 @@ class Committer:
         return [f"{off}; nothing is written until they agree: set the clock"]
 
     def _check_clock(self) -> None:
+        # What is known of the store's clock is as of its latest answer. A machine that was frozen,
+        # or whose clock was set since, has to hear another one.
+        ahead_ms = self._wall_ahead_ms()
+        if abs(ahead_ms - self._ahead_ms) > CLOCK_JUMP_MS_MAX:
+            self._follower.probe()
+            self._ahead_ms = ahead_ms
         for trouble in self.troubles():
             raise JournalTrouble(trouble)
+
+    def _wall_ahead_ms(self) -> float:
+        """Wall time less monotonic time: it changes when the machine's clock is set."""
+        return self._clock.now_ms() - self._clock.monotonic() * 1000
 
     def _store(self, entry: Entry) -> bool:
         """Offer an entry; False if another writer's was there first and has been applied."""
