@@ -222,9 +222,10 @@ class Gate:
 
     def __call__(self, apply: Apply) -> Any:
         if self._reply:
-            value = apply()
-            self._hold()
-            return value
+            try:
+                return apply()
+            finally:
+                self._hold()
         self._hold()
         return apply()
 
