@@ -166,8 +166,6 @@ class Container:
         finally:
             gate.release()
             first.value()
-            for caller in callers:
-                caller.outcome()
 
     def close(self) -> None:
         self.clock.hurry()

@@ -33,7 +33,8 @@ class FakeClock:
         self._ahead_seconds += seconds
 
     def burn(self, seconds: float) -> None:
-        """Have the calling thread use processor time, without using any."""
+        """Have the calling thread use processor time, without using any; it takes as long."""
+        self._ahead_seconds += seconds
         self._burnt.seconds = getattr(self._burnt, "seconds", 0.0) + seconds
 
     def hurry(self) -> None:

@@ -1,0 +1,155 @@
+"""Invariant 4: a refusal is a decision, and rests on a proof begun after the change was queued."""
+
+from shared import errors
+from shared.errors import Refused
+from shared.storage.access import Document, Transaction
+from shared.storage.memory import Gate
+from tests.storage.world import (
+    JOURNAL,
+    SOLD_OUT,
+    Caller,
+    Container,
+    World,
+    add_stock,
+    claim,
+    key,
+    note,
+    problem,
+    sell,
+    together,
+)
+from tests.support.waiting import wait_until
+
+
+def test_stock_added_elsewhere_is_sold_at_once(here: Container, there: Container) -> None:
+    here.database.transact(add_stock("lily", 0))
+    there.database.transact(add_stock("lily", 1))
+
+    assert here.database.transact(sell("lily")).seq == 4
+
+
+def test_stock_gone_elsewhere_is_not_sold(here: Container, there: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 1))
+    there.database.transact(sell("lily"))
+
+    outcome = Caller(lambda: here.database.transact(sell("lily"))).outcome()
+
+    assert problem(outcome) == SOLD_OUT
+    assert world.head() == 3
+
+
+def test_what_was_made_elsewhere_is_found(here: Container, there: Container) -> None:
+    there.database.transact(note("n", "made there"))
+
+    found = here.database.transact(lambda tx: tx.require("notes", "n"))
+
+    assert (found.value.body["text"], found.seq) == ("made there", 2)
+
+
+def test_a_refusal_writes_nothing(here: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 0))
+    before = here.store.count("create")
+
+    outcomes = together(*(lambda: here.database.transact(sell("lily")) for _ in range(20)))
+
+    assert [problem(outcome) for outcome in outcomes] == [SOLD_OUT] * 20
+    assert here.store.count("create") == before
+    assert world.head() == 2
+
+
+def test_a_proof_that_began_before_the_change_was_queued_decides_nothing(
+    here: Container, there: Container
+) -> None:
+    here.database.transact(add_stock("lily", 0))
+    # A reader's probe has found nothing new, but has not come back with it.
+    here.store.inject("get", gate := Gate(reply=True), key=key(3))
+    reader = Caller(lambda: here.database.read(lambda view: view.seq))
+    gate.wait()
+    there.database.transact(add_stock("lily", 1))
+    sale = Caller(lambda: here.database.transact(sell("lily")))
+    wait_until(lambda: here.committer.figures.rounds == 2, "the sale is tried")
+    gate.release()
+
+    assert reader.value().value == 2
+    assert sale.value().seq == 4
+
+
+def test_a_batch_is_refused_by_the_youngest_of_its_changes(
+    here: Container, there: Container
+) -> None:
+    here.database.transact(add_stock("lily", 0))
+    with here.one_batch() as queue:
+        older = queue(sell("lily"))
+        here.database._opened().prover.prove(here.clock.monotonic(), here.clock.monotonic() + 9)
+        younger = queue(sell("lily"))
+        Caller(lambda: there.database.transact(add_stock("lily", 1))).outcome()
+
+    outcomes = [older.outcome(), younger.outcome()]
+    assert [problem(outcome) for outcome in outcomes] == [None, SOLD_OUT]
+
+
+def test_a_state_beyond_the_proof_is_as_good(here: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 0))
+    other = here.process()
+    here.store.inject("create", gate := Gate(), key=JOURNAL)
+    slow = Caller(lambda: other.transact(note("n")))
+    gate.wait()
+    refused = Caller(lambda: here.database.transact(sell("lily")))
+    wait_until(lambda: len(here.committer._queue) == 1, "the sale waits for its turn")
+    proof = here.database._opened().prover.prove(here.clock.monotonic(), here.clock.monotonic() + 9)
+    gate.release()
+
+    assert slow.value().seq == 3 > proof.seq
+    before = here.store.count("get", JOURNAL)
+    assert problem(refused.outcome()) == SOLD_OUT
+    assert here.store.count("get", JOURNAL) <= before + 2, "it does not ask again and again"
+
+
+def test_a_refusal_in_a_batch_that_writes_is_proven_by_the_entry(here: Container) -> None:
+    here.database.transact(add_stock("lily", 0))
+    here.probe()
+    with here.one_batch() as queue:
+        before = here.store.count("get", JOURNAL)
+        refused, written = queue(sell("lily")), queue(note("n"))
+
+    assert problem(refused.outcome()) == SOLD_OUT
+    assert written.value().seq == 4
+    assert here.store.count("get", JOURNAL) == before
+
+
+def test_a_refusal_of_a_batch_that_lost_is_reconsidered(here: Container, there: Container) -> None:
+    here.database.transact(add_stock("lily", 0))
+    there.probe()
+    with here.one_batch() as queue:
+        sale, other = queue(sell("lily")), queue(note("n"))
+        here.store.inject("create", gate := Gate(), key=key(4))
+    gate.wait()
+    there.database.transact(add_stock("lily", 1))
+    gate.release()
+
+    assert sale.value().seq == other.value().seq == 5
+
+
+def test_a_repetition_on_a_stale_container_is_answered_not_run(
+    here: Container, there: Container, world: World
+) -> None:
+    here.database.transact(add_stock("lily", 2))
+    there.probe()
+    first = here.database.transact_once(claim("k"), sell("lily"))
+
+    again = there.database.transact_once(claim("k"), sell("lily"))
+
+    assert again.replayed
+    assert again.value == first.value
+    assert world.head() == 3
+
+
+def test_a_refusal_is_kept_from_nobody_by_what_it_read_elsewhere(here: Container) -> None:
+    def nosy(tx: Transaction) -> Document:
+        tx.put("notes", "n", {"text": "never"})
+        raise Refused(errors.FORBIDDEN)
+
+    outcome = Caller(lambda: here.database.transact(nosy)).outcome()
+
+    assert problem(outcome) == errors.FORBIDDEN
+    assert here.database.read(lambda view: view.get("notes", "n")).value is None
