@@ -66,8 +66,8 @@ def plant_store(
 ) -> Committed[bool]:
     """Put a sample store there with its products (id, body, units on hand), all or nothing.
 
-    Bodies as `samples.py` makes them. False where the store stands already: what was sold from it
-    since is kept.
+    Bodies name a county (`division`) and its `prefecture`; the store's has its `owner`. False
+    where the store stands already: what was sold from it since is kept.
     """
 
     def change(tx: Transaction) -> bool:
