@@ -13,8 +13,8 @@ PYTEST := $(BIN)/python -m pytest
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.local ## the whole platform on this machine; STORE=moto for a throw-away store
-	@$(BIN)/python -m infra.run
+run: $(VENV)/.local ## the whole platform on this machine; PORT=8090 elsewhere, STORE=moto to forget
+	@$(BIN)/python -m infra.run $(if $(PORT),--port $(PORT)) $(if $(STORE),--store $(STORE))
 
 test: lint ## every check and test that needs nothing but Python
 	$(PYTEST) tests --ignore=tests/system
@@ -41,14 +41,14 @@ proof: $(VENV)/.dev ## the crash tests at full length: 50 kills
 bench: $(VENV)/.bench ## measure against the peers; writes docs/benchmarks.md
 	$(BIN)/python -m bench
 
-# The store that `run` uses reaches infra.run as an environment variable, given or not.
-export STORE
-
 # The groups contain each other (run < local < dev < bench) at the same versions, so that
 # installing a smaller one over a larger one changes nothing.
-$(VENV)/.local $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+$(VENV)/.local $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt \
+		requirements/speed.txt | $(BIN)/python
 	@echo 'Installing what $< pins; the first time takes about a minute …'
 	@$(PIP) --requirement $<
+	@$(PIP) --requirement requirements/speed.txt >$(VENV)/speed.log 2>&1 || \
+		echo 'Without a C compiler HTTP is parsed in Python, a fifth slower: $(VENV)/speed.log'
 	@touch $@
 
 $(BIN)/python:
@@ -74,4 +74,5 @@ lock: ## write requirements/ from pyproject.toml; UPGRADE=1 for newer versions
 		--constraint requirements/local.txt --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --group local --group dev --group bench \
 		--constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(COMPILE) --group speed --output-file requirements/speed.txt
 	$(COMPILE) --group lock --output-file requirements/lock.txt

@@ -35,8 +35,8 @@ max_requests = 0
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes a file of its own there
 worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 
-# The C parser or none: falling back silently would cost a fifth of all requests.
-http_parser = "fast"
+# The C parser, a fifth more requests, wherever it could be compiled; images always have it.
+http_parser = "auto"
 
 # The gateway replaces what clients say about their way here; of these one header counts.
 forwarded_allow_ips = "*"
