@@ -364,11 +364,11 @@ class Committer:
             self.figures.lost += 1
             self._contention.wins = 0
             self._contention.foreign_until = self._clock.monotonic() + 1.0
-            self._follower.advance(outcome.winner, entry.seq)
+            self._follower.advance(entry.seq, outcome.winner)
             return False
         self._count(self._clock.monotonic() - began)
         try:
-            self._follower.advance(stored, entry.seq)
+            self._follower.advance_own(entry, stored)
             self._proofs.note(Proof(entry.seq, began))
         except Exception as error:  # noqa: BLE001 - no local failure can undo it
             # It is stored, so it is done; the next reader or round replaces the replica.

@@ -18,7 +18,7 @@ from shared.clock import Clock
 from shared.storage import replica as replicas
 from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
-from shared.storage.entry import UnreadableEntry, digest
+from shared.storage.entry import Entry, UnreadableEntry, digest
 from shared.storage.journal import Journal, JournalGap
 from shared.storage.replica import Reader, Replica, ReplicaBroken
 from shared.storage.snapshot import Snapshots
@@ -122,10 +122,15 @@ class Follower:
             self.trouble = None
             return target
 
-    def advance(self, stored: bytes, seq: int) -> None:
-        """Apply one entry whose stored bytes are at hand."""
+    def advance(self, seq: int, stored: bytes) -> None:
+        """Apply another writer's entry, whose stored bytes are at hand."""
         with self.naming_trouble():
             self.replica.apply(stored, seq)
+
+    def advance_own(self, entry: Entry, stored: bytes) -> None:
+        """Apply the entry that this process encoded to `stored` and has seen stored."""
+        with self.naming_trouble():
+            self.replica.apply_entry(entry, stored)
 
     @contextmanager
     def naming_trouble(self) -> Iterator[None]:

@@ -259,7 +259,14 @@ class Replica:
         Raises UnreadableEntry for bytes that are no entry or do not follow, ReplicaBroken where
         the file fails.
         """
-        entry = decode(stored, seq)
+        return self.apply_entry(decode(stored, seq), stored)
+
+    def apply_entry(self, entry: Entry, stored: bytes) -> bool:
+        """As `apply`, for whoever has just encoded `entry` to `stored`.
+
+        Decoding is the exact inverse of encoding, so reading one's own entry back would cost the
+        committer a sixth of its work to learn nothing.
+        """
         self.check()
         with self._connection() as connection:
             applied = self._apply(connection, entry, stored)
