@@ -278,6 +278,7 @@ def test_what_one_round_ran_into_does_not_end_the_committing_thread(
     caplog.set_level(logging.CRITICAL + 1)  # its traceback is of no interest here
     here.store.inject("create", odd, key=JOURNAL)
 
-    assert problem(Caller(lambda: here.database.transact(note("n"))).outcome()) == errors.BUSY
+    outcome = Caller(lambda: here.database.transact(note("n"))).outcome(seconds=5)
+    assert problem(outcome) == errors.BUSY
     done: Committed[Document] = here.database.transact(note("n"))
     assert done.seq == 2

@@ -144,12 +144,13 @@ class Container:
             return list(reader.dump())
 
     @contextmanager
-    def one_batch(self) -> Iterator[Callable[[Change[Any]], "Caller[Any]"]]:
+    def one_batch(self, *, reply: bool = False) -> Iterator[Callable[[Change[Any]], "Caller[Any]"]]:
         """Changes handed to what this gives are queued in order, and committed as one batch.
 
-        An entry of its own goes before them: while it is held in the store, they queue up.
+        An entry of its own goes before them: while it (or the `reply`) is held in the store, they
+        queue up.
         """
-        gate = Gate()
+        gate = Gate(reply=reply)
         self.store.inject("create", gate, key=JOURNAL)
         first = Caller(lambda: self.database.transact(note("first")))
         gate.wait()
