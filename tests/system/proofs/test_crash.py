@@ -1,0 +1,138 @@
+"""§7.2 Crash: whatever is killed under load, every acknowledged order is there, once.
+
+Citizens who insist trade without pause while, at moments and in an order that a seed fixes, a
+worker, a whole container or the object store is killed by SIGKILL and started again. In the end
+everything is killed at once, and the journal is held against what everyone was told.
+
+Five kills in CI; fifty by `make proof`.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from shared.storage.replica import BUSY_SECONDS
+from shared.storage.turnstile import PATIENCE_SECONDS
+from tests.support.fleet import Fleet, Part
+from tests.support.shoppers import Crowd, open_market
+
+CITIZENS = 12
+SEED = 620102
+KILLS, KILLS_PROOF = 5, 50
+FREEZES, FREEZES_PROOF = 2, 10
+
+STALL_SECONDS_MAX = PATIENCE_SECONDS + BUSY_SECONDS + 2.0
+"""A frozen committer costs the others one turn's patience. Where it froze inside its millisecond of
+SQLite, they wait for that too and build another replica.
+"""
+
+FROZEN_SECONDS = STALL_SECONDS_MAX + 1.0
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    with Fleet(tmp_path, containers=2, gateways=2) as running:
+        yield running
+
+
+class Killer:
+    """Kills parts of a platform by SIGKILL, each kind about as often, as a seed has it."""
+
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        self._fleet = fleet
+        self.chance = random.Random(seed)
+        self._kinds: list[Callable[[], None]] = []
+        self.kills = 0
+
+    def strike(self) -> None:
+        """Kill once more, and start again what does not do so by itself."""
+        if not self._kinds:
+            self._kinds = [self._worker, self._container, self._store, self._worker, self._site]
+            self.chance.shuffle(self._kinds)
+        self._kinds.pop()()
+        self.kills += 1
+
+    def _worker(self) -> None:
+        """Its gunicorn starts another one."""
+        workers = self.chance.choice(self._fleet.containers).workers()
+        with suppress(ProcessLookupError):
+            os.kill(self.chance.choice(workers), signal.SIGKILL)
+
+    def _container(self) -> None:
+        self._bounce(self.chance.choice(self._fleet.containers))
+
+    def _site(self) -> None:
+        """All containers at once."""
+        self._bounce(*self._fleet.containers)
+
+    def _bounce(self, *parts: Part) -> None:
+        for part in parts:
+            part.kill()
+        self._pause()
+        for part in parts:
+            part.start()
+
+    def _store(self) -> None:
+        self._fleet.store.kill()
+        self._pause()
+        self._fleet.start_store()
+
+    def _pause(self) -> None:
+        time.sleep(self.chance.uniform(0, 1))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
+def test_every_acknowledged_order_outlives_kill_9(fleet: Fleet, proof: bool) -> None:
+    market = open_market(fleet, stores=2, products=4, units=1_000_000)
+    killer = Killer(fleet, SEED)
+    recoveries: list[float] = []
+
+    with Crowd(market, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
+        for _ in range(KILLS_PROOF if proof else KILLS):
+            crowd.await_trade()
+            time.sleep(killer.chance.uniform(0, 1))
+            killer.strike()
+            recoveries.append(crowd.await_trade())
+    fleet.restart()
+    crowd.settle()
+
+    ledger = fleet.assert_books_agree()
+    print(
+        f"\n{killer.kills} kills: {len(ledger.orders)} orders in {ledger.entries} entries,"
+        f" trade again after {max(recoveries):.1f} s at the latest"
+    )
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1200)
+def test_a_frozen_committer_stops_the_others_only_briefly(fleet: Fleet, proof: bool) -> None:
+    market = open_market(fleet, stores=1, products=4, units=1_000_000)
+    container = fleet.containers[0]
+    gaps: list[float] = []
+
+    # A connection of its own for each request is accepted by a worker that runs.
+    crowd = Crowd(market, [container.door], citizens=CITIZENS, seed=SEED, keeps=False)
+    with crowd:
+        for number in range(FREEZES_PROOF if proof else FREEZES):
+            crowd.await_trade()
+            frozen = container.freeze_committing()
+            since = time.monotonic()
+            time.sleep(FROZEN_SECONDS)
+            gaps.append(crowd.longest_gap(since, time.monotonic()))
+            os.kill(frozen, signal.SIGKILL if number % 2 else signal.SIGCONT)
+    fleet.restart()
+    crowd.settle()
+
+    ledger = fleet.assert_books_agree()
+    print(
+        f"\n{len(gaps)} freezes of the committer: {len(ledger.orders)} orders,"
+        f" longest stall {max(gaps):.2f} s of {STALL_SECONDS_MAX:.1f} s allowed"
+    )
+    assert max(gaps) < STALL_SECONDS_MAX

@@ -1,0 +1,107 @@
+"""§7.1 Race: ten units and forty citizens at once give ten orders and thirty clear refusals.
+
+Over the real gateway: before one container of two processes; before two containers, each with a
+replica of its own; and through two gateways that prefer different containers, so that both write
+at the same time. And the reverse: what was added through one container can be bought through the
+other at once.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.fleet import Door, Fleet
+from tests.support.shoppers import Citizen, Market, Reply, open_market
+
+UNITS = 10
+CITIZENS = 40
+RACES = 10
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with Fleet(tmp_path_factory.mktemp("race"), containers=2, gateways=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One container of two processes."""
+    with Fleet(tmp_path_factory.mktemp("race-lone")) as running:
+        yield running
+
+
+def race(market: Market, doors: Sequence[Door], product: str) -> list[Reply]:
+    """Forty citizens, spread over the doors, order one unit at the same moment."""
+    citizens = [Citizen(market, doors[n % len(doors)]) for n in range(CITIZENS)]
+    start = threading.Barrier(CITIZENS)
+
+    def order(citizen: Citizen) -> Reply:
+        citizen.client.ask("GET", "/commerce/v1/pavilions")  # the connection is there
+        start.wait()
+        return citizen.order({product: 1})
+
+    with ThreadPoolExecutor(CITIZENS) as pool:
+        replies = list(pool.map(order, citizens))
+    for citizen in citizens:
+        citizen.settle()
+        citizen.client.close()
+        assert citizen.surprises == []
+    return replies
+
+
+def assert_ten_are_sold(market: Market, doors: Sequence[Door]) -> None:
+    owner = market.owner(doors[0])
+    product = market.add_product(owner, market.stores[0], UNITS)
+    owner.close()
+
+    replies = race(market, doors, product)
+
+    said = Counter(reply.status if reply.status == 201 else reply.problem for reply in replies)
+    assert said == {201: UNITS, "sold-out": CITIZENS - UNITS}
+    assert all(reply.body["product_id"] == product for reply in replies if reply.status == 409)
+
+
+def test_one_container_of_two_processes(lone: Fleet) -> None:
+    market = open_market(lone, stores=1, products=0, units=0)
+    for _ in range(RACES):
+        assert_ten_are_sold(market, lone.doors)
+    assert len(lone.assert_books_agree().writers) == 2
+
+
+def test_two_containers(fleet: Fleet) -> None:
+    market = open_market(fleet, stores=1, products=0, units=0)
+    for _ in range(RACES):
+        assert_ten_are_sold(market, fleet.doors[:1])
+    fleet.assert_books_agree()
+
+
+def test_two_containers_that_both_write(fleet: Fleet) -> None:
+    market = open_market(fleet, stores=1, products=0, units=0)
+    before = fleet.assert_books_agree().writers
+    for _ in range(RACES):
+        assert_ten_are_sold(market, fleet.doors)
+    wrote = fleet.assert_books_agree().writers - before
+    assert len(wrote) > 2, "of three processes, two are not of one container"
+
+
+def test_what_is_added_through_one_container_is_sold_through_the_other_at_once(
+    fleet: Fleet,
+) -> None:
+    market = open_market(fleet, stores=1, products=1, units=0)
+    (product,) = market.products
+    doors = [container.door for container in fleet.containers]
+    owners = [market.owner(door) for door in doors]
+    buyers = [Citizen(market, door) for door in doors]
+    for turn in range(100):
+        here, there = turn % 2, 1 - turn % 2
+        refused = buyers[there].order({product: 1})
+        assert (refused.status, refused.problem) == (409, "sold-out")
+        market.deliver(owners[here], product, 1)
+        assert buyers[there].order({product: 1}).status == 201
+    for client in (*owners, *(buyer.client for buyer in buyers)):
+        client.close()
+    fleet.assert_books_agree()
