@@ -1,0 +1,111 @@
+"""A Docker of the tests' own: a daemon on a socket of its own, over a directory of its own.
+
+Nothing is pulled. Where the Dockerfile says `python`, it gets a Debian with the same Python
+commands, made by mmdebstrap; as the daemon is ours alone, its tag stands for that name here only.
+"""
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.waiting import wait_until
+
+_DOCKER = Path("/usr/bin/docker")
+_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_PYTHON = "python3,python3-venv,ca-certificates"
+_COMPILER = f"{_PYTHON},python3-dev,gcc,libc6-dev"
+
+
+class Docker:
+    """A daemon that lives as long as this context, and everything that it made."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._socket = f"unix://{directory}/socket"
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        assert os.geteuid() == 0, "Docker is started as root: run these tests with sudo"
+        for program in (_DOCKER, Path("/usr/sbin/dockerd"), Path("/usr/bin/mmdebstrap")):
+            assert program.exists(), f"{program} is missing: sudo infra/install-debian-packages"
+        with (self._directory / "log").open("wb") as log:
+            self._daemon = subprocess.Popen(
+                [
+                    "/usr/sbin/dockerd",
+                    f"--host={self._socket}",
+                    f"--data-root={self._directory}/data",
+                    f"--exec-root={self._directory}/exec",
+                    f"--pidfile={self._directory}/pid",
+                    # Containers use the machine's loopback, where the tests' servers are.
+                    "--bridge=none",
+                    "--iptables=false",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self._answers, f"dockerd; it said {log.name}", seconds=60)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        assert self._daemon is not None
+        self._daemon.terminate()
+        self._daemon.wait(timeout=60)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __call__(self, *argv: str, timeout_seconds: float = 60, check: bool = True) -> str:
+        """Run `docker` with these arguments; what it printed. Fails with all it said."""
+        done = subprocess.run(
+            [_DOCKER, f"--host={self._socket}", *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "DOCKER_BUILDKIT": "1"},
+            timeout=timeout_seconds,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout.strip()
+
+    def make_bases(self, *, compiler: str, runtime: str) -> None:
+        """Debians under these names: one that compiles, one that only runs."""
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self._make_base, (compiler, runtime), (_COMPILER, _PYTHON)))
+
+    def build(self, folder: Path, tag: str) -> None:
+        """`docker build`, with the machine's own certificate authorities as the secret."""
+        secret = [f"--secret=id=ca,src={_CA_BUNDLE}"] if _CA_BUNDLE.exists() else []
+        argv = ["build", "--network=host", "--progress=plain", *secret, f"--tag={tag}", str(folder)]
+        self(*argv, timeout_seconds=300)
+
+    def _make_base(self, name: str, packages: str) -> None:
+        suite = subprocess.run(
+            ["/bin/sh", "-c", '. /etc/os-release && echo "$VERSION_CODENAME"'],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        archive = self._directory / f"{name.replace(':', '-')}.tar"
+        made = subprocess.run(
+            ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite, archive],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        self("import", str(archive), name, timeout_seconds=120)
+        archive.unlink()
+
+    def _answers(self) -> bool:
+        assert self._daemon is not None
+        assert self._daemon.poll() is None, "dockerd ended by itself"
+        return "Server Version" in self("info", check=False)
