@@ -1,0 +1,22 @@
+"""Fixtures of the HTTP tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.shop import Shop
+
+
+@pytest.fixture
+def fresh_shop(tmp_path: Path) -> Iterator[Shop]:
+    """Commerce with nothing in it."""
+    with Shop(tmp_path) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Commerce that the tests of one module share: each brings its own stores and people."""
+    with Shop(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop

@@ -1,0 +1,439 @@
+"""Bad input to commerce: each a precise problem document that names the field."""
+
+from typing import Any
+
+import pytest
+
+from services.commerce.routes import router
+from services.commerce.schemas import LILY
+from shared.schemas import PageQuery
+from shared.web.routes import Route
+from tests.http.test_commerce_access import path_of
+from tests.support.shop import BODY_BYTES_MAX, Shop, order_of, refused
+
+WRITES = [route for route in router.routes if route.method != "GET"]
+BODIES = [route for route in WRITES if route.body is not None]
+READS = [route for route in router.routes if route.method == "GET"]
+LISTS = [route for route in READS if route.query and issubclass(route.query, PageQuery)]
+
+writes = pytest.mark.parametrize("route", WRITES, ids=lambda route: route.name)
+bodies = pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+reads = pytest.mark.parametrize("route", READS, ids=lambda route: route.name)
+lists = pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
+
+EVERYONE = ["citizen", "merchant", "operator"]
+ORDERS = "/v1/orders"
+
+
+def everyone(shop: Shop) -> str:
+    return shop.issuer.token("everyone", roles=EVERYONE)
+
+
+def send(shop: Shop, route: Route[Any], body: object = None, **options: Any) -> Any:
+    """A request that only what the test is about can be wrong with; ids lead nowhere."""
+    headers = options.pop("headers", {})
+    if route.conditional:
+        headers = {"If-Match": '"1"', **headers}
+    if body is None and "raw" not in options and route.body is not None:
+        body = route.body.EXAMPLE
+    path = path_of(route).replace("/pavilions/nothing", "/pavilions/gansu") + options.pop(
+        "query", ""
+    )
+    return shop.ask(route.method, path, body, token=everyone(shop), headers=headers, **options)
+
+
+# Bodies
+
+
+@bodies
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"{]",
+        b"nonsense",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": 1}}',
+        b'{"a": "\xff"}',
+        b'{"a": "\\ud800"}',
+        b'\xef\xbb\xbf{"a": 1}',
+        b"[" * 5000,
+        b'{"a":' * 3000 + b"1" + b"}" * 3000,
+        '{"a": 1}'.encode("utf-16"),
+        b"\x00",
+        b"{'a': 1}",
+    ],
+    ids=lambda raw: raw[:14],
+)
+def test_what_is_no_json_is_malformed(shop: Shop, route: Route[Any], raw: bytes) -> None:
+    refused(send(shop, route, raw=raw), 400, "malformed-request")
+
+
+@bodies
+@pytest.mark.parametrize("body", [[], "text", 7, True, [{}]])
+def test_a_body_that_is_no_object_is_named(shop: Shop, route: Route[Any], body: object) -> None:
+    refused(send(shop, route, body), 422, "invalid-request", "body")
+
+
+@bodies
+def test_null_is_no_object(shop: Shop, route: Route[Any]) -> None:
+    refused(send(shop, route, raw=b"null"), 422, "invalid-request", "body")
+
+
+@bodies
+def test_an_unknown_field_is_named(shop: Shop, route: Route[Any]) -> None:
+    assert route.body is not None
+    body = {**(route.body.EXAMPLE or {}), "surplus": 1}
+    refused(send(shop, route, body), 422, "invalid-request", "surplus")
+
+
+@bodies
+def test_a_field_that_stands_twice_is_named(shop: Shop, route: Route[Any]) -> None:
+    refused(send(shop, route, raw=b'{"x": 1, "x": 1}'), 422, "invalid-request", "x")
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in WRITES if route.body is None], ids=lambda route: route.name
+)
+def test_a_route_without_a_body_takes_none_or_an_empty_one(shop: Shop, route: Route[Any]) -> None:
+    refused(send(shop, route, {"surplus": 1}), 422, "invalid-request", "surplus")
+    refused(send(shop, route, {}), 404, "not-found")
+    refused(send(shop, route), 404, "not-found")
+
+
+@bodies
+@pytest.mark.parametrize(
+    "media",
+    ["text/plain", "application/x-www-form-urlencoded", "", "application/json; charset=gbk"],
+)
+def test_another_media_type_is_refused(shop: Shop, route: Route[Any], media: str) -> None:
+    answer = send(shop, route, headers={"Content-Type": media})
+    refused(answer, 415, "unsupported-media-type")
+
+
+@bodies
+def test_a_compressed_body_is_refused(shop: Shop, route: Route[Any]) -> None:
+    answer = send(shop, route, headers={"Content-Encoding": "gzip"})
+    refused(answer, 415, "unsupported-media-type")
+
+
+def test_json_may_say_that_it_is_utf_8(shop: Shop) -> None:
+    lily = shop.lily()
+    headers = {"Content-Type": 'Application/JSON; charset="UTF-8"'}
+    answer = shop.post(ORDERS, order_of(lily), by="citizen-1", headers=headers)
+    assert answer.status_code == 201
+
+
+@bodies
+def test_an_oversized_body_is_refused(shop: Shop, route: Route[Any]) -> None:
+    largest = b" " * (BODY_BYTES_MAX - 2) + b"{}"
+    problem = refused(send(shop, route, raw=largest + b" "), 413, "too-large")
+    assert problem["bytes_max"] == BODY_BYTES_MAX
+    assert send(shop, route, raw=largest).status_code not in {400, 413}
+
+
+def test_an_oversized_body_without_a_length_is_refused(shop: Shop) -> None:
+    """As gunicorn hands it on: chunked, and the input ends by itself."""
+    for size, status in ((BODY_BYTES_MAX + 1, 413), (100, 422)):
+        body = _Stream(b"{" + b" " * (size - 2) + b"}")
+        answer = shop.client.open(
+            "/commerce/v1/orders",
+            method="POST",
+            headers={
+                "Authorization": f"Bearer {everyone(shop)}",
+                "Idempotency-Key": "k",
+                "Transfer-Encoding": "chunked",
+                "Content-Type": "application/json",
+            },
+            environ_overrides={"wsgi.input": body, "wsgi.input_terminated": True},
+        )
+        assert answer.status_code == status, answer.text
+
+
+class _Stream:
+    """A request body whose length is not known."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        taken = self._body if size < 0 else self._body[:size]
+        self._body = self._body[len(taken) :]
+        return taken
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1e3", "１２", "0x10"])
+def test_a_bad_content_length_is_named(shop: Shop, length: str) -> None:
+    answer = shop.client.open(
+        "/commerce/v1/orders",
+        method="POST",
+        data=b"{}",
+        headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
+        environ_overrides={"CONTENT_LENGTH": length},
+    )
+    refused(answer, 400, "malformed-request", "Content-Length")
+
+
+def test_a_body_that_was_cut_short_is_malformed(shop: Shop) -> None:
+    answer = shop.client.open(
+        "/commerce/v1/orders",
+        method="POST",
+        data=b'{"lines": []}',
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
+        environ_overrides={"CONTENT_LENGTH": "100"},
+    )
+    refused(answer, 400, "malformed-request")
+
+
+# Fields
+
+BAD_ORDERS: dict[str, tuple[object, list[str]]] = {
+    "no lines": ({}, ["lines"]),
+    "empty lines": ({"lines": []}, ["lines"]),
+    "lines null": ({"lines": None}, ["lines"]),
+    "lines an object": ({"lines": {}}, ["lines"]),
+    "too many lines": (
+        {"lines": [{"product_id": f"p{n}", "quantity": 1} for n in range(21)]},
+        ["lines"],
+    ),
+    "a line null": ({"lines": [None]}, ["lines.0"]),
+    "a line a number": ({"lines": [1]}, ["lines.0"]),
+    "no quantity": ({"lines": [{"product_id": "p"}]}, ["lines.0.quantity"]),
+    "quantity zero": (order_of("p", 0), ["lines.0.quantity"]),
+    "quantity negative": (order_of("p", -1), ["lines.0.quantity"]),
+    "quantity too large": (order_of("p", 1000), ["lines.0.quantity"]),
+    "quantity huge": (order_of("p", 2**63 - 1), ["lines.0.quantity"]),
+    "quantity text": ({"lines": [{"product_id": "p", "quantity": "1"}]}, ["lines.0.quantity"]),
+    "quantity fraction": ({"lines": [{"product_id": "p", "quantity": 1.0}]}, ["lines.0.quantity"]),
+    "quantity true": ({"lines": [{"product_id": "p", "quantity": True}]}, ["lines.0.quantity"]),
+    "id a number": ({"lines": [{"product_id": 1, "quantity": 1}]}, ["lines.0.product_id"]),
+    "id empty": (order_of(""), ["lines.0.product_id"]),
+    "id with a NUL": (order_of("a\0b"), ["lines.0.product_id"]),
+    "id with a slash": (order_of("a/b"), ["lines.0.product_id"]),
+    "id with a line break behind": (order_of("a\n"), ["lines.0.product_id"]),
+    "id too long": (order_of("p" * 101), ["lines.0.product_id"]),
+    "two bad lines": (
+        {"lines": [{"product_id": "p", "quantity": 0}, {"product_id": "q", "quantity": -3}]},
+        ["lines.0.quantity", "lines.1.quantity"],
+    ),
+    "unknown in a line": (
+        {"lines": [{"product_id": "p", "quantity": 1, "price": 1}]},
+        ["lines.0.price"],
+    ),
+    "too many of one in two lines": (
+        {"lines": [{"product_id": "p", "quantity": 999}, {"product_id": "p", "quantity": 1}]},
+        ["lines.1.quantity"],
+    ),
+    "another currency": (
+        {**order_of("p"), "expected_total": {"amount": 1, "currency": "USD"}},
+        ["expected_total.currency"],
+    ),
+    "a negative total": (
+        {**order_of("p"), "expected_total": {"amount": -1, "currency": "CNY"}},
+        ["expected_total.amount"],
+    ),
+    "a total beyond 53 bits": (
+        {**order_of("p"), "expected_total": {"amount": 2**53, "currency": "CNY"}},
+        ["expected_total.amount"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "fields"), BAD_ORDERS.values(), ids=BAD_ORDERS.keys())
+def test_a_bad_order_names_its_fields(shop: Shop, body: object, fields: list[str]) -> None:
+    answer = shop.post(ORDERS, body, by="citizen-1")
+    refused(answer, 422, "invalid-request", *fields)
+
+
+def test_a_number_beyond_64_bits_is_no_integer(shop: Shop) -> None:
+    raw = b'{"lines": [{"product_id": "p", "quantity": 1' + b"0" * 400 + b"}]}"
+    answer = shop.post(ORDERS, raw=raw, by="citizen-1")
+    assert answer.status_code in {400, 422}, answer.text
+    raw = b'{"lines": [{"product_id": "p", "quantity": 100000000000000000000000}]}'
+    answer = shop.post(ORDERS, raw=raw, by="citizen-1")
+    refused(answer, 422, "invalid-request", "lines.0.quantity")
+
+
+BAD_PRODUCTS: dict[str, tuple[str, object]] = {
+    "name empty": ("name_zh", ""),
+    "name blank": ("name_zh", "  \u3000"),
+    "name with a NUL": ("name_zh", "百\0合"),
+    "name with an escape": ("name_zh", "百\x1b合"),
+    "name turned round": ("name_zh", "百\u202e合"),
+    "name too long": ("name_zh", "百" * 61),
+    "name null": ("name_zh", None),
+    "name a list": ("name_zh", ["百合"]),
+    "another category": ("category", "weapons"),
+    "category a list": ("category", ["agricultural"]),
+    "division not of Gansu": ("division", "110101"),
+    "division a prefecture": ("division", "620100"),
+    "division that is none": ("division", "629999"),
+    "division a number": ("division", 620103),
+    "price a number": ("price", 4900),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_PRODUCTS.values(), ids=BAD_PRODUCTS.keys())
+def test_a_bad_product_names_its_field(shop: Shop, field: str, value: object) -> None:
+    path = f"/v1/stores/{shop.open_store()}/products"
+    answer = shop.post(path, {**LILY, field: value}, by="merchant-1")
+    refused(answer, 422, "invalid-request", field)
+
+
+@pytest.mark.parametrize("amount", [0, -1, 10**9 + 1, "4900", 49.0, True])
+def test_a_bad_price_names_its_field(shop: Shop, amount: object) -> None:
+    path = f"/v1/stores/{shop.open_store()}/products"
+    body = {**LILY, "price": {"amount": amount, "currency": "CNY"}}
+    answer = shop.post(path, body, by="merchant-1")
+    refused(answer, 422, "invalid-request", "price.amount")
+
+
+def test_many_unknown_fields_do_not_make_a_long_answer(shop: Shop) -> None:
+    body = {f"surplus{number}": 1 for number in range(1000)} | {"x" * 5000: 1}
+    answer = shop.post(ORDERS, body, by="citizen-1")
+    assert answer.status_code == 422
+    assert len(answer.data) < 10_000
+
+
+# Queries
+
+
+@reads
+def test_an_unknown_query_field_is_named(shop: Shop, route: Route[Any]) -> None:
+    refused(send(shop, route, query="?surplus=1"), 422, "invalid-request", "surplus")
+
+
+@reads
+def test_a_query_field_that_is_given_twice_is_named(shop: Shop, route: Route[Any]) -> None:
+    refused(send(shop, route, query="?x=1&x=1"), 422, "invalid-request", "x")
+
+
+@reads
+@pytest.mark.parametrize("query", ["?x=%ff", "?%ff=1", "?" + "&".join(["a=1"] * 60)])
+def test_an_unreadable_query_is_malformed(shop: Shop, route: Route[Any], query: str) -> None:
+    refused(send(shop, route, query=query), 400, "malformed-request")
+
+
+@lists
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "101", "x", "", "1.0", "1e1", "+5", "05", "1_0", "%EF%BC%95", "9" * 30]
+)
+def test_a_bad_limit_is_named(shop: Shop, route: Route[Any], limit: str) -> None:
+    refused(send(shop, route, query=f"?limit={limit}"), 422, "invalid-request", "limit")
+
+
+@lists
+@pytest.mark.parametrize("after", ["", "x", "AAAA", "!!!!", "%00", "A" * 1025, "AA=="])
+def test_a_made_up_cursor_is_named(shop: Shop, route: Route[Any], after: str) -> None:
+    refused(send(shop, route, query=f"?after={after}"), 422, "invalid-request", "after")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("q=", "q"),
+        ("q=%20", "q"),
+        ("q=%00", "q"),
+        ("q=" + "x" * 61, "q"),
+        ("division=1", "division"),
+        ("division=629999", "division"),
+        ("category=x", "category"),
+        ("price_min=-1", "price_min"),
+        ("price_max=x", "price_max"),
+        ("sort=cheapest", "sort"),
+    ],
+)
+def test_a_bad_search_names_its_field(shop: Shop, query: str, field: str) -> None:
+    refused(shop.get(f"/v1/products?{query}"), 422, "invalid-request", field)
+
+
+# Headers
+
+
+@writes
+def test_idempotency_and_precondition_are_asked_for(shop: Shop, route: Route[Any]) -> None:
+    body = route.body.EXAMPLE if route.body else None
+    answer = shop.ask(route.method, path_of(route), body, token=everyone(shop), key="")
+    if route.method == "POST":
+        refused(answer, 400, "idempotency-key-missing")
+    else:
+        refused(answer, 428, "precondition-missing")
+
+
+@pytest.mark.parametrize("key", ["with space", "x" * 129, "tab\there", "caf\u00e9"])
+def test_an_odd_idempotency_key_is_named(shop: Shop, key: str) -> None:
+    answer = shop.post(ORDERS, order_of("p"), by="citizen-1", key=key)
+    refused(answer, 422, "invalid-request", "Idempotency-Key")
+
+
+@reads
+@pytest.mark.parametrize("seq", ["-1", "x", "", "1.5", "9" * 16, "9" * 40])
+def test_an_odd_commit_seq_is_named(shop: Shop, route: Route[Any], seq: str) -> None:
+    answer = send(shop, route, headers={"Commit-Seq": seq})
+    refused(answer, 422, "invalid-request", "Commit-Seq")
+
+
+@pytest.mark.parametrize("tag", ["1", "*", '"1", "2"', "W/1", '"', '"a"b"', '"\u00e9"'])
+def test_an_odd_if_match_is_named(shop: Shop, tag: str) -> None:
+    answer = shop.ask(
+        "PATCH",
+        f"/v1/products/{shop.lily()}",
+        {"for_sale": False},
+        by="merchant-1",
+        headers={"If-Match": tag},
+    )
+    refused(answer, 422, "invalid-request", "If-Match")
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/orders/",
+        "//v1/orders",
+        "/v1//orders",
+        "/v2/orders",
+        "/V1/orders",
+        "/v1/orders/a/b",
+        "/v1/orders/%00",
+        "/v1/orders/%FF",
+        "/v1/orders/..%2f..",
+        "/v1/orders/" + "x" * 101,
+        "/v1/orders/百合",
+        "/health",
+        "/docs/",
+        "/docs/../page.js",
+    ],
+)
+def test_an_unknown_address_is_not_found(shop: Shop, path: str) -> None:
+    refused(shop.get(path, by="citizen-1"), 404, "not-found")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW"])
+def test_an_unsupported_method_is_told_which_there_are(shop: Shop, method: str) -> None:
+    answer = shop.ask(method, ORDERS, by="citizen-1")
+    refused(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+
+
+def test_a_failure_of_the_program_shows_nothing_of_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret in a message")
+
+    monkeypatch.setattr(shop.database, "read", fail)
+    answer = shop.get(ORDERS, by="citizen-1")
+    refused(answer, 500, "internal")
+    assert "secret" not in answer.text
+    assert b"RuntimeError" in shop.log[-2]
+    assert b"secret" not in b"".join(shop.log)
