@@ -146,7 +146,8 @@ class Shop:
         return self.add(self.open_store(by), by=by, on_hand=on_hand)
 
     def order(self, product_id: str, quantity: int = 1, by: str = "citizen-1") -> Json:
-        """A new order of one line."""
+        """A new order of one line, a second after whatever was before it."""
+        self.clock.pass_wall(seconds=1)
         return made(self.post("/v1/orders", order_of(product_id, quantity), by=by))
 
     def stock(self, product_id: str, by: str = "merchant-1") -> Json:

@@ -1,0 +1,158 @@
+"""Commerce about itself: OpenAPI, the page to try it, problem types, health."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from services.commerce import schemas
+from services.commerce.routes import router
+from shared.errors import COMMON
+from shared.schemas import PageQuery, Schema
+from shared.storage.memory import refuse
+from shared.storage.objects import Uncertain
+from shared.web.routes import Route
+from tests.support.shop import Json, Shop, json_of, refused
+
+DOCS = Path(__file__).parents[2] / "shared" / "web" / "docs"
+
+
+@pytest.fixture(params=["zh-CN", "en"])
+def document(request: pytest.FixtureRequest, shop: Shop) -> Json:
+    return json_of(shop.get("/openapi.json", headers={"Accept-Language": request.param}))
+
+
+def operations(document: Json) -> dict[str, Json]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_the_document_is_valid_openapi_3_1(document: Json) -> None:
+    assert document["openapi"] == "3.1.0"
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_the_document_shows_every_address_and_no_other(shop: Shop, document: Json) -> None:
+    fixed = {"/commerce/openapi.json", "/commerce/docs"}
+    fixed |= {"/commerce/docs/page.js", "/commerce/docs/page.css"}
+    served = {name for name in shop.app.handlers if name.partition(" ")[2] not in fixed}
+    assert set(operations(document)) == served
+
+
+@pytest.mark.parametrize("route", router.routes, ids=lambda route: route.name)
+def test_an_operation_names_every_problem_it_may_answer(shop: Shop, route: Route[Any]) -> None:
+    document = json_of(shop.get("/openapi.json"))
+    operation = operations(document)[f"{route.method} /commerce{route.path}"]
+    named = {
+        (int(status), slug)
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for slug in answer["content"]["application/problem+json"]["examples"]
+    }
+    assert named == {(problem.status, problem.slug) for problem in route.problems}
+    assert operation["security"] == ([] if route.scope is None else [{"bearer": [route.scope]}])
+    required = {parameter["name"] for parameter in operation["parameters"] if parameter["required"]}
+    expected = set(route.parameters)
+    expected |= {"POST": {"Idempotency-Key"}, "PATCH": {"If-Match"}, "PUT": {"If-Match"}}.get(
+        route.method, set()
+    )
+    assert required == expected
+
+
+def test_words_are_in_the_callers_language(document: Json) -> None:
+    summary = operations(document)["POST /commerce/v1/orders"]["summary"]
+    assert summary in {"下单", "Place an order"}
+    text = str(document)
+    assert ("Place an order" in text) != ("下单" in text)
+
+
+def test_examples_are_what_they_are_examples_of() -> None:
+    examples = [
+        schema
+        for schema in vars(schemas).values()
+        if isinstance(schema, type) and issubclass(schema, Schema) and schema.EXAMPLE is not None
+    ]
+    assert len(examples) >= 10
+    for schema in examples:
+        assert schema().validate(schema.EXAMPLE or {}) == {}, schema
+
+
+def test_every_schema_refuses_what_it_does_not_declare() -> None:
+    for schema in vars(schemas).values():
+        if isinstance(schema, type) and issubclass(schema, Schema) and schema is not PageQuery:
+            assert "surplus" in schema().validate({"surplus": 1}), schema
+
+
+# The page
+
+
+def test_the_page_loads_nothing_from_elsewhere(shop: Shop) -> None:
+    page = shop.get("/docs")
+    assert page.content_type == "text/html; charset=utf-8"
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    loaded = re.findall(r"""(?:src|href)=["']([^"']+)["']""", page.text)
+    assert set(loaded) == {"docs/page.css", "docs/page.js", "openapi.json"}
+    for name in loaded:
+        assert shop.get(f"/{name}").status_code == 200
+    assert "<script>" not in page.text
+    assert " on" not in re.sub(r"<[^a-z][^>]*>", "", "".join(re.findall(r"<[^>]+>", page.text)))
+    for path in DOCS.iterdir():
+        assert not re.search(r"https?://|//[a-z]+\.|@import|innerHTML|eval\(", path.read_text())
+
+
+# Problem types
+
+
+def test_every_problem_type_is_explained_at_its_own_address(shop: Shop) -> None:
+    problems = {*COMMON, *(problem for route in router.routes for problem in route.problems)}
+    assert len(problems) > 20
+    for problem in problems:
+        answer = shop.client.get(f"/problems/{problem.slug}", headers={"Accept-Language": "en"})
+        assert json_of(answer) == {
+            "type": f"/problems/{problem.slug}",
+            "status": problem.status,
+            "title": problem.en,
+            "title_zh": problem.zh,
+            "title_en": problem.en,
+        }
+    refused(shop.client.get("/problems/nothing"), 404, "not-found")
+
+
+def test_slugs_are_of_one_problem_each() -> None:
+    problems = {*COMMON, *(problem for route in router.routes for problem in route.problems)}
+    assert len({problem.slug for problem in problems}) == len(problems)
+    assert all(re.fullmatch(r"[a-z-]+", problem.slug) for problem in problems)
+
+
+# Health
+
+
+def test_a_service_that_can_serve_says_so(shop: Shop) -> None:
+    assert json_of(shop.get("/health/live")) == {"status": "live"}
+    assert json_of(shop.get("/health/ready")) == {"status": "ready"}
+
+
+def test_a_service_that_cannot_serve_says_why_and_lives(tmp_path: Path) -> None:
+    with Shop(tmp_path, troubles=["the journal has a gap at 7"]) as shop:
+        answer = shop.get("/health/ready")
+        problem = refused(answer, 503, "not-ready")
+        assert problem["troubles"] == ["the journal has a gap at 7"]
+        assert answer.headers["Retry-After"] == "5"
+        assert shop.get("/health/live").status_code == 200
+
+
+def test_a_store_that_is_away_makes_a_service_busy_and_not_ready(tmp_path: Path) -> None:
+    with Shop(tmp_path) as shop:
+        for operation in ("get", "list", "create"):
+            shop.store.inject(operation, refuse(Uncertain("timeout")), times=100)
+        refused(shop.get("/v1/products"), 503, "busy")
+        refused(shop.get("/health/ready"), 503, "not-ready")
+        shop.clock.pass_monotonic(10)
