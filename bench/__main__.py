@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from bench import gateway, http, transactions
 from bench import lab as labs
 from bench import report as reports
-from bench import transactions
 from bench.lab import Lab
 from bench.report import Finding, Report
 
 _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "a": transactions.races,
+    "b": http.measure,
     "d": transactions.latencies,
     "e": transactions.puts,
+    "f": gateway.measure,
     "g": transactions.processes,
 }
 

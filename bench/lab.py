@@ -70,8 +70,14 @@ class Lab:
         """One line of progress."""
         print(f"{time.monotonic() - self.began:5.0f} s  {what}", flush=True)
 
-    def alternate(self, *measures: Callable[[], T]) -> list[list[T]]:
-        """Each measure's results, taken in turns: the first of all, the second of all, …"""
+    def alternate(self, *measures: Callable[[], T], warm: bool = True) -> list[list[T]]:
+        """Each measure's results, taken in turns: the first of all, the second of all, …
+
+        What is not `warm` is asked once before: connections are made, caches filled.
+        """
+        if not warm:
+            for measure in measures:
+                measure()
         found: list[list[T]] = [[] for _ in measures]
         for _ in range(self.pace.rounds):
             for results, measure in zip(found, measures, strict=True):

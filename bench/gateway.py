@@ -1,0 +1,129 @@
+"""The public list through the gateway, against nginx serving the same bytes as a file: part (f).
+
+Both have one worker, write an access log, and are asked over 64 connections. The gateway is the
+platform's, with its rates lifted; behind it the service answers once in two seconds.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
+
+from bench import street, wrk
+from bench.lab import Lab, middle
+from bench.report import Finding, ratio
+from infra import gateway
+from infra.gateway import Gateway, Rate, Service
+from infra.seaweed import free_ports
+from tests.support.gateway import GatewayServer
+from tests.support.waiting import wait_until
+
+_LIST = "/commerce/v1/products?limit=20"
+_TARGET = 0.9
+_UNLIMITED = Rate(1_000_000, 1_000_000)
+
+_PLAIN = """
+{user}
+worker_processes 1;
+daemon off;
+pid nginx.pid;
+error_log error.log;
+events {{ worker_connections 2048; }}
+http {{
+    access_log access.log;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000;
+    open_file_cache max=10;
+    types {{ }}
+    default_type application/json;
+    server {{
+        listen 127.0.0.1:{port};
+        root files;
+    }}
+}}
+"""
+
+
+def measure(lab: Lab) -> Iterator[Finding]:
+    """Part (f)."""
+    lab.say("the public list through the gateway")
+    open_street = street.opened(lab)
+    with (
+        open_street.serving(street.our_site(2, 32)) as served,
+        _gateway(lab, served.port) as door,
+    ):
+        listed = _body(door, _LIST)
+        with _plain_nginx(lab, listed) as port:
+            results = lab.alternate(
+                partial(wrk.run, _url(door, _LIST), "get", None, lab.pace.round_seconds),
+                partial(wrk.run, _url(port, "/list"), "get", None, lab.pace.round_seconds),
+                warm=False,
+            )
+    ours, plain = (middle(found, lambda answered: answered.per_second) for found in results)
+    p99 = middle(results[0], lambda answered: answered.p99_ms)
+    yield ratio("f", "the gateway to a file", ours, plain, _TARGET)
+    size = f"{len(listed)} bytes"
+    yield Finding("f", "the list through the gateway", ours, "lists/s", how=size)
+    yield Finding("f", "the list as nginx's file", plain, "lists/s", how=size)
+    yield Finding("f", "the list through the gateway, p99", p99, "ms", how=size)
+    lab.say(f"  {ours:7,.0f} lists/s through the gateway, {plain:,.0f} as a file")
+
+
+@contextmanager
+def _gateway(lab: Lab, upstream: int) -> Iterator[int]:
+    folder, port = lab.directory("gateway"), free_ports(1)[0]
+    settings = Gateway(
+        folder,
+        folder / "logs",
+        (Service("commerce", (f"127.0.0.1:{upstream}",)),),
+        listen=f"127.0.0.1:{port}",
+        user=gateway.own_user(),
+        credential_rate=_UNLIMITED,
+        anonymous_rate=_UNLIMITED,
+        address_rate=_UNLIMITED,
+    )
+    with GatewayServer(settings):
+        yield port
+
+
+@contextmanager
+def _plain_nginx(lab: Lab, body: bytes) -> Iterator[int]:
+    """nginx with nothing but a file, `/list`."""
+    folder, port = lab.directory("plain"), free_ports(1)[0]
+    (folder / "files").mkdir()
+    (folder / "files" / "list").write_bytes(body)
+    user = gateway.own_user()
+    conf = _PLAIN.format(port=port, user=f"user {user};" if user else "")
+    (folder / "nginx.conf").write_text(conf, encoding="utf-8")
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen(gateway.argv(folder), stdout=out, stderr=out)
+    try:
+        wait_until(lambda: _answers(port), f"nginx; it said {out.name}")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _url(port: int, path: str) -> str:
+    return f"http://127.0.0.1:{port}{path}"
+
+
+def _answers(port: int) -> bool:
+    try:
+        return bool(_body(port, "/list"))
+    except OSError:
+        return False
+
+
+def _body(port: int, path: str) -> bytes:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"{path} was answered {answer.status}: {body!r}")
+    return body
