@@ -59,7 +59,11 @@ class Docker:
         assert self._daemon is not None
         self._daemon.terminate()
         self._daemon.wait(timeout=60)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        for mount in Path("/proc/mounts").read_text().splitlines():
+            place = mount.split(" ")[1]
+            if place.startswith(str(self._directory)):  # the daemon leaves its network namespace
+                subprocess.run(["umount", place], check=True)
+        shutil.rmtree(self._directory)
 
     def __call__(self, *argv: str, timeout_seconds: float = 60, check: bool = True) -> str:
         """Run `docker` with these arguments; what it printed. Fails with all it said."""
