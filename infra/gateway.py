@@ -66,6 +66,17 @@ class Rate:
     burst: int
 
 
+FORWARDED = (
+    "Authorization",
+    "Commit-Seq",
+    "Content-Encoding",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+)
+"""Headers that services read as clients wrote them; Accept-Language and If-None-Match besides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Everything that a deployment chooses about its gateway.
@@ -104,6 +115,7 @@ class Gateway:
     cache_mib: int = 256
     upstream_keepalive: int = 64
     upstream_idle_seconds: int = 30
+    forwarded: tuple[str, ...] = FORWARDED
 
 
 @dataclass(frozen=True, slots=True)

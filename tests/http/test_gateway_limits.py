@@ -122,6 +122,18 @@ def test_a_request_line_that_cannot_be_read_is_refused(tmp_path: Path, line: str
     assert upstream.arrived == []
 
 
+@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "If-None-Match"])
+@pytest.mark.parametrize("character", ["\x01", "\x1f", "\x7f"])
+def test_a_control_character_in_a_header_is_refused(
+    tmp_path: Path, name: str, character: str
+) -> None:
+    head = f"GET {ORDERS} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept-Language: en\r\n"
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        answer = raw(gateway, f"{head}{name}: a{character}b\r\n\r\n".encode())
+    assert_problem(answer, 400, "malformed-request", "The request cannot be parsed")
+    assert upstream.arrived == []
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.gateway import Service
+from infra.gateway import FORWARDED, Service
 from shared.language import accepted
 from tests.support.gateway import GatewayServer, before
 from tests.support.upstream import Arrived, Reply, Script, Upstream
@@ -68,6 +68,22 @@ def test_the_gateway_names_the_request_and_believes_no_client(tmp_path: Path) ->
     kept = {"x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "host"}
     assert not sent.keys() & ({name.lower() for name in FORGED} - kept)
     assert not any(value in str(sent) for value in ("evil", "forged", "10.0.0.1"))
+
+
+def test_a_service_gets_the_headers_that_it_reads_and_no_others(tmp_path: Path) -> None:
+    sent = {**dict.fromkeys(FORWARDED, "x"), "If-None-Match": '"7"', "User-Agent": "x", "X-A": "x"}
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        gateway.request("GET", "/commerce/v1/orders", sent)
+    assert upstream.arrived[0].headers.keys() == {
+        *(name.lower() for name in FORWARDED),
+        "accept-language",
+        "host",
+        "if-none-match",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-request-id",
+    }
 
 
 def test_a_service_cannot_name_the_request_either(tmp_path: Path) -> None:

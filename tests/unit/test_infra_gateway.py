@@ -90,6 +90,20 @@ def test_every_location_that_reaches_a_service_is_limited(tmp_path: Path) -> Non
         assert "$method_unknown" in block
 
 
+def test_whatever_header_services_read_is_forwarded() -> None:
+    root = Path(gateway.__file__).parent.parent
+    sources = [*(root / "shared").rglob("*.py"), *(root / "services").rglob("*.py")]
+    read = {
+        name.replace("_", "-").title()
+        for source in sources
+        for name in re.findall(r'"HTTP_([A-Z_]+)"', source.read_text())
+    }
+    assert read >= {"Authorization", "Idempotency-Key"}
+    # The last ends at the gateway; those before it, it sets itself.
+    set_here = {"Accept-Language", "If-None-Match", "X-Request-Id", "Transfer-Encoding"}
+    assert read - set_here <= set(gateway.FORWARDED)
+
+
 def test_nothing_makes_nginx_repeat_or_keep_more_than_it_may(tmp_path: Path) -> None:
     directives = re.sub(r"#.*", "", rendered(tmp_path))
     for forbidden in ("non_idempotent", "proxy_cache_valid", "proxy_cache_use_stale"):
