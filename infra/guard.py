@@ -1,7 +1,7 @@
 """What ends a platform whose runner was killed: `python -m infra.guard ‹directory›`.
 
-It waits for the end of its standard input, a pipe that only the runner holds. If programs of that
-runner still live then, and no new runner has taken over, it ends them.
+Its standard input is a pipe that only the runner holds. A runner that stops says so; where the pipe
+ends without a word, the guard ends what still lives, unless a new runner takes over first.
 """
 
 import signal
@@ -13,10 +13,15 @@ from pathlib import Path
 
 from infra import locks, processes
 from infra.layout import Layout
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 
 NOTE = "guard"
 """What the runner's lock says while a guard clears up."""
+
+
+_FAREWELL = b"all stopped"
+_TAKE_OVER_SECONDS = 3.0
+_STEP_SECONDS = 0.02
 
 
 @contextmanager
@@ -26,7 +31,7 @@ def watching(layout: Layout) -> Iterator[None]:
     try:
         yield
     finally:
-        process.communicate()
+        process.communicate(_FAREWELL)
 
 
 def start(layout: Layout) -> "subprocess.Popen[bytes]":
@@ -43,12 +48,21 @@ def main(root: Path) -> None:
     """Wait, then clear up."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    sys.stdin.buffer.read()
-    layout = Layout(root)
-    lock = locks.take(layout.runner_lock)
+    if sys.stdin.buffer.read() == _FAREWELL:
+        return
+    layout, clock = Layout(root), SystemClock()
+    lock = _taken(layout, clock)
     if lock is not None:
         locks.write_note(lock, NOTE)
-        processes.end_left(layout.processes, SystemClock())
+        processes.end_left(layout.processes, clock)
+
+
+def _taken(layout: Layout, clock: Clock) -> int | None:
+    # A dying runner's pipe may close before its lock does.
+    deadline = clock.monotonic() + _TAKE_OVER_SECONDS
+    while (lock := locks.take(layout.runner_lock)) is None and clock.monotonic() < deadline:
+        clock.sleep(_STEP_SECONDS)
+    return lock
 
 
 if __name__ == "__main__":

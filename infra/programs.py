@@ -49,6 +49,11 @@ def issuer(plan: Plan) -> Program:
     return _gunicorn(plan, ISSUER, "infra.dev_issuer:app", 1, environment)
 
 
+def keys_of(plan: Plan) -> Path:
+    """The issuer's public keys, a file that it writes when it starts."""
+    return plan.layout.issuer / "jwks.json"
+
+
 def containers(plan: Plan, service: str, store: Mapping[str, str]) -> list[Program]:
     """A service's containers; `store` is the environment that its store is reached by."""
     return [
@@ -68,7 +73,7 @@ def service_environment(plan: Plan, service: str, container: str) -> dict[str, s
     return {
         "GANSU_ENV": "development",
         "GANSU_ISSUER": f"{plan.url}/{ISSUER}",
-        "GANSU_JWKS": str(plan.layout.issuer / "jwks.json"),
+        "GANSU_JWKS": str(keys_of(plan)),
         "GANSU_SUBJECT_KEY": plan.credentials.key_of(service, "subject"),
         "GANSU_REQUEST_KEY": plan.credentials.key_of(service, "request"),
         "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / container),
@@ -91,7 +96,7 @@ def last_planted() -> str:
 def door(plan: Plan) -> Program:
     """The gateway, configured before all services and the issuer."""
     layout = plan.layout
-    routed = {ISSUER: [ISSUER]} | {service: _names(plan, service) for service in SERVICES}
+    routed = {service: _names(plan, service) for service in SERVICES} | {ISSUER: [ISSUER]}
     gateway.install(
         Gateway(
             layout.gateway,

@@ -100,17 +100,18 @@ class Start:
 
     def everything(self) -> None:
         """Return when the platform serves, its sample data included. Raises Failed, Stopped."""
+        # The gateway last, so that it ends first: nobody is sent to a service that has gone.
         self._run(programs.issuer(self.plan))
-        self._run(programs.door(self.plan))
         if self.store.program is not None:
             self._run(self.store.program)
         self._await(self.store.is_ready, "the object store")
         self._provision()
-        self._await_ready(ISSUER)
+        self._await(programs.keys_of(self.plan).exists, "the issuer's keys")
         for service in SERVICES:
             for program in programs.containers(self.plan, service, self.store.environment):
                 self._run(program)
-        for service in SERVICES:
+        self._run(programs.door(self.plan))
+        for service in (ISSUER, *SERVICES):
             self._await_ready(service)
         self._seed()
 
@@ -233,13 +234,24 @@ def listen_for_the_end(stopping: threading.Event) -> None:
 
 def welcome(plan: Plan, store: Store, seconds: float) -> str:
     """What a person can do now."""
+    insecure = " --insecure" if plan.tls else ""
     return f"""
 Smart Gansu is ready after {seconds:.1f} s.
 
-  Gateway       {plan.url}
-  Try it        {plan.url}/commerce/docs
-  Object store  {store.title}
-  Logs          {plan.layout.logs}
+  Gateway        {plan.url}
+  Try the API    {plan.url}/commerce/docs
+  Accounts       {plan.url}/{ISSUER}/dev: citizen-0001, merchant-gansu, operator-1
+  Object store   {store.title}
+  Secrets, logs  {plan.layout.secrets}, {plan.layout.logs}
+
+Search, sign in, order:
+
+  curl{insecure} -s '{plan.url}/commerce/v1/products?q=%E7%99%BE%E5%90%88'
+  TOKEN=$(curl{insecure} -s -d account=citizen-0001 {plan.url}/{ISSUER}/dev/token | \\
+    sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')
+  curl{insecure} -s {plan.url}/commerce/v1/orders -H "Authorization: Bearer $TOKEN" \\
+    -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-order' \\
+    -d '{{"lines":[{{"product_id":"sample-lanzhou-lily","quantity":2}}]}}'
 
 Ctrl-C stops everything.
 """

@@ -193,6 +193,29 @@ def test_a_guard_ends_what_a_killed_runner_left(layout: Layout) -> None:
     assert watching.wait(timeout=20) == 0
 
 
+def test_a_guard_waits_for_the_lock_of_a_runner_that_is_dying(layout: Layout) -> None:
+    lock = locks.take(layout.runner_lock)
+    assert lock is not None
+    process, _ = started(layout, POLITE)
+    watching = guard.start(layout)
+    assert watching.stdin is not None
+    watching.stdin.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        watching.wait(timeout=0.5)
+    os.close(lock)
+    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert watching.wait(timeout=20) == 0
+
+
+def test_a_guard_goes_with_a_runner_that_stops(layout: Layout) -> None:
+    process, _ = started(layout, POLITE)
+    with guard.watching(layout):
+        pass
+    assert process.poll() is None
+    processes.end_left(layout.processes, CLOCK)
+    process.wait()
+
+
 def test_a_guard_leaves_a_new_runners_programs_alone(layout: Layout) -> None:
     lock = locks.take(layout.runner_lock)
     assert lock is not None

@@ -1,0 +1,189 @@
+"""What a start rests on: secrets, ports, the choice of a store, the command line, the seed."""
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra import credentials, ports, programs, run, seed, stores
+from infra.layout import Layout
+from infra.programs import ROOT, Plan
+from services.commerce import actions
+from shared.auth.subjects import subjects
+from shared.clock import SystemClock
+from shared.settings import IssuerSettings, Settings
+from shared.storage.access import ReadView
+from shared.storage.catalogue import Body
+from tests.support.shop import Shop, all_divisions
+
+CLOCK = SystemClock()
+GIVEN = {
+    "GANSU_STORE_ENDPOINT": "https://s3.example",
+    "GANSU_STORE_BUCKET": "gansu",
+    "GANSU_STORE_ACCESS_KEY": "a",
+    "GANSU_STORE_SECRET_KEY": "s",
+}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    return Plan(layout, credentials.load_or_make(layout.secrets, CLOCK), port=8080)
+
+
+def test_secrets_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
+    made = credentials.load_or_make(tmp_path / "secrets", CLOCK)
+    assert credentials.load_or_make(tmp_path / "secrets", CLOCK) == made
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o600
+    assert credentials.load_or_make(tmp_path / "others", CLOCK) != made
+
+
+def test_each_service_and_purpose_has_a_key_of_its_own(tmp_path: Path) -> None:
+    secrets = credentials.load_or_make(tmp_path / "secrets", CLOCK)
+    keys = {
+        secrets.key_of(service, purpose)
+        for service in ("commerce", "tourism")
+        for purpose in ("subject", "request")
+    }
+    assert len(keys) == 4
+    assert all(len(key) == 64 for key in keys)
+    assert not keys & {secrets.master_key, secrets.store_secret_key}
+
+
+def test_a_file_that_holds_something_else_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "secrets").write_text("half a fi")
+    with pytest.raises(ValueError, match="does not hold"):
+        credentials.load_or_make(tmp_path / "secrets", CLOCK)
+    assert (tmp_path / "secrets").read_text() == "half a fi"
+
+
+def test_a_taken_port_is_named_and_another_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert str(port) in (ports.trouble(port) or "")
+        assert ports.preferred(port) != port
+    assert ports.trouble(port) is None
+    assert ports.preferred(port) == port
+
+
+def test_services_accept_what_they_are_told(plan: Plan) -> None:
+    [program] = programs.containers(plan, "commerce", stores.moto(plan.credentials).environment)
+    settings = Settings.from_environ(program.environment)
+    issuer = IssuerSettings.from_environ(programs.issuer(plan).environment)
+    assert settings.issuer == issuer.issuer == "http://127.0.0.1:8080/identity"
+    assert Path(settings.jwks).parent == issuer.directory
+    assert settings.replica_directory == plan.layout.replicas / "commerce"
+    assert settings.subject_key != settings.request_key
+
+
+def test_a_programs_environment_can_be_sourced(plan: Plan) -> None:
+    [program] = programs.containers(plan, "commerce", {"GANSU_STORE_PREFIX": "it's/"})
+    programs.write_environment(program, plan.layout)
+    path = plan.layout.environment / "commerce"
+    assert path.stat().st_mode & 0o777 == 0o600
+    shown = subprocess.check_output(["/bin/sh", "-c", f". {path} && env"], text=True)
+    for name, value in program.environment.items():
+        assert f"{name}={value}\n" in shown
+
+
+def test_a_store_elsewhere_has_to_be_named_in_full() -> None:
+    assert stores.given(GIVEN).program is None
+    for name in GIVEN:
+        with pytest.raises(ValueError, match=name):
+            stores.given({**GIVEN, name: ""})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--port", "0"],
+        ["--port", "70000"],
+        ["--port", "web"],
+        ["--store", "tape"],
+        ["--containers", "0"],
+        ["--certificate", "only.pem"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        run.parsed(wrong)
+    assert refused.value.code == 2
+
+
+def test_it_runs_in_the_checkout_by_default() -> None:
+    options = run.parsed([])
+    assert (options.directory, options.port, options.store) == (ROOT / ".run", 8080, "seaweed")
+
+
+# The seed
+
+SUBJECT_OF = subjects(b"k" * 32)
+
+
+def plant(shop: Shop) -> int:
+    return seed.plant(shop.database, SUBJECT_OF, all_divisions(), seed.SEED)
+
+
+def rows(name: str) -> list[Body]:
+    read: list[Body] = json.loads((seed.SEED / name).read_text())
+    return read
+
+
+def test_every_specialty_is_sold_in_a_store_of_its_county() -> None:
+    reference = ROOT / "data" / "reference" / "gansu_specialties.json"
+    specialties = {f"sample-{row['id']}": row for row in json.loads(reference.read_text())}
+    stores_by_id = {row["id"]: row for row in rows("stores.json")}
+    products = {row["id"]: row for row in rows("products.json")}
+    assert products.keys() == specialties.keys()
+    for key, product in products.items():
+        specialty = specialties[key]
+        assert product["name_zh"] == specialty["name_zh"]
+        assert product["name_en"] == specialty["name_en"]
+        assert product["division"] == specialty["division"]
+        assert product["category"] == specialty["category"].replace(" ", "_")
+        assert stores_by_id[product["store"]]["division"] == product["division"]
+
+
+def test_what_is_made_up_says_so() -> None:
+    for row in rows("stores.json"):
+        assert row["sample"] is True
+        assert "示例" in row["name_zh"]
+        assert "sample" in row["name_en"]
+    for row in rows("products.json"):
+        assert row["sample"] is True
+        assert "虚构" in row["description_zh"]
+        assert "made up" in row["description_en"]
+
+
+def test_planting_again_changes_nothing(tmp_path: Path) -> None:
+    with Shop(tmp_path) as shop:
+        assert plant(shop) == 28
+        planted = shop.database.read(lambda view: view.seq).value
+        assert plant(shop) == 0
+        assert shop.database.read(lambda view: view.seq).value == planted
+
+
+def test_an_interrupted_planting_is_completed(tmp_path: Path) -> None:
+    [first, *_] = rows("stores.json")
+    with Shop(tmp_path) as shop:
+        actions.plant_store(shop.database, first["id"], {**first, "opened_ms": 1}, [])
+        assert plant(shop) == 27
+
+
+def test_a_planted_lily_can_be_sold_and_its_merchant_is_known(tmp_path: Path) -> None:
+    def lily(view: ReadView) -> tuple[Body, Body, Body]:
+        product = view.require("products", "sample-lanzhou-lily").body
+        stock = view.require("stock", "sample-lanzhou-lily").body
+        return product, stock, view.require("stores", product["store"]).body
+
+    with Shop(tmp_path) as shop:
+        plant(shop)
+        product, stock, store = shop.database.read(lily).value
+    assert (product["prefecture"], product["sample"], product["for_sale"]) == ("620100", True, True)
+    assert stock["on_hand"] == stock["received"] == 1200
+    assert store["owner"] == SUBJECT_OF("merchant-gansu")
+    assert store["sample"] is True
