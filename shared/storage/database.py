@@ -169,10 +169,14 @@ class JournalDatabase:
         follower = Follower(
             journal, folder, self._snapshots, self._catalogue, database_id, self._clock
         )
-        # A listing, not only a probe: a key beyond a gap must stop this writer before it starts.
-        head = journal.head_from(follower.replica.head().seq)
-        if head > follower.replica.head().seq:
-            follower.probe()
+        try:
+            # A listing, not only a probe: a key beyond a gap must stop this writer from the start.
+            head = journal.head_from(follower.replica.head().seq)
+            if head > follower.replica.head().seq:
+                self._probe(follower)
+        except BaseException:
+            follower.close()
+            raise
         board = Board(folder.path / "proof")
         prover = Prover(self._clock, board, lambda: self._probe(follower))
         committer = Committer(
@@ -245,6 +249,8 @@ class JournalDatabase:
                 answer = self._read_at(parts, query, freshness.at_least_seq)
                 if answer is not None:
                     return answer
+                # An older proof would not do: it may be from before that entry.
+                return self._read_proven(parts, query, arrived, 0.0)
             return self._read_proven(parts, query, arrived, freshness.bound_seconds)
         except _UNAVAILABLE as error:
             raise busy() from error

@@ -20,7 +20,7 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.entry import Entry, UnreadableEntry, digest
 from shared.storage.journal import Journal, JournalGap
-from shared.storage.replica import Reader, Replica, ReplicaBroken
+from shared.storage.replica import ForeignEntry, Reader, Replica, ReplicaBroken
 from shared.storage.snapshot import Snapshots
 
 
@@ -113,19 +113,28 @@ class Follower:
                     self._journal.head_from(head)
                     self.trouble = None
                 return head
-            replica.apply(stored, head + 1)
+            self._apply(replica, stored, head + 1)
             target = self._journal.head_from(head + 1)
             if target > head + 1:
                 entries = self._journal.read_range(head + 2, target)
                 for seq, stored in enumerate(entries, head + 2):
-                    replica.apply(stored, seq)
+                    self._apply(replica, stored, seq)
             self.trouble = None
             return target
+
+    def _apply(self, replica: Replica, stored: bytes, seq: int) -> None:
+        try:
+            replica.apply(stored, seq)
+        except ForeignEntry as error:
+            if self._belongs(replica):
+                raise
+            # The bucket was restored under this process, or an answer was garbled on its way.
+            raise ReplicaBroken(f"the journal holds another history: {error}") from error
 
     def advance(self, seq: int, stored: bytes) -> None:
         """Apply another writer's entry, whose stored bytes are at hand."""
         with self.naming_trouble():
-            self.replica.apply(stored, seq)
+            self._apply(self.replica, stored, seq)
 
     def advance_own(self, entry: Entry, stored: bytes) -> None:
         """Apply the entry that this process encoded to `stored` and has seen stored."""

@@ -73,6 +73,10 @@ class ReadTooLong(Exception):  # noqa: N818
     """A read passed its deadline."""
 
 
+class ForeignEntry(UnreadableEntry):
+    """An entry does not follow the replica's head: either may be the one that is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The entry a replica stands at; `bytes` is the size of all entries up to it."""
@@ -389,7 +393,7 @@ def _follows(entry: Entry, head: Head) -> None:
     if entry.seq != head.seq + 1:
         raise ReplicaBroken(f"entry {entry.seq} cannot be applied at {head.seq}")
     if entry.prev != head.hash:
-        raise UnreadableEntry(
+        raise ForeignEntry(
             f"journal entry {entry.seq} does not follow entry {head.seq} as this replica has it: "
             f"it names {entry.prev[:12]}…, the replica stands at {head.hash[:12]}…"
         )
