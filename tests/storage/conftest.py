@@ -1,5 +1,6 @@
 """Fixtures of the engine's tests."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +24,22 @@ def here(world: World) -> Container:
 @pytest.fixture
 def there(world: World) -> Container:
     return world.container("there")
+
+
+_watched: list[list[str]] = []
+
+
+def _record_open(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and _watched:
+        _watched[-1].append(str(arguments[0]))
+
+
+@pytest.fixture
+def opened_paths() -> Iterator[list[str]]:
+    """The files that Python code opens during the test, SQLite's own not among them."""
+    if not _record_open.__dict__.setdefault("hooked", False):
+        sys.addaudithook(_record_open)  # for the rest of the process: there is no way to undo it
+        _record_open.__dict__["hooked"] = True
+    _watched.append([])
+    yield _watched[-1]
+    _watched.pop()

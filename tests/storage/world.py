@@ -175,6 +175,13 @@ class Container:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        self.processes.clear()
+        self.clock.rest()
+
+    def restart(self, *, opened: bool = True) -> None:
+        """End all processes, and start one."""
+        self.close()
+        self.process(opened=opened)
 
 
 class World:
@@ -246,7 +253,7 @@ class World:
         self._check_chain()
         expected = None
         for container in self.containers:
-            if container.database._parts is not None:
+            if container.processes and container.database._parts is not None:
                 expected = expected or self.replayed()
                 container.probe()
                 assert container.dump() == expected

@@ -38,8 +38,11 @@ class FakeClock:
         self._burnt.seconds = getattr(self._burnt, "seconds", 0.0) + seconds
 
     def hurry(self) -> None:
-        """From now on nobody sleeps: for the end of a test."""
+        """Until `rest`, nobody sleeps: to end threads without waiting for them."""
         self._hurried.set()
+
+    def rest(self) -> None:
+        self._hurried.clear()
 
     # What the engine asks
 
