@@ -450,7 +450,9 @@ class Reader:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
             if code == sqlite3.SQLITE_INTERRUPT:
                 raise ReadTooLong("a read passed its deadline") from None
-            if code in _MISUSE and self._connection.in_transaction:
+            # A table or index that is not there is the file's fault, though its code says misuse.
+            lacking = str(error).startswith("no such")
+            if code in _MISUSE and not lacking and self._connection.in_transaction:
                 raise
             raise ReplicaBroken(f"SQLite: {error}") from error
 
