@@ -1,0 +1,63 @@
+"""Taking a database out of its bucket: documents as they are now, or the journal byte for byte."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from shared.storage.audit import Chain
+from shared.storage.rebuilding import LOOK_SECONDS
+from shared.storage.replica import Replica
+
+
+class NotExported(Exception):  # noqa: N818 - a verdict
+    """What was asked for cannot be exported as it is; the message says why."""
+
+
+def documents(replica: Replica, collection: str | None) -> Iterator[bytes]:
+    """Every document, or those of one collection, each as one line of JSON."""
+    with replica.reading(LOOK_SECONDS) as reader:
+        for name, key, revision, version, body in reader.dump():
+            if collection in (None, name):
+                content = {
+                    "collection": name,
+                    "key": key,
+                    "revision": revision,
+                    "version": version,
+                    "document": orjson.Fragment(body),
+                }
+                yield orjson.dumps(content) + b"\n"
+
+
+def entries(chain: Chain) -> Iterator[bytes]:
+    """Every entry's stored bytes as one line: the SHA-256 of line n, without its line break, is
+    what line n+1 names as `prev`. Raises NotExported at the first thing that is wrong.
+    """
+    for link in chain.links():
+        if not link.whole:
+            raise NotExported("the journal is damaged; `verify` names all of it")
+        if b"\n" in link.stored:
+            raise NotExported(f"entry {link.seq} holds a line break, so it cannot be one line")
+        yield link.stored + b"\n"
+
+
+def destination(path: Path | None) -> AbstractContextManager[BinaryIO]:
+    """Where an export goes: a file that appears whole or not at all; standard output for None."""
+    return nullcontext(sys.stdout.buffer) if path is None else _whole_file(path)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

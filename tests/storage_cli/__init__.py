@@ -1,0 +1,1 @@
+"""The operator's commands, on whole journals and on damaged ones."""
