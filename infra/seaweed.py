@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from shared.clock import SystemClock
+from shared.storage.sigv4 import Credentials, Signer
+
 _INNER_PORTS = (
     "master.port",
     "master.port.grpc",
@@ -72,10 +75,19 @@ class Seaweed:
         ]
 
     def is_ready(self) -> bool:
-        """Whether S3 requests are answered."""
+        """Whether it answers, and is this store: another on the port would refuse the keys."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=1)
+        headers = Signer("us-east-1").sign(
+            "GET",
+            "/",
+            "",
+            {"host": f"127.0.0.1:{self.port}"},
+            b"",
+            Credentials(self.access_key, self.secret_key),
+            SystemClock().now_ms(),
+        )
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/", headers=headers)
             return connection.getresponse().status == 200
         except (OSError, HTTPException):
             return False

@@ -1,0 +1,60 @@
+"""The embedded store as a process: whose it is, and what survives its death."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.clock import SystemClock
+from shared.storage.objects import Exists, Uncertain
+from shared.storage.s3 import S3Store
+from tests.support.seaweed import SeaweedServer, new_bucket
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SeaweedServer]:
+    server = SeaweedServer(tmp_path / "a store")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_what_was_acknowledged_survives_kill_and_restart(server: SeaweedServer) -> None:
+    address = new_bucket(server)
+    for life in range(3):
+        with closing(S3Store(address, SystemClock())) as store:
+            for number in range(20):
+                store.create(f"journal/{life}-{number}", f"{life} {number}".encode())
+        server.kill()
+        with closing(S3Store(address, SystemClock())) as store, pytest.raises(Uncertain):
+            store.get("journal/0-0")
+        server.start()
+        with closing(S3Store(address, SystemClock())) as store:
+            assert len(store.list("journal/")) == 20 * (life + 1)
+            assert store.get(f"journal/{life}-19") == f"{life} 19".encode()
+            with pytest.raises(Exists):
+                store.create("journal/0-0", b"again")
+
+
+def test_a_store_of_other_keys_on_the_port_is_not_ours(server: SeaweedServer) -> None:
+    assert server.seaweed.is_ready()
+    assert not replace(server.seaweed, secret_key="somebody else's").is_ready()
+
+
+def test_it_listens_on_one_address_only(server: SeaweedServer) -> None:
+    ports = [server.seaweed.port, *server.seaweed._kept_ports().values()]
+    for port in ports:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            pass
+        with pytest.raises(OSError, match="refused|unreachable|assign"):
+            socket.create_connection(("127.0.0.2", port), timeout=2)
+
+
+def test_nothing_is_left_outside_its_directory(server: SeaweedServer) -> None:
+    port = server.seaweed.port
+    assert list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
+    server.stop()
+    assert not list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
