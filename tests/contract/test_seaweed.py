@@ -14,9 +14,9 @@ from shared.storage.s3 import S3Store
 from tests.support.seaweed import SeaweedServer, new_bucket
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SeaweedServer]:
-    server = SeaweedServer(tmp_path / "a store")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    server = SeaweedServer(tmp_path_factory.mktemp("a store"))
     server.start()
     yield server
     server.stop()
@@ -49,11 +49,12 @@ def test_it_listens_on_one_address_only(server: SeaweedServer) -> None:
     for port in ports:
         with socket.create_connection(("127.0.0.1", port), timeout=2):
             pass
-        with pytest.raises(OSError, match="refused|unreachable|assign"):
+        with pytest.raises(OSError, match=r"refused|unreachable|assign"):
             socket.create_connection(("127.0.0.2", port), timeout=2)
 
 
 def test_nothing_is_left_outside_its_directory(server: SeaweedServer) -> None:
+    """Last: it ends the store."""
     port = server.seaweed.port
     assert list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
     server.stop()
