@@ -150,6 +150,12 @@ URI_TOO_LONG = Problem("uri-too-long", 414, "网址过长", "The address is too 
 HEADERS_TOO_LARGE = Problem("headers-too-large", 431, "请求头过大", "The headers are too large")
 TOO_MANY = Problem("too-many-requests", 429, "请求过于频繁，请稍后重试", "Too many requests")
 HTTPS_ONLY = Problem("https-required", 400, "请使用 HTTPS", "This port speaks HTTPS only")
+CODING = Problem(
+    "transfer-coding-unknown",
+    501,
+    "不支持此 Transfer-Encoding",
+    "This Transfer-Encoding is not supported",
+)
 UNREACHABLE = Problem(
     "service-unreachable",
     502,
@@ -174,6 +180,7 @@ ANSWERS = (
     Answer(494, HEADERS_TOO_LARGE),
     Answer(497, HTTPS_ONLY),
     Answer(500, errors.INTERNAL),
+    Answer(501, CODING),
     Answer(502, UNREACHABLE, retry_after_seconds=2),
     Answer(503, errors.BUSY, retry_after_seconds=2),
     Answer(504, TIMED_OUT, retry_after_seconds=2),

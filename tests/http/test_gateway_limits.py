@@ -47,7 +47,7 @@ def raw(gateway: GatewayServer, request: bytes) -> Answered:
 
 def test_an_unknown_prefix_is_not_found(tmp_path: Path) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
-        for target in ("/", "/nowhere", "/commerce", "/commercial/v1", "/health/v1"):
+        for target in ("/", "/nowhere", "/commerce", "/commercial/v1", "//commerce/v1"):
             assert_problem(gateway.get(target, accept_language="en"), 404, "not-found", "Not found")
         chinese = gateway.get("/nowhere")
     assert chinese.headers["content-language"] == "zh-CN"
@@ -106,12 +106,23 @@ def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
         "GET /commerce/%00 HTTP/1.1",
         "GET /commerce/%zz HTTP/1.1",
         "GET /commerce/../../etc/passwd HTTP/1.1",
+        "GET /commerce/v1/products?q=\xe7\x99\xbe\xe5\x90\x88 HTTP/1.1",
         "GET commerce HTTP/1.1",
         "lower /commerce/v1/orders HTTP/1.1",
         "\x16\x03\x01\x02",
         "GET /" + "x" * 40000 + " HTTP/1.1",
     ],
-    ids=["connect", "nul", "no hex", "above root", "relative", "lower case", "tls", "endless"],
+    ids=[
+        "connect",
+        "nul",
+        "no hex",
+        "above root",
+        "raw UTF-8",
+        "relative",
+        "lower case",
+        "tls",
+        "endless",
+    ],
 )
 def test_a_request_line_that_cannot_be_read_is_refused(tmp_path: Path, line: str) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
@@ -150,6 +161,15 @@ def test_a_malformed_request_is_refused(tmp_path: Path, headers: str) -> None:
         head = f"POST {ORDERS} HTTP/1.1\r\nAccept-Language: en\r\n{headers}\r\n"
         answer = raw(gateway, head.encode() + b"0\r\n\r\n")
     assert_problem(answer, 400, "malformed-request", "The request cannot be parsed")
+    assert upstream.arrived == []
+
+
+def test_an_unknown_transfer_coding_is_refused(tmp_path: Path) -> None:
+    head = f"POST {ORDERS} HTTP/1.1\r\nAccept-Language: en\r\nHost: a\r\n"
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        answer = raw(gateway, f"{head}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".encode())
+    slug, title = "transfer-coding-unknown", "This Transfer-Encoding is not supported"
+    assert_problem(answer, 501, slug, title)
     assert upstream.arrived == []
 
 
