@@ -12,7 +12,7 @@ from shared import errors
 from shared.storage.access import Document, ReadView, Search, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
 from shared.storage.idempotency import with_rows
-from shared.storage.replica import build
+from shared.storage.replica import ReplicaBroken, build
 from tests.storage.world import (
     CATALOGUE,
     JOURNAL,
@@ -41,6 +41,15 @@ def foreign(path: Path) -> None:
     rewrite(path, "UPDATE head SET seq = 3, hash = 'foreign'")
 
 
+def replaced(path: Path) -> None:
+    """Another journal's replica, moved over the one in use."""
+    other = path.with_name("other.db")
+    other.touch()
+    foreign(other)
+    rewrite(other, "UPDATE head SET seq = 1000")
+    other.replace(path)
+
+
 def rewrite(path: Path, statement: str) -> None:
     connection = sqlite3.connect(path)
     connection.execute(statement)
@@ -55,6 +64,7 @@ DAMAGE: dict[str, Damage] = {
     "truncated by a page": lambda path: truncate(path, path.stat().st_size - 4096),
     "garbage": lambda path: path.write_bytes(b"garbage" * 4096),
     "foreign": foreign,
+    "replaced": replaced,
     "without a head": lambda path: rewrite(path, "DELETE FROM head"),
     "without a table": lambda path: rewrite(path, "DROP TABLE IF EXISTS docs"),
     "without its text rows": lambda path: rewrite(path, "DROP TABLE IF EXISTS text_rows"),
@@ -241,7 +251,7 @@ def test_a_replica_published_by_another_process_is_used_from_the_next_transactio
     old = here.replica
     other.renew(other.replica)
 
-    with pytest.raises(Exception, match="replica"):
+    with pytest.raises(ReplicaBroken):
         old.check()
     assert here.database.read(lambda view: view.get("notes", "n1")).value is not None
     assert here.replica.path == other.replica.path != old.path
@@ -249,6 +259,20 @@ def test_a_replica_published_by_another_process_is_used_from_the_next_transactio
     other.renew(other.replica)
     assert here.database.transact(note("n")).seq == 24
     assert here.replica.path == other.replica.path
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, replaced, lambda path: shutil.rmtree(path.parent)])
+def test_a_file_that_is_no_longer_in_its_place_is_given_up_at_once(
+    here: Container, damage: Damage
+) -> None:
+    fill(here)
+    old = here.replica
+    damage(old.path)
+
+    with pytest.raises(ReplicaBroken):
+        old.check()
+    assert here.database.read(lambda view: view.get("notes", "n1")).value is not None
+    assert here.replica.path != old.path
 
 
 def test_a_row_that_does_not_match_its_checksum_is_never_answered(

@@ -136,7 +136,7 @@ class Container:
 
     def probe(self) -> int:
         """Follow the journal to its head."""
-        return self.follower.probe()
+        return self.database._probe(self.follower)
 
     def dump(self) -> list[tuple[str, str, int, int, str]]:
         """All that the replica holds, in order."""
