@@ -1,1 +1,1 @@
-"""What runs the platform: the local runner, provisioning, the gateway, the embedded store."""
+"""What runs the services: the gateway, the embedded stores, `make run`, the development issuer."""

@@ -11,6 +11,7 @@ from infra import gateway
 from infra.gateway import ANSWERS, Gateway, Rate, Service, Tls
 from infra.seaweed import free_ports
 
+ROOT = Path(gateway.__file__).parents[1]
 COMMERCE = Service("commerce", ("127.0.0.1:9001", "127.0.0.1:9002"))
 IDENTITY = Service("identity", ("unix:/run/with space/identity.sock",))
 
@@ -91,8 +92,7 @@ def test_every_location_that_reaches_a_service_is_limited(tmp_path: Path) -> Non
 
 
 def test_whatever_header_services_read_is_forwarded() -> None:
-    root = Path(gateway.__file__).parent.parent
-    sources = [*(root / "shared").rglob("*.py"), *(root / "services").rglob("*.py")]
+    sources = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "services").rglob("*.py")]
     read = {
         name.replace("_", "-").title()
         for source in sources
@@ -102,6 +102,23 @@ def test_whatever_header_services_read_is_forwarded() -> None:
     # The last ends at the gateway; those before it, it sets itself.
     set_here = {"Accept-Language", "If-None-Match", "X-Request-Id", "Transfer-Encoding"}
     assert read - set_here <= set(gateway.FORWARDED)
+
+
+def test_the_manual_states_the_defaults(tmp_path: Path) -> None:
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    choices = Gateway(tmp_path, tmp_path, (COMMERCE,))
+    credential, anonymous = choices.credential_rate, choices.anonymous_rate
+    for words in (
+        f"{choices.body_bytes_max >> 10} KiB, else 413",
+        f"{choices.uri_bytes_max:,} bytes, else 414",
+        f"{credential.per_second} a second and {credential.burst} at once, for each token",
+        f"{anonymous.per_second} a second and {anonymous.burst} at once, for each address",
+        f"{choices.address_rate.per_second:,} a second and {choices.address_rate.burst:,} at once",
+        f"{choices.address_connections:,} connections",
+        f"let go after {choices.client_seconds} s",
+        f"504 after {choices.answer_seconds} s",
+    ):
+        assert words in manual
 
 
 def test_nothing_makes_nginx_repeat_or_keep_more_than_it_may(tmp_path: Path) -> None:
