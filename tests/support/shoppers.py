@@ -147,14 +147,17 @@ class Market:
             self.told.received[product] += units
 
 
-def open_market(fleet: Fleet, *, stores: int, products: int, units: int) -> Market:
-    """A merchant's `stores`, each with `products` of `units` in stock."""
+AMPLE, SCARCE = 1_000_000, 10
+
+
+def open_market(fleet: Fleet, *, stores: int, products: int = 0) -> Market:
+    """A merchant's `stores`, each with `products` that never run out but for the last of them."""
     market = Market(fleet, f"merchant-{next(_NUMBERS)}")
     owner = market.owner(fleet.doors[0])
     for _ in range(stores):
         store = market.add_store(owner)
-        for _ in range(products):
-            market.add_product(owner, store, units)
+        for number in range(products):
+            market.add_product(owner, store, SCARCE if number == products - 1 else AMPLE)
     owner.close()
     return market
 
@@ -223,6 +226,7 @@ class Citizen:
         for wanted in unsure:
             reply = self.client.insist("/commerce/v1/orders", wanted.body, wanted.key)
             self._record(wanted, reply)
+        self.client.close()
         assert not self.unsure, "the platform is still not steady"
 
     def cancel(self, order: str) -> None:
@@ -256,12 +260,12 @@ class Crowd:
         self.citizens = [
             Citizen(market, doors[number % len(doors)], keeps=keeps) for number in range(citizens)
         ]
-        self.acknowledged: list[float] = []
+        self.acknowledged: list[list[float]] = [[] for _ in doors]
         self.failures: list[str] = []
         self._owner = market.owner(doors[0])
         self._stop = threading.Event()
         runs: list[Callable[[], None]] = [
-            partial(self._shop, citizen, random.Random(f"{seed}-{number}"))
+            partial(self._shop, citizen, random.Random(f"{seed}-{number}"), number % len(doors))
             for number, citizen in enumerate(self.citizens)
         ]
         runs.append(partial(self._keep, random.Random(f"{seed}-merchant")))
@@ -285,22 +289,24 @@ class Crowd:
         assert self.failures == []
         assert [each for citizen in self.citizens for each in citizen.surprises] == []
 
-    def await_trade(self, seconds: float = 40) -> float:
-        """Return once an order begun and acknowledged from now on; how long that took."""
-        began = time.monotonic()
-        before = len(self.acknowledged)
-        enough = before + len(self.citizens)  # of these some had begun earlier
+    def await_trade(self, seconds: float = 40) -> None:
+        """Return once an order was begun and acknowledged behind every door from now on."""
+        # Of the next ones, as many as there are citizens may have been begun before.
+        begun = len(self.citizens) // len(self.acknowledged)
+        enough = [len(times) + begun for times in self.acknowledged]
         wait_until(
-            lambda: len(self.acknowledged) > enough,
+            lambda: all(len(times) > n for times, n in zip(self.acknowledged, enough, strict=True)),
             "orders are acknowledged again",
             seconds=seconds,
         )
-        return time.monotonic() - began
 
     def longest_gap(self, since: float, until: float) -> float:
-        """The longest time in which nobody had an order acknowledged, in seconds."""
-        within = [since, *(at for at in self.acknowledged if since < at < until), until]
-        return max(after - before for before, after in pairwise(sorted(within)))
+        """The longest time, in seconds, in which no order was acknowledged behind some door."""
+        gaps: list[float] = []
+        for door in self.acknowledged:
+            within = [since, *(at for at in list(door) if since < at < until), until]
+            gaps += [after - before for before, after in pairwise(sorted(within))]
+        return max(gaps)
 
     def _watched(self, run: Callable[[], None]) -> None:
         try:
@@ -308,12 +314,12 @@ class Crowd:
         except Exception as error:  # noqa: BLE001 - it is the test's thread that has to fail
             self.failures.append(repr(error))
 
-    def _shop(self, citizen: Citizen, chance: random.Random) -> None:
+    def _shop(self, citizen: Citizen, chance: random.Random, door: int) -> None:
         while not self._stop.is_set():
             count = chance.choice((1, 1, 1, 2, 3))
             chosen = chance.sample(self.market.products, min(count, len(self.market.products)))
             if citizen.order({p: chance.randint(1, 3) for p in chosen}).status == 201:
-                self.acknowledged.append(time.monotonic())
+                self.acknowledged[door].append(time.monotonic())
             if citizen.own and chance.random() < 0.2:
                 citizen.cancel(chance.choice(citizen.own))
             if citizen.own and chance.random() < 0.2:

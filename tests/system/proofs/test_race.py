@@ -48,7 +48,6 @@ def race(market: Market, doors: Sequence[Door], product: str) -> list[Reply]:
         replies = list(pool.map(order, citizens))
     for citizen in citizens:
         citizen.settle()
-        citizen.client.close()
         assert citizen.surprises == []
     return replies
 
@@ -66,21 +65,21 @@ def assert_ten_are_sold(market: Market, doors: Sequence[Door]) -> None:
 
 
 def test_one_container_of_two_processes(lone: Fleet) -> None:
-    market = open_market(lone, stores=1, products=0, units=0)
+    market = open_market(lone, stores=1)
     for _ in range(RACES):
         assert_ten_are_sold(market, lone.doors)
     assert len(lone.assert_books_agree().writers) == 2
 
 
 def test_two_containers(fleet: Fleet) -> None:
-    market = open_market(fleet, stores=1, products=0, units=0)
+    market = open_market(fleet, stores=1)
     for _ in range(RACES):
         assert_ten_are_sold(market, fleet.doors[:1])
     fleet.assert_books_agree()
 
 
 def test_two_containers_that_both_write(fleet: Fleet) -> None:
-    market = open_market(fleet, stores=1, products=0, units=0)
+    market = open_market(fleet, stores=1)
     before = fleet.assert_books_agree().writers
     for _ in range(RACES):
         assert_ten_are_sold(market, fleet.doors)
@@ -91,10 +90,10 @@ def test_two_containers_that_both_write(fleet: Fleet) -> None:
 def test_what_is_added_through_one_container_is_sold_through_the_other_at_once(
     fleet: Fleet,
 ) -> None:
-    market = open_market(fleet, stores=1, products=1, units=0)
-    (product,) = market.products
+    market = open_market(fleet, stores=1)
     doors = [container.door for container in fleet.containers]
     owners = [market.owner(door) for door in doors]
+    product = market.add_product(owners[0], market.stores[0], 0)
     buyers = [Citizen(market, door) for door in doors]
     for turn in range(100):
         here, there = turn % 2, 1 - turn % 2

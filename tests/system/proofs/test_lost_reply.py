@@ -1,0 +1,134 @@
+"""§7.3 Lost reply: a store that stores an entry and does not say so neither costs nor doubles one.
+
+A proxy stands between commerce and the store. Under load it applies a create and then says nothing,
+noise, an error, or the truth too late; or applies it late, or never. First each in turn, then as a
+seed has it, reads included.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from shared.storage.http1 import SILENCE_SECONDS
+from shared.storage.journal import ATTEMPTS_MAX
+from tests.support.fault_proxy import (
+    Fault,
+    FaultProxy,
+    delayed,
+    drop,
+    fail,
+    garble,
+    late,
+    lose_reply,
+)
+from tests.support.fleet import Fleet
+from tests.support.shoppers import Crowd, open_market
+from tests.support.stub_http import Request
+from tests.support.waiting import wait_until
+
+CITIZENS = 12
+SEED = 621200
+FAULTS, FAULTS_PROOF = 40, 400
+
+TOO_LATE_SECONDS = SILENCE_SECONDS + 0.5
+"""Longer than a writer waits for a word from the store."""
+
+KINDS = (lose_reply, garble, fail, drop, late(TOO_LATE_SECONDS), delayed(TOO_LATE_SECONDS))
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    root = tmp_path_factory.mktemp("lost_reply")
+    with Fleet(root, containers=2, gateways=2, faults=True) as running:
+        yield running
+
+
+def proxy_of(fleet: Fleet) -> FaultProxy:
+    assert fleet.proxy is not None
+    return fleet.proxy
+
+
+def await_met(proxy: FaultProxy) -> None:
+    """Return when every injected fault has met a request."""
+    wait_until(lambda: not proxy.pending, "the faults are met", seconds=60)
+
+
+@pytest.mark.timeout(300)
+def test_each_way_to_lose_a_reply_in_turn(fleet: Fleet) -> None:
+    market = open_market(fleet, stores=2, products=4)
+    proxy = proxy_of(fleet)
+
+    with Crowd(market, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
+        for kind in KINDS:
+            # Twice in a row: the second attempt at the same entry meets it as well.
+            proxy.inject(kind, method="PUT", path="/journal/", times=2)
+            await_met(proxy)
+            crowd.await_trade()
+    fleet.restart()
+    crowd.settle()
+
+    fleet.assert_books_agree()
+
+
+@pytest.mark.timeout(300)
+def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet) -> None:
+    """All attempts at an entry time out and everyone is refused; then, while the next batch is on
+    its way to the same place, the store gets the first.
+    """
+    market = open_market(fleet, stores=1, products=4)
+    proxy = proxy_of(fleet)
+    both_processes = 2 * ATTEMPTS_MAX
+
+    with Crowd(market, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
+        crowd.await_trade()
+        held = delayed(ATTEMPTS_MAX * TOO_LATE_SECONDS)
+        proxy.inject(held, method="PUT", path="/journal/", times=both_processes)
+        await_met(proxy)
+        before = len(proxy.forwarded)
+        proxy.inject(delayed(SILENCE_SECONDS - 0.5), method="PUT", path="/journal/", times=2)
+        await_met(proxy)
+        crowd.await_trade()
+    fleet.restart()
+    crowd.settle()
+
+    fleet.assert_books_agree()
+    first, *later = [put for put in proxy.forwarded[before:] if put.method == "PUT"]
+    attempts = {put.body for put in later if put.target == first.target}
+    assert len(attempts - {first.body}) >= 2, "other batches went to the same place"
+    with fleet.bucket() as bucket:
+        assert bucket.get(key_of(first)) == first.body
+
+
+def key_of(put: Request) -> str:
+    """The object's key; the target begins with the bucket."""
+    return put.target.split("/", 2)[2]
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
+def test_replies_lost_at_random(fleet: Fleet, proof: bool) -> None:
+    market = open_market(fleet, stores=2, products=4)
+    proxy = proxy_of(fleet)
+    chance = random.Random(SEED)
+    faults = FAULTS_PROOF if proof else FAULTS
+
+    with Crowd(market, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
+        for _ in range(faults):
+            time.sleep(chance.uniform(0, 0.3))
+            method = chance.choice(("PUT", "PUT", "PUT", "GET"))
+            proxy.inject(_chosen(chance), method=method, path="/journal/")
+            wait_until(lambda: proxy.pending < 4, "a fault is met", seconds=60)
+        await_met(proxy)
+        crowd.await_trade()
+    fleet.restart()
+    crowd.settle()
+
+    ledger = fleet.assert_books_agree()
+    print(f"\n{faults} faults: {len(ledger.orders)} orders in {ledger.entries} entries")
+
+
+def _chosen(chance: random.Random) -> Fault:
+    """The slow ones are rarer: each costs seconds."""
+    return chance.choices(KINDS, (4, 4, 4, 4, 1, 1))[0]
