@@ -2,14 +2,20 @@
 
     python watch_imports.py ROOT MODULE...
 
-Reading anything in ROOT but source, and connecting, starting or storing anything anywhere counts.
+Reading anything in ROOT but source, and connecting, starting or storing anything anywhere counts,
+unless it is an installed package that does so when it is imported (urllib3 tries out IPv6).
 """
 
 import importlib
 import json
+import os
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
+
+_INSTALLED = f"{os.sep}site-packages{os.sep}"
+_STANDARD = str(Path(os.__file__).parent)
 
 EFFECTS = {
     "os.fork",
@@ -33,12 +39,23 @@ class Watch:
         self.seen: list[str] = []
 
     def __call__(self, event: str, args: tuple[object, ...]) -> None:
-        if event in EFFECTS:
+        if event in EFFECTS and not _is_installed(sys._getframe(1)):
             self.seen.append(f"{self.module}: {event}")
         if event == "open":
             path = str(Path(str(args[0])).absolute())
-            if path.startswith(self.root) and not path.endswith((".py", ".pyc")):
+            foreign = not path.startswith(self.root) or _INSTALLED in path
+            if not foreign and not path.endswith((".py", ".pyc")):
                 self.seen.append(f"{self.module}: opens {path}")
+
+
+def _is_installed(frame: FrameType | None) -> bool:
+    """Whether the nearest code that is not the standard library's is an installed package's."""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith((_STANDARD, "<frozen")) or _INSTALLED in path:
+            return _INSTALLED in path
+        frame = frame.f_back
+    return False
 
 
 def main(root: str, names: list[str]) -> None:
