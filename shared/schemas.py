@@ -130,7 +130,7 @@ _CONTROL_CHARACTER = re.compile(f"[{CONTROL}]")
 
 
 class Whole(fields.Integer):
-    """An integer within bounds; neither 1.0 nor true is one."""
+    """An integer within bounds; 1.0 is one (JSON Schema, section 6.1.1), true is not."""
 
     def __init__(
         self,
@@ -155,11 +155,16 @@ class Whole(fields.Integer):
         super().__init__(**options)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        if type(value) is not int:
-            raise refusal("integer")
-        if not self.minimum <= value <= self.maximum:
+        whole: int = value if type(value) is int else _whole(value)
+        if not self.minimum <= whole <= self.maximum:
             raise refusal("range", self.minimum, self.maximum)
-        return value
+        return whole
+
+
+def _whole(value: Any) -> int:
+    if type(value) is float and value.is_integer():
+        return int(value)
+    raise refusal("integer")
 
 
 class QueryWhole(Whole):
