@@ -56,6 +56,9 @@ REOPEN_SECONDS = 0.5
 
 SNAPSHOT_CHECK_SECONDS = 10.0
 
+CLOSE_SECONDS = 5.0
+"""How long closing waits for a snapshot that is being made; nothing depends on it."""
+
 _UNAVAILABLE = (
     StoreError,
     JournalTrouble,
@@ -202,7 +205,7 @@ class JournalDatabase:
         parts.committer.close()
         parts.tailer.close()
         if self._snapshot_thread is not None:
-            self._snapshot_thread.join()
+            self._snapshot_thread.join(CLOSE_SECONDS)
         parts.follower.close()
         parts.board.close()
 

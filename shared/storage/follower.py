@@ -23,6 +23,9 @@ from shared.storage.journal import Journal, JournalGap
 from shared.storage.replica import ForeignEntry, Reader, Replica, ReplicaBroken
 from shared.storage.snapshot import Snapshots
 
+RENEW_SECONDS = 2.0
+"""How long a thread waits while another one replaces the replica, which may take minutes."""
+
 
 class JournalTrouble(Exception):  # noqa: N818
     """The journal itself is damaged or newer than this release; the message names the entry."""
@@ -75,10 +78,17 @@ class Follower:
             yield reader
 
     def renew(self, broken: Replica) -> None:
-        """Replace a replica that failed, unless another thread or process has already."""
-        with self._swap:
+        """Replace a replica that failed, unless another thread or process has already.
+
+        Raises ReplicaBroken where there is still none after `RENEW_SECONDS` of another's work.
+        """
+        if not self._swap.acquire(timeout=RENEW_SECONDS):
+            raise ReplicaBroken("the replica is being replaced")
+        try:
             if self.replica is broken:
                 self.replica = self._replaced(broken)
+        finally:
+            self._swap.release()
 
     def _replaced(self, broken: Replica | None) -> Replica:
         self.rebuilds += 1

@@ -55,18 +55,27 @@ class Tailer:
     def _loop(self) -> None:
         while True:
             self._wake.wait()
-            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                while self._busy():
-                    if _elected(descriptor):
-                        self._safely()
-                    self._clock.sleep(EVERY_SECONDS)
-            finally:
-                os.close(descriptor)
+                self._follow()
+            except OSError as error:  # the folder is gone until the replica is replaced
+                log.warning("nobody can be elected to follow the journal: %s", error)
+                self._clock.sleep(EVERY_SECONDS)
+                if self._busy():
+                    continue
             # In this order: a close between the two is seen, or wakes the next wait.
             self._wake.clear()
             if self._closed:
                 return
+
+    def _follow(self) -> None:
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while self._busy():
+                if _elected(descriptor):
+                    self._safely()
+                self._clock.sleep(EVERY_SECONDS)
+        finally:
+            os.close(descriptor)
 
     def _busy(self) -> bool:
         return not self._closed and self._clock.monotonic() - self._touched < IDLE_SECONDS

@@ -1,0 +1,85 @@
+"""Nothing waits without bound, and no thread that others rely on ends unnoticed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from shared import errors
+from shared.clock import SystemClock
+from shared.storage import database as databases
+from shared.storage import follower
+from shared.storage.access import Document, Transaction
+from shared.storage.catalogue import Catalogue, Collection
+from shared.storage.database import JournalDatabase
+from shared.storage.memory import Gate, MemoryStore
+from shared.storage.tailer import Tailer
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def database(store: MemoryStore, tmp_path: Path) -> Iterator[JournalDatabase]:
+    opened = JournalDatabase(
+        store, Catalogue(Collection("notes")), prefix="", directory=tmp_path, clock=SystemClock()
+    )
+    with closing(opened):
+        opened.transact(write_note)
+        yield opened
+
+
+def write_note(tx: Transaction) -> Document:
+    return tx.put("notes", tx.new_id("note"), {})
+
+
+def test_who_meets_a_replica_under_repair_is_refused_in_time(
+    database: JournalDatabase, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "RENEW_SECONDS", 0.05)
+    opened = database._opened().follower
+    store.inject("get", gate := Gate(), key="journal/")
+    repair = threading.Thread(target=opened.renew, args=(opened.replica,))
+    repair.start()
+    gate.wait()
+
+    with pytest.raises(errors.Refused) as refusal:
+        database.read(lambda view: view.seq)
+    with pytest.raises(errors.Refused):
+        database.transact(write_note)
+    gate.release()
+    repair.join(20)
+
+    assert refusal.value.problem is errors.BUSY
+    assert database.transact(write_note).seq == 3
+
+
+def test_closing_does_not_wait_for_a_snapshot(
+    database: JournalDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "CLOSE_SECONDS", 0.05)
+    making = threading.Event()
+    database._snapshot_thread = threading.Thread(target=making.wait, args=(20,), daemon=True)
+    database._snapshot_thread.start()
+
+    database.close()
+
+    assert database._snapshot_thread.is_alive()
+    making.set()
+
+
+def test_a_tailer_outlives_its_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "folder"
+    ticks: list[int] = []
+    tailer = Tailer(folder / "tailer.lock", SystemClock(), lambda: ticks.append(1))
+    with closing(tailer):
+        tailer.touch()
+        wait_until(lambda: "tailer.lock" in caplog.text, "the tailer finds no folder")
+        folder.mkdir()
+
+        wait_until(lambda: bool(ticks), "the tailer ticks")
