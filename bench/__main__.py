@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import gateway, http, transactions
+from bench import conditions, gateway, http, limits, transactions
 from bench import lab as labs
 from bench import report as reports
 from bench.lab import Lab
@@ -33,6 +33,8 @@ def main() -> None:
     with labs.opened(labs.QUICK if asked.quick else labs.FULL) as lab:
         for part in asked.only:
             report.add(_MEASURES[part](lab))
+    report.conditions = conditions.MARKDOWN
+    report.limits += limits.of(report.findings)
     report.seconds = time.monotonic() - began
     print(f"\n{report.terminal()}\n")
     report.write_json()

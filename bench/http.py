@@ -12,6 +12,7 @@ from typing import get_args
 
 from bench import cpu, goods, street, wrk
 from bench.lab import Lab, middle
+from bench.limits import MICROSECONDS
 from bench.peer import Taking
 from bench.report import Finding, ratio
 from bench.street import (
@@ -29,11 +30,12 @@ from bench.wrk import Answered
 _TARGETS = {"hot": 2.5, "spread": 1.5}
 _TARGET_NOTHING = 0.7
 
-_THREADS_OURS = (128, 256)
-"""Of two processes. Half of them may wait to write: fewer would refuse some of 64 callers."""
+_THREADS_OURS = 128
+"""Half of them may wait to write; fewer would refuse some of 64 callers who meet one process."""
 
-_SHAPES_PEER = ((2, 4), (2, 8), (2, 16), (2, 32), (3, 8))
-"""Processes, and threads in each."""
+_SHAPES_OURS = ((2, _THREADS_OURS), (3, _THREADS_OURS))
+_SHAPES_PEER = ((2, 8), (2, 4), (2, 16), (3, 8))
+"""Processes, and threads in each; the likely ones first."""
 
 
 def _speed(answered: Answered) -> float:
@@ -44,11 +46,16 @@ def measure(lab: Lab) -> Iterator[Finding]:
     """Parts (b) and (c)."""
     open_street = street.opened(lab)
     lab.say("orders over HTTP: looking for each side's best way to run")
-    ours = _fastest(open_street, [our_site(2, threads) for threads in _THREADS_OURS])["hot"]
-    nothing = nothing_site(2, ours.threads)
+    tried = lab.pace.shapes_max
+    ours = _fastest(open_street, [our_site(*shape) for shape in _SHAPES_OURS[:tried]])["hot"]
+    nothing = nothing_site(ours.workers, ours.threads)
     peers = _fastest(
         open_street,
-        [peer_site(taking, *shape) for taking in get_args(Taking) for shape in _SHAPES_PEER],
+        [
+            peer_site(taking, *shape)
+            for taking in get_args(Taking)
+            for shape in _SHAPES_PEER[:tried]
+        ],
     )
     for mode, peer in peers.items():
         yield from _race(open_street, mode, [ours, peer, nothing])
@@ -85,7 +92,11 @@ def _race(open_street: Street, mode: str, sites: Sequence[Site]) -> Iterator[Fin
             partial(_ordering, open_street, each, mode) for each in served
         ]
         results = lab.alternate(*runs, warm=False)
-        processor = list(_processor(open_street, served[0], mode))
+        processor = [
+            finding
+            for each in (served[0], served[-1])
+            for finding in _processor(open_street, each, mode)
+        ]
     figures = [middle(found, _speed) for found in results]
     yield ratio("b", f"{mode}: ours to the peer", figures[0], figures[1], _TARGETS[mode])
     yield ratio("b", f"{mode}: ours to storing nothing", figures[0], figures[2], _TARGET_NOTHING)
@@ -105,7 +116,7 @@ def _processor(open_street: Street, served: Served, mode: str) -> Iterator[Findi
     answered = _ordering(open_street, served, mode)
     for name, pid in pids.items():
         each = (cpu.used(pid) - before[name]) / answered.requests * 1e6
-        yield Finding("b", f"{mode}: {served.site.name}, {name}", each, "µs/order")
+        yield Finding("b", f"{mode}: {served.site.name}, {name}", each, MICROSECONDS)
 
 
 def _one_process(open_street: Street, ours: Site) -> Iterator[Finding]:
@@ -126,7 +137,11 @@ def _reads(open_street: Street, ours: Site) -> Iterator[Finding]:
     """Part (c): one's own order by its id."""
     lab = open_street.lab
     lab.say("reading one's order over HTTP")
-    sites = [ours, recent_site(2, ours.threads), nothing_site(2, ours.threads)]
+    sites = [
+        ours,
+        recent_site(ours.workers, ours.threads),
+        nothing_site(ours.workers, ours.threads),
+    ]
     with ExitStack() as stack:
         served = [stack.enter_context(open_street.serving(site)) for site in sites]
         plain, by_seq = (_rows(open_street, served[0], by_seq=by_seq) for by_seq in (False, True))

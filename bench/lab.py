@@ -28,15 +28,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often is measured."""
+    """How long and how often is measured, and how many ways to run are tried before."""
 
     search_seconds: float
     round_seconds: float
     rounds: int
+    shapes_max: int
 
 
-FULL = Pace(search_seconds=1.5, round_seconds=4.0, rounds=3)
-QUICK = Pace(search_seconds=0.6, round_seconds=1.0, rounds=1)
+FULL = Pace(search_seconds=1.0, round_seconds=3.0, rounds=3, shapes_max=100)
+QUICK = Pace(search_seconds=0.6, round_seconds=1.0, rounds=1, shapes_max=2)
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ def seeded_postgres(*, synced: bool) -> Iterator[Postgres]:
         postgres.start()
         peer.seed(postgres.url)
         yield postgres
+        peer.audit(postgres.url)
     finally:
         postgres.stop()
 

@@ -47,8 +47,9 @@ end
 function done(summary, latency)
   local failed = summary.errors
   io.write(string.format(
-    '{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "failed": %d}\n',
+    '{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f,'
+      .. ' "failed": {"refused": %d, "late": %d, "broken": %d}}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3,
     latency:percentile(99) / 1e3,
-    failed.connect + failed.read + failed.write + failed.status + failed.timeout))
+    failed.status, failed.timeout, failed.connect + failed.read + failed.write))
 end

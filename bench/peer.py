@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     create_engine,
+    func,
     select,
     update,
 )
@@ -148,6 +149,18 @@ def seed(url: str) -> None:
             [{"product": key, **domain.new_stock(on_hand)} for key, _, on_hand in rows],
         )
     made.dispose()
+
+
+def audit(url: str) -> None:
+    """Raise RuntimeError unless stock is conserved and every unit reserved stands in an order."""
+    made = engine(url, 1)
+    with made.connect() as connection:
+        rows = connection.execute(select(_STOCK)).mappings().all()
+        ordered = connection.execute(select(func.sum(_LINES.c.quantity))).scalar_one() or 0
+    made.dispose()
+    conserved = all(row["received"] == row["on_hand"] + row["reserved"] for row in rows)
+    if not conserved or ordered != sum(row["reserved"] for row in rows):
+        raise RuntimeError("the peer's stock and orders do not agree")
 
 
 def _product_row(key: str, body: Body) -> Body:

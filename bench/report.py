@@ -61,14 +61,14 @@ def ratio(
 
 @dataclass(slots=True)
 class Report:
-    """Everything that one run found; `notes` say under which conditions."""
+    """Everything that one run found, what limits it next, and under which conditions."""
 
     command: str
     date: str
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    conditions: str = ""
 
     def add(self, findings: Iterable[Finding]) -> None:
         self.findings += findings
@@ -113,7 +113,7 @@ class Report:
             "## What limits it next\n",
             _bullets(self.limits),
             "## Conditions\n",
-            _bullets(self.notes),
+            self.conditions,
             *(self._section(part) for part in PARTS),
         ]
         return "\n".join(parts).rstrip() + "\n"

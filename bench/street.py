@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from bench import goods, shops, sites
+from bench import goods, shops, sites, wrk
 from bench.lab import Lab
 from bench.peer import Taking
 from bench.wrk import Citizens
@@ -75,6 +75,14 @@ class Served:
         finally:
             connection.close()
 
+    def is_ready_throughout(self) -> bool:
+        """Whether all of many callers at once find it ready."""
+        try:
+            wrk.run(self.url(_READY), "get", None, 1)
+        except RuntimeError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Street:
@@ -101,6 +109,8 @@ class Street:
         try:
             served = Served(site, port, process.pid)
             wait_until(served.is_ready, f"{site.name}; it said {log.name}")
+            # One process has said so. Ask until none of them has anything to open any more.
+            wait_until(served.is_ready_throughout, f"{site.name} in all its processes")
             yield served
         finally:
             process.terminate()

@@ -41,7 +41,17 @@ def run(url: str, mode: str, rows: Path | None, seconds: float) -> Answered:
         raise SystemExit("wrk is missing: sudo infra/install-debian-packages")
     said = subprocess.run(
         [
-            *(wrk, "-t2", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "-s", str(_SCRIPT), url),
+            *(
+                wrk,
+                "-t2",
+                f"-c{CONNECTIONS}",
+                f"-d{round(seconds)}s",
+                "--timeout",
+                "10s",
+                "-s",
+                str(_SCRIPT),
+                url,
+            ),
             *("--", mode, uuid.uuid4().hex[:12], str(rows or "-")),
         ],
         check=True,
@@ -50,8 +60,8 @@ def run(url: str, mode: str, rows: Path | None, seconds: float) -> Answered:
     ).stdout
     found = json.loads(said.splitlines()[-1])
     failed = found.pop("failed")
-    if failed or not found["requests"]:
-        raise RuntimeError(f"{failed} of {found['requests']} requests to {url} failed")
+    if any(failed.values()) or not found["requests"]:
+        raise RuntimeError(f"of {found['requests']} requests to {url} failed: {failed}")
     return Answered(**found)
 
 

@@ -1,0 +1,25 @@
+"""Under which conditions the figures were taken: what a reader has to know to believe them."""
+
+MARKDOWN = """\
+- **The peer** is the same service with its domain rules unchanged, storing into PostgreSQL 18 over
+  a Unix socket through SQLAlchemy Core and psycopg 3: prepared statements, a connection for each
+  caller, 1 GB of shared buffers, no jit, a hot row's pages left half empty. One transaction writes
+  the idempotency key, the order, its parts, its lines and the stock. It writes no events and keeps
+  no history; ours does both. After each run its stock and its orders have to agree.
+- **Stock** is taken there by `SELECT … FOR UPDATE` (lock) or by `UPDATE … WHERE on_hand >= quantity
+  RETURNING` (conditional). Both run; ours is compared with the faster.
+- **Best shape**: each side runs with the number of processes and callers or threads that did best
+  in a short round before; the tables say which. Orders have one line, by 200 citizens.
+- **Durability** is matched. As the platform configures it, SeaweedFS answers once the page cache
+  has the object; PostgreSQL ran with `fsync`, `synchronous_commit` and `full_page_writes` off. What
+  either acknowledged survives the end of any process, not a power cut.
+- **Flushed** is PostgreSQL with its defaults (`fsync` and `synchronous_commit` on) and SeaweedFS
+  calling fsync on its volume for each object (`fs.configure -fsync`). SeaweedFS cannot be told to
+  flush its index of names as well, so there ours promises a little less than PostgreSQL does.
+- **HTTP** is gunicorn as the platform runs it, asked by wrk over 64 connections on the same
+  machine: ES256 tokens, a fresh Idempotency-Key each time. Every answer was 2xx, or the run would
+  have failed. Half of a process's threads may wait to write, so 64 writers are given 128 threads.
+- **Storing nothing** is the same route with an action that computes the order and keeps nothing.
+- **The file** that the gateway is compared with comes from the same nginx, with one worker and an
+  access log.
+"""
