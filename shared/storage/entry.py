@@ -16,6 +16,7 @@ inverses on content; the hash is always taken over stored bytes, never over re-e
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,9 @@ FORMAT = 1
 
 DEPTH_MAX = 32
 """Deepest nesting of a document, so that every reader of the journal can parse every entry."""
+
+_NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+"""U+0000 as JSON escapes it; behind an even number of backslashes, else it is those characters."""
 
 
 class UnreadableEntry(Exception):  # noqa: N818 - names the thing found
@@ -74,13 +78,15 @@ def encode_value(value: object) -> bytes:
     """JSON of a document or event, refusing what could not be applied everywhere.
 
     Raises ValueError on integers beyond 53 bits (which any JSON reader keeps exactly), text that is
-    not Unicode, keys that are not text, values that JSON has no form for, and nesting deeper than
-    `DEPTH_MAX`.
+    not Unicode or holds U+0000 (at which SQLite ends a text), keys that are not text, values that
+    JSON has no form for, and nesting deeper than `DEPTH_MAX`.
     """
     try:
         body = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except orjson.JSONEncodeError as error:
         raise ValueError(f"not a storable document: {error}") from None
+    if b"\\u0000" in body and _NUL.search(body):
+        raise ValueError("a document holds U+0000")
     # Brackets bound the nesting from above at a fraction of a walk's cost; only a document that
     # could be too deep is walked.
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
@@ -156,7 +162,7 @@ def _entry(content: dict[str, Any]) -> Entry:
         prev=_typed(content["prev"], str),
         time_ms=_typed(content["time_ms"], int),
         writes=tuple(_write(*row) for row in content["writes"]),
-        events=tuple(Event(i, kind, orjson.dumps(data)) for i, kind, data in content["events"]),
+        events=tuple(Event(i, kind, encode_value(data)) for i, kind, data in content["events"]),
         database=content.get("database"),
     )
 
@@ -167,7 +173,7 @@ def _write(collection: object, key: object, revision: object, version: object, b
         _typed(key, str),
         _typed(revision, int),
         _typed(version, int),
-        None if body is None else orjson.dumps(_typed(body, dict)),
+        None if body is None else encode_value(_typed(body, dict)),
     )
 
 

@@ -10,7 +10,7 @@ transaction, a lost savepoint) can let a change's effects reach the replica past
 
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -277,7 +277,7 @@ class BatchTransaction:
         if write.body is None:
             return None
         body = orjson.loads(write.body)
-        values = tuple(member(body, path) for path in index.fields)
+        values = tuple(_indexed(member(body, path)) for path in index.fields)
         if None in values or not bounds.admit((*values, write.key)):
             return None
         return Hit(self._document(write), (*values[len(bounds.equal) :], write.key))
@@ -287,6 +287,10 @@ class BatchTransaction:
     def put(self, collection: str, key: str, body: Body) -> Document:
         if not 0 < len(key) <= KEY_CHARACTERS_MAX:
             raise ValueError(f"a key has 1 to {KEY_CHARACTERS_MAX} characters: {key!r}")
+        if not key.isascii():
+            key.encode()  # a lone surrogate would spoil the whole entry
+        if not isinstance(body, dict):
+            raise ValueError(f"a document is an object, not {type(body).__name__}")
         encoded = encode_value(body)
         if len(encoded) > DOCUMENT_BYTES_MAX:
             raise ValueError(f"a document is larger than {DOCUMENT_BYTES_MAX} bytes")
@@ -307,6 +311,11 @@ class BatchTransaction:
         encoded = encode_value(data)
         self.layer.events.append(Event(self.new_id("event"), kind, encoded))
         self.layer.bytes += len(encoded) + 100
+
+
+def _indexed(value: Any) -> Any:
+    """A member as SQLite's JSON functions give it to an index: objects and lists as their text."""
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
 def _sort_key(values: Position) -> tuple[tuple[bool, Value | float], ...]:
