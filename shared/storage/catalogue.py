@@ -27,7 +27,7 @@ Value = str | int
 Upgrade = Callable[[Body], Body]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Catalogue:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"not a name for a collection or index: {name!r}")
         for path in paths:
-            if not _PATH.fullmatch(path):
+            if not PATH.fullmatch(path):
                 raise ValueError(f"not a path into a document: {path!r}")
         for collection in collections:
             if set(collection.upgrades) != set(range(1, collection.version)):

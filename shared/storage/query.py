@@ -4,12 +4,13 @@ All documents live in one table, keyed by collection and key, so that a collecti
 does not know is kept all the same. A declared index is a partial index on JSON expressions, which
 SQLite keeps up by itself; applying an entry needs no knowledge of indexes.
 
-Paths and names come from a checked `Catalogue` and stand in the SQL text (SQLite uses an expression
-index only for the very same expression); every value is a bound parameter.
+Paths and names are checked, by the `Catalogue` or for each search, and stand in the SQL text
+(SQLite uses an expression index only for the very same expression); every value is a bound
+parameter.
 """
 
 from shared.storage.access import Position, Search
-from shared.storage.catalogue import Catalogue, Collection, Index, Value
+from shared.storage.catalogue import PATH, Catalogue, Collection, Index, Value
 from shared.storage.words import match_expression
 
 TABLES = (
@@ -91,7 +92,13 @@ def _behind(
 
 
 def search_statement(search: Search, *, after: Position | None) -> Statement | None:
-    """Rows that match a search, without a limit; None where the text holds no word at all."""
+    """Rows that match a search, without a limit; None where the text holds no word at all.
+
+    Raises ValueError where a name in it is not a path into a document.
+    """
+    for name in (*search.equal, *search.between, search.order):
+        if not PATH.fullmatch(name):
+            raise ValueError(f"not a path into a document: {name!r}")
     where, values = ["docs.collection = ?"], list[object]([search.collection])
     source, rank = "docs", ""
     if search.text:
