@@ -145,6 +145,21 @@ def test_a_gap_is_named_on_opening_and_nothing_is_written(
     assert damaged.head() == 5
 
 
+def test_a_gap_right_behind_a_replicas_head_keeps_its_writer_from_starting(
+    here: Container, there: Container, damaged: World
+) -> None:
+    fill(here, 2)
+    there.probe()
+    there.close()
+    fill(here, 3)
+    damaged.bucket.delete(key(4))
+    there.process(opened=False)
+
+    assert problem(Caller(lambda: there.database.transact(note("n"))).outcome()) == errors.BUSY
+    assert "entry 4 is missing" in there.database.troubles()[0]
+    assert damaged.store.list(JOURNAL, after=key(3))[0].key == key(5)
+
+
 def test_a_missing_first_entry_is_a_gap_not_a_new_database(here: Container, damaged: World) -> None:
     fill(here)
     damaged.bucket.delete(key(1))
