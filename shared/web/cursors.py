@@ -6,7 +6,6 @@ or taken from another list is refused instead of quietly answering with the wron
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 
@@ -29,7 +28,7 @@ def opened(cursor: str, listing: bytes, key: bytes) -> Position:
     """The position in a cursor. Raises Refused(INVALID) on the field `after`."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     tag, text = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
     if not hmac.compare_digest(tag, _tag(text, listing, key)):
