@@ -21,6 +21,7 @@ from shared.clock import SystemClock
 from shared.errors import BUSY, Refused
 from shared.storage.access import Claim, Document
 from shared.storage.catalogue import Body
+from shared.storage.committer import CommitLimits
 from shared.storage.database import JournalDatabase
 from shared.storage.journal import Journal, Stored
 from shared.storage.memory import MemoryBucket, MemoryStore, delay
@@ -88,14 +89,25 @@ def _placed(database: JournalDatabase, citizen: str) -> Document:
 
 @contextmanager
 def opened(root: Path, *containers: str) -> Iterator[Shop]:
-    """A shop before these containers' processes. Creating takes long enough to be raced."""
+    """A shop before these containers' processes. Creating takes long enough to be raced, and each
+    order is an entry of its own.
+    """
     bucket = MemoryBucket()
     stores = [MemoryStore(bucket) for _ in containers]
     databases = [
-        JournalDatabase(store, CATALOGUE, prefix="", directory=root / name, clock=SystemClock())
+        JournalDatabase(
+            store,
+            CATALOGUE,
+            prefix="",
+            directory=root / name,
+            clock=SystemClock(),
+            limits=CommitLimits(changes_max=1),
+        )
         for store, name in zip(stores, containers, strict=True)
     ]
     shop = Shop(bucket, databases)
+    for database in databases:
+        assert not database.troubles()  # it is open
     for store in stores:
         store.inject("create", delay(SystemClock(), 0.005), times=1000)
     try:
