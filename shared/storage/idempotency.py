@@ -17,7 +17,7 @@ from shared import errors
 from shared.storage.access import Change, Claim, Document, Hit, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
 from shared.storage.replica import ReadTooLong
-from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow, ReadOnlyView
+from shared.storage.transaction import Answer, Batch, BatchFull, ChangeTooSlow, ReadOnlyView
 
 KEPT_MS = 72 * 3600 * 1000
 
@@ -37,11 +37,14 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Answer):
     """What a claimed change came to: its document, or the reference of an earlier answer."""
 
     document: Document | Reference
     replayed: bool
+
+    def name(self) -> tuple[str, str]:
+        return self.document.collection, self.document.key
 
 
 def with_rows(catalogue: Catalogue) -> Catalogue:

@@ -133,6 +133,16 @@ class Layer:
     bytes: int = 0
 
 
+class Answer:
+    """A change's value that can be asked for again: its document must be in the entry as it is."""
+
+    __slots__ = ()
+
+    def name(self) -> tuple[str, str]:
+        """Collection and key of the document."""
+        raise NotImplementedError
+
+
 class Batch:
     """Changes that go into one entry, on top of one committed state."""
 
@@ -145,6 +155,7 @@ class Batch:
         self.layer = Layer()
         self._clock = clock
         self._ordinal = 0
+        self._answered: set[tuple[str, str]] = set()
 
     def run(self, change: Change[T], *, bytes_max: int) -> T:
         """Run one change; keep its writes if it returns, drop them if it raises.
@@ -159,6 +170,12 @@ class Batch:
             tx, value = self._run_measured(change)
         if self.layer.bytes + tx.layer.bytes > bytes_max:
             raise BatchFull(tx.layer.bytes)
+        # The entry has each document once, as it is in the end. One that answers a claim is wanted
+        # again as it was, so whoever writes it anew goes into the next entry.
+        if not self._answered.isdisjoint(tx.layer.writes):
+            raise BatchFull(tx.layer.bytes)
+        if isinstance(value, Answer):
+            self._answered.add(value.name())
         self.layer.writes.update(tx.layer.writes)
         self.layer.events += tx.layer.events
         self.layer.bytes += tx.layer.bytes
