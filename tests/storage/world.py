@@ -201,6 +201,11 @@ class World:
         self.containers.append(made)
         return made
 
+    def pass_wall(self, *, hours: float = 0, seconds: float = 0) -> None:
+        """Let time pass for the store and every container."""
+        for clock in [self.clock, *(container.clock for container in self.containers)]:
+            clock.pass_wall(hours=hours, seconds=seconds)
+
     def entries(self) -> list[Entry]:
         """The journal, decoded, from entry 1."""
         return [decode(stored, seq) for seq, stored in enumerate(self.stored(), 1)]
