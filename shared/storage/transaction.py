@@ -86,7 +86,7 @@ class ReadOnlyView:
         until: Value | None = None,
     ) -> list[Hit]:
         bounds = Bounds(equal, after, until, descending)
-        return self.find_within(index, bounds, limit=min(limit, ROWS_MAX))
+        return self.find_within(index, bounds, limit=max(0, min(limit, ROWS_MAX)))
 
     def find_within(self, index: str, bounds: Bounds, *, limit: int) -> list[Hit]:
         """As `find`, without its cap on rows."""
@@ -106,7 +106,7 @@ class ReadOnlyView:
         statement = query.search_statement(search, after=after)
         if statement is None:
             return []
-        return self._hits(search.collection, statement, min(limit, ROWS_MAX))
+        return self._hits(search.collection, statement, max(0, min(limit, ROWS_MAX)))
 
     def _hits(self, collection: str, statement: query.Statement, limit: int) -> list[Hit]:
         rows = self._reader.rows(collection, statement, limit)
@@ -266,6 +266,7 @@ class BatchTransaction:
         until: Value | None = None,
     ) -> list[Hit]:
         collection, declared = self._batch.catalogue.indexes[index]
+        limit = max(0, limit)
         written = self._written_in(collection)
         bounds = Bounds(equal, after, until, descending)
         # Any of the stored rows may have been overwritten in this batch.

@@ -15,6 +15,9 @@ _RUN = re.compile(f"[{_CHINESE}]+|[^\\W_{_CHINESE}]+")
 QUERY_RUNS_MAX = 8
 """Beyond this many words a query is cut: nobody types more, and each costs an index walk."""
 
+QUERY_TERMS_MAX = 32
+"""The same for the pairs of a long Chinese text."""
+
 
 def _runs(text: str) -> list[str]:
     return _RUN.findall(unicodedata.normalize("NFKC", text).casefold())
@@ -46,4 +49,4 @@ def match_expression(query: str) -> str | None:
             terms += [f'"{pair}"' for pair in _pairs(run)] or [f'"{run}"']
         else:
             terms.append(f'"{run}"*')
-    return " AND ".join(terms) or None
+    return " AND ".join(terms[:QUERY_TERMS_MAX]) or None
