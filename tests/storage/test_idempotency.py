@@ -22,6 +22,7 @@ from tests.storage.world import (
     World,
     add_stock,
     claim,
+    key,
     note,
     problem,
     sell,
@@ -59,6 +60,7 @@ def test_a_repetition_gets_the_same_answer(stocked: Pairing, world: World) -> No
     assert elsewhere.replayed
     assert again.value == elsewhere.value == first.value
     assert world.head() == 3
+    assert here.store.count("get", key(first.seq)) == 0, "the document is at hand"
 
 
 def test_concurrent_duplicates_wait_for_the_first_and_get_its_answer(
@@ -67,9 +69,7 @@ def test_concurrent_duplicates_wait_for_the_first_and_get_its_answer(
     here, there = stocked
     other = here.process()
     databases = [here.database, other, there.database] * 5
-    answers = together(
-        *(lambda d=d: d.transact_once(claim("k"), sell("lily")) for d in databases)
-    )
+    answers = together(*(lambda d=d: d.transact_once(claim("k"), sell("lily")) for d in databases))
 
     done = [answer for answer in answers if isinstance(answer, Committed)]
     assert len(done) == 15
