@@ -65,6 +65,8 @@ def measure(lab: Lab) -> Iterator[Finding]:
 
 def _fastest(open_street: Street, sites: Sequence[Site]) -> dict[str, Site]:
     """The fastest site for each mode."""
+    if len(sites) == 1:
+        return dict.fromkeys(open_street.rows, sites[0])
     found: dict[str, list[float]] = {mode: [] for mode in open_street.rows}
     lab = open_street.lab
     for site in sites:

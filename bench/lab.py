@@ -28,16 +28,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often is measured, and how many ways to run are tried before."""
+    """How long and how often is measured; how many ways to run are tried before; what is left out."""
 
     search_seconds: float
     round_seconds: float
     rounds: int
     shapes_max: int
+    flushed: bool
 
 
-FULL = Pace(search_seconds=1.0, round_seconds=3.0, rounds=3, shapes_max=100)
-QUICK = Pace(search_seconds=0.6, round_seconds=1.0, rounds=1, shapes_max=2)
+FULL = Pace(search_seconds=1.0, round_seconds=3.0, rounds=3, shapes_max=100, flushed=True)
+QUICK = Pace(search_seconds=0.5, round_seconds=1.0, rounds=1, shapes_max=1, flushed=False)
 
 
 @dataclass(slots=True)

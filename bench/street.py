@@ -108,9 +108,13 @@ class Street:
             )
         try:
             served = Served(site, port, process.pid)
-            wait_until(served.is_ready, f"{site.name}; it said {log.name}")
-            # One process has said so. Ask until none of them has anything to open any more.
-            wait_until(served.is_ready_throughout, f"{site.name} in all its processes")
+            try:
+                wait_until(served.is_ready, site.name, seconds=60)
+                # One process has said so. Ask until none has anything to open any more.
+                wait_until(served.is_ready_throughout, f"all processes of {site.name}", seconds=60)
+            except AssertionError as error:
+                said = Path(log.name).read_text(encoding="utf-8")[-2000:]
+                raise RuntimeError(f"{error}; it said: {said}") from None
             yield served
         finally:
             process.terminate()

@@ -74,7 +74,8 @@ def races(lab: Lab) -> Iterator[Finding]:
         yield from found
         faster = max(entrants[1:], key=lambda each: _found(found, f"{mode}: {each.name}"))
         yield from _processor(lab, mode, entrants[0], faster)
-        yield from _race_synced(lab, mode, entrants[0], faster)
+        if lab.pace.flushed:
+            yield from _race_synced(lab, mode, entrants[0], faster)
 
 
 def _best_entrants(lab: Lab, mode: Mode, ours: Ours) -> list[Entrant]:
@@ -88,6 +89,8 @@ def _best_entrants(lab: Lab, mode: Mode, ours: Ours) -> list[Entrant]:
 
 
 def _fastest(lab: Lab, mode: Mode, entrants: Sequence[Entrant]) -> Entrant:
+    if len(entrants) == 1:
+        return entrants[0]
     figures = [_speed(each.run(_GOODS[mode], lab.pace.search_seconds)) for each in entrants]
     for entrant, figure in zip(entrants, figures, strict=True):
         lab.say(f"  {figure:7,.0f} orders/s  {entrant.name}, {entrant.how}")

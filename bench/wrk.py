@@ -35,23 +35,14 @@ class Answered:
 
 
 def run(url: str, mode: str, rows: Path | None, seconds: float) -> Answered:
-    """Ask for `seconds` over 64 connections. Raises RuntimeError where an answer was not 2xx."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise SystemExit("wrk is missing: sudo infra/install-debian-packages")
+    """Ask for whole seconds, at least two, over 64 connections.
+
+    Raises RuntimeError where an answer was not 2xx.
+    """
     said = subprocess.run(
         [
-            *(
-                wrk,
-                "-t2",
-                f"-c{CONNECTIONS}",
-                f"-d{round(seconds)}s",
-                "--timeout",
-                "10s",
-                "-s",
-                str(_SCRIPT),
-                url,
-            ),
+            *(_program(), "-t2", f"-c{CONNECTIONS}", f"-d{max(2, round(seconds))}s"),
+            *("--timeout", "10s", "-s", str(_SCRIPT), url),
             *("--", mode, uuid.uuid4().hex[:12], str(rows or "-")),
         ],
         check=True,
@@ -63,6 +54,13 @@ def run(url: str, mode: str, rows: Path | None, seconds: float) -> Answered:
     if any(failed.values()) or not found["requests"]:
         raise RuntimeError(f"of {found['requests']} requests to {url} failed: {failed}")
     return Answered(**found)
+
+
+def _program() -> str:
+    found = shutil.which("wrk")
+    if found is None:
+        raise SystemExit("wrk is missing: sudo infra/install-debian-packages")
+    return found
 
 
 class Citizens:
