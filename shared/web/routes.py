@@ -234,6 +234,10 @@ class Router(Generic[P]):
     title: Words
     routes: list[Route[P]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for place, route in enumerate(self.routes):
+            _check_new(route, self.routes[:place])
+
     def route(
         self,
         name: str,
@@ -271,9 +275,13 @@ class Router(Generic[P]):
                 query=query,
                 declared_problems=problems,
             )
-            if any(route.name == other.name for other in self.routes):
-                raise ValueError(f"{route.name} is declared twice")
+            _check_new(route, self.routes)
             self.routes.append(route)
             return view
 
         return declare
+
+
+def _check_new(route: Route[Any], others: Iterable[Route[Any]]) -> None:
+    if any(route.name == other.name for other in others):
+        raise ValueError(f"{route.name} is declared twice")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.commerce.routes import router
-from services.commerce.schemas import LILY
+from services.commerce.schemas.common import LILY
 from shared.schemas import PageQuery
 from shared.web.routes import Route
 from tests.http.test_commerce_access import path_of

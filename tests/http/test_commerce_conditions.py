@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from services.commerce.routes import SHOP_WINDOW, router
+from services.commerce.routes import router
+from services.commerce.routes.parts import SHOP_WINDOW
 from shared.web.routes import Route
 from tests.http.test_commerce_access import path_of
 from tests.support.shop import Shop, json_of, made, order_of, refused

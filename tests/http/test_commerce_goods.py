@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.commerce.schemas import LILY, ProductSchema, StoreSchema
+from services.commerce.schemas.common import LILY
+from services.commerce.schemas.goods import ProductSchema, StoreSchema
 from tests.support.shop import Json, Shop, json_of, made, refused
 
 COOP = {"name_zh": "七里河百合合作社", "name_en": "Qilihe Lily Co-op", "division": "620103"}

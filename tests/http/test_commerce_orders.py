@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from services.commerce.schemas import OrderSchema, StockSchema, StoreOrderSchema
+from services.commerce.schemas.goods import StockSchema
+from services.commerce.schemas.orders import OrderSchema, StoreOrderSchema
 from tests.http.test_commerce_goods import pages
 from tests.support.shop import Json, Shop, json_of, made, order_of, refused
 

@@ -18,7 +18,7 @@ from services.commerce import divisions
 from services.commerce.app import create_app
 from services.commerce.divisions import Divisions
 from services.commerce.domain import CATALOGUE
-from services.commerce.schemas import LILY
+from services.commerce.schemas.common import LILY
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryBucket, MemoryStore
 from shared.web.log import RequestLog

@@ -62,6 +62,8 @@ def test_a_route_is_declared_once() -> None:
     declared(view)
     with pytest.raises(ValueError, match="declared twice"):
         declared(view)
+    with pytest.raises(ValueError, match="declared twice"):
+        Router[None]("/test", SUMMARY, router.routes * 2)
 
 
 def test_the_method_says_what_a_request_needs_and_what_may_go_wrong() -> None:
