@@ -1,9 +1,7 @@
-"""Ports of 127.0.0.1: whether one is free, and what to say if not."""
+"""A port that a person chose: whether it is free, and what to say if not."""
 
 import errno
 import socket
-
-from infra.seaweed import free_ports
 
 
 def trouble(port: int) -> str | None:
@@ -17,8 +15,3 @@ def trouble(port: int) -> str | None:
             raise
         return f"Port {port} is taken by another program."
     return None
-
-
-def preferred(port: int) -> int:
-    """That port if it is free, else any that is."""
-    return port if trouble(port) is None else free_ports(1)[0]

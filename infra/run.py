@@ -61,7 +61,10 @@ def take_over(layout: Layout, clock: Clock) -> int:
 
     Raises Failed where another runner lives.
     """
-    layout.prepare()
+    try:
+        layout.prepare()
+    except OSError as error:
+        raise Failed(f"{layout.root} cannot be used: {error}") from error
     deadline = clock.monotonic() + TAKE_OVER_SECONDS
     while (lock := locks.take(layout.runner_lock)) is None:
         note = layout.runner_lock.read_text()

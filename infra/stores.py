@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from infra import ports
 from infra.credentials import Credentials
 from infra.layout import Layout
 from infra.processes import Program
-from infra.seaweed import Seaweed
+from infra.seaweed import Seaweed, free_ports
 
 PROGRAM = "store"
-PORT_PREFERRED = 8333
-"""The usual one where it is free; otherwise any will do, as nobody has to know it."""
 
 _GIVEN = (
     "GANSU_STORE_ENDPOINT",
@@ -44,7 +41,7 @@ def seaweed(layout: Layout, credentials: Credentials) -> Store:
     """SeaweedFS on disk, on loopback: what it acknowledged outlives any crash but the machine's."""
     server = Seaweed(
         directory=layout.store,
-        port=ports.preferred(PORT_PREFERRED),
+        port=free_ports(1)[0],
         access_key=credentials.store_access_key,
         secret_key=credentials.store_secret_key,
         bin=Path(sys.prefix) / "bin" / "weed",
@@ -67,7 +64,7 @@ def seaweed(layout: Layout, credentials: Credentials) -> Store:
 
 def moto(credentials: Credentials) -> Store:
     """One request at a time, everything in memory."""
-    port = ports.preferred(PORT_PREFERRED)
+    port = free_ports(1)[0]
     endpoint = f"http://127.0.0.1:{port}"
     program = Program(
         PROGRAM, (sys.executable, "-m", "infra.moto_store", str(port)), Path.cwd(), grace_seconds=2

@@ -54,7 +54,7 @@ def _secret(value: str) -> bytes:
 
 
 def _url_or_file(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s]+|/[^\s]*", value):
+    if not re.fullmatch(r"https?://[^\s]+|/.*", value):
         raise ValueError("is an http(s) URL or an absolute path")
     return value
 

@@ -126,7 +126,7 @@ def revived(platform: Platform, name: str) -> None:
 
 def test_two_containers_share_one_journal_behind_tls(begin: Begin, tmp_path: Path) -> None:
     tls = Tls(*self_signed(tmp_path))
-    platform = begin("run", "--store", "moto", "--containers", "2", tls=tls)
+    platform = begin("a folder with spaces", "--store", "moto", "--containers", "2", tls=tls)
     platform.start()
     token = platform.token("citizen-0002")
     placed = [platform.order(token, LILY, 1, f"order-{number}").json() for number in range(3)]
@@ -142,6 +142,14 @@ def test_a_store_that_nobody_named_is_asked_for(begin: Begin) -> None:
     status, words = told(platform)
     assert status == 1
     assert "GANSU_STORE_ENDPOINT" in words
+
+
+def test_a_folder_that_cannot_be_used_is_named(begin: Begin, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    status, words = told(begin("run"))
+    assert status == 1
+    assert f"{tmp_path / 'run'} cannot be used" in words
+    assert "Traceback" not in words
 
 
 def test_a_program_that_cannot_start_says_why(
