@@ -23,6 +23,7 @@ lists = pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
 
 EVERYONE = ["citizen", "merchant", "operator"]
 ORDERS = "/v1/orders"
+ORDERS_ADDRESS = f"/commerce{ORDERS}"
 
 
 def everyone(shop: Shop) -> str:
@@ -134,12 +135,24 @@ def test_an_oversized_body_is_refused(shop: Shop, route: Route[Any]) -> None:
     assert send(shop, route, raw=largest).status_code not in {400, 413}
 
 
+def test_a_body_that_says_it_is_oversized_is_not_read(shop: Shop) -> None:
+    body = _Stream(b"{}")
+    answer = shop.client.open(
+        ORDERS_ADDRESS,
+        method="POST",
+        headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
+        environ_overrides={"wsgi.input": body, "CONTENT_LENGTH": str(BODY_BYTES_MAX + 1)},
+    )
+    refused(answer, 413, "too-large")
+    assert body.read() == b"{}"
+
+
 def test_an_oversized_body_without_a_length_is_refused(shop: Shop) -> None:
     """As gunicorn hands it on: chunked, and the input ends by itself."""
     for size, status in ((BODY_BYTES_MAX + 1, 413), (100, 422)):
         body = _Stream(b"{" + b" " * (size - 2) + b"}")
         answer = shop.client.open(
-            "/commerce/v1/orders",
+            ORDERS_ADDRESS,
             method="POST",
             headers={
                 "Authorization": f"Bearer {everyone(shop)}",
@@ -167,7 +180,7 @@ class _Stream:
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "１２", "0x10"])
 def test_a_bad_content_length_is_named(shop: Shop, length: str) -> None:
     answer = shop.client.open(
-        "/commerce/v1/orders",
+        ORDERS_ADDRESS,
         method="POST",
         data=b"{}",
         headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
@@ -178,7 +191,7 @@ def test_a_bad_content_length_is_named(shop: Shop, length: str) -> None:
 
 def test_a_body_that_was_cut_short_is_malformed(shop: Shop) -> None:
     answer = shop.client.open(
-        "/commerce/v1/orders",
+        ORDERS_ADDRESS,
         method="POST",
         data=b'{"lines": []}',
         content_type="application/json",
