@@ -240,7 +240,7 @@ class Settings(StoreSettings):
         "GANSU_THREADS",
         _whole(2, 256),
         "Threads a worker process serves requests with; at most half of them wait to write.",
-        default="32",
+        default="128",
     )
 
 
