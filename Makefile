@@ -36,7 +36,7 @@ fuzz: $(VENV)/.dev ## generated requests and histories with fresh seeds, many mo
 	$(PYTEST) tests --ignore=tests/system -m fuzz --hypothesis-profile=fuzz --timeout=3600
 
 proof: $(VENV)/.dev ## the crash tests at full length: 50 kills
-	$(PYTEST) tests/system -m proof --proof --timeout=7200
+	$(PYTEST) tests/system -m proof --proof -s --timeout=7200
 
 bench: $(VENV)/.bench ## measure against the peers; writes docs/benchmarks.md
 	$(BIN)/python -m bench

@@ -110,6 +110,15 @@ class Part:
         processes.end(lock, SystemClock(), signal.SIGKILL, 0)
         self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP to all its processes for the block."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.pid, signal.SIGCONT)
+
 
 class Container(Part):
     """A commerce container: a gunicorn master, its workers, a replica directory of their own."""
@@ -133,6 +142,16 @@ class Container(Part):
             if "FLOCK" in fields and "->" not in fields and inodes.intersection(fields):
                 return int(fields[4])
         return None
+
+    def await_all_committing(self) -> None:
+        """Return once each worker has been seen to commit: a new one takes a while to start."""
+        seen: set[int | None] = set()
+
+        def all_seen() -> bool:
+            seen.add(self.committing())
+            return seen.issuperset(self.workers())
+
+        wait_until(all_seen, "every worker commits", step_seconds=0.001)
 
     def freeze_committing(self, seconds: float = 20) -> int:
         """SIGSTOP a worker that holds the commit lock and, being stopped, keeps it; its pid."""

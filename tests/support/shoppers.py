@@ -51,6 +51,7 @@ class Client:
         self._token = token
         self._keeps = keeps
         self._connection: HTTPConnection | None = None
+        self.slowest_seconds = 0.0
 
     def ask(self, method: str, path: str, body: Body | None = None, key: str = "") -> Reply | None:
         """The answer to one request; None where it is not definite."""
@@ -62,6 +63,7 @@ class Client:
         sent = None if body is None else json.dumps(body).encode()
         if self._connection is None:
             self._connection = self._door.connection()
+        began = time.monotonic()
         try:
             self._connection.request(method, path, sent, headers)
             answer = self._connection.getresponse()
@@ -71,6 +73,8 @@ class Client:
         except (OSError, HTTPException):
             self.close()
             return None
+        finally:
+            self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
         if answer.status in _LATER:
             return None
         return Reply(answer.status, json.loads(received))
@@ -307,6 +311,11 @@ class Crowd:
             within = [since, *(at for at in list(door) if since < at < until), until]
             gaps += [after - before for before, after in pairwise(sorted(within))]
         return max(gaps)
+
+    @property
+    def slowest_seconds(self) -> float:
+        """The longest that a citizen waited for any answer."""
+        return max(citizen.client.slowest_seconds for citizen in self.citizens)
 
     def _watched(self, run: Callable[[], None]) -> None:
         try:

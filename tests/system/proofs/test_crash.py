@@ -59,7 +59,7 @@ class Killer:
 
     def _worker(self) -> None:
         """Its gunicorn starts another one."""
-        workers = self.chance.choice(self._fleet.containers).workers()
+        workers = [pid for container in self._fleet.containers for pid in container.workers()]
         with suppress(ProcessLookupError):
             os.kill(self.chance.choice(workers), signal.SIGKILL)
 
@@ -122,7 +122,7 @@ def test_a_frozen_committer_stops_the_others_only_briefly(fleet: Fleet, proof: b
     crowd = Crowd(market, [container.door], citizens=CITIZENS, seed=SEED, keeps=False)
     with crowd:
         for number in range(FREEZES_PROOF if proof else FREEZES):
-            crowd.await_trade()
+            container.await_all_committing()
             frozen = container.freeze_committing()
             since = time.monotonic()
             time.sleep(FROZEN_SECONDS)
@@ -134,6 +134,6 @@ def test_a_frozen_committer_stops_the_others_only_briefly(fleet: Fleet, proof: b
     ledger = fleet.assert_books_agree()
     print(
         f"\n{len(gaps)} freezes of the committer: {len(ledger.orders)} orders,"
-        f" longest stall {max(gaps):.2f} s of {STALL_SECONDS_MAX:.1f} s allowed"
+        f" stalls of {', '.join(f'{gap:.2f}' for gap in sorted(gaps))} s"
     )
     assert max(gaps) < STALL_SECONDS_MAX

@@ -35,6 +35,9 @@ FAULTS, FAULTS_PROOF = 40, 400
 TOO_LATE_SECONDS = SILENCE_SECONDS + 0.5
 """Longer than a writer waits for a word from the store."""
 
+ANSWER_SECONDS_MAX = 17.0
+"""The gateway's patience and two seconds: whatever the store does, every request is answered."""
+
 KINDS = (lose_reply, garble, fail, drop, late(TOO_LATE_SECONDS), delayed(TOO_LATE_SECONDS))
 
 
@@ -99,6 +102,23 @@ def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet) -> None:
     assert len(attempts - {first.body}) >= 2, "other batches went to the same place"
     with fleet.bucket() as bucket:
         assert bucket.get(key_of(first)) == first.body
+
+
+@pytest.mark.timeout(300)
+def test_a_store_that_stands_still_gets_all_attempts_when_it_goes_on(fleet: Fleet) -> None:
+    """Requests lie in a frozen store's sockets, long given up, until it thaws and serves them."""
+    market = open_market(fleet, stores=1, products=4)
+
+    with Crowd(market, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
+        crowd.await_trade()
+        with fleet.store.frozen():
+            time.sleep(ATTEMPTS_MAX * TOO_LATE_SECONDS)
+        crowd.await_trade()
+    fleet.restart()
+    crowd.settle()
+
+    fleet.assert_books_agree()
+    assert crowd.slowest_seconds < ANSWER_SECONDS_MAX
 
 
 def key_of(put: Request) -> str:
