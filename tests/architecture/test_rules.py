@@ -67,7 +67,7 @@ def test_one_script_installs_debian_packages() -> None:
         (rules.acts_on_import, "with open('x') as f:\n    pass"),
         (rules.acts_on_import, "if True:\n    import os"),
         (rules.lacks_contract, "import os"),
-        (rules.is_long, "x = 1\n" * 601),
+        (rules.is_long, "x = 1\n" * 501),
         (rules.names_elsewhere, "pip install --index-url https://" + "pypi" + ".org/simple"),
         (rules.names_elsewhere, "ghcr" + ".io/somebody/image"),
         (rules.names_elsewhere, "cd /home" + "/somebody"),
