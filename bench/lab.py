@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often is measured; how many ways to run are tried before; what is left out."""
+    """How long and how often is measured, how many ways are tried before, what is left out."""
 
     search_seconds: float
     round_seconds: float
