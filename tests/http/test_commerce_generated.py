@@ -52,27 +52,27 @@ class Generated:
     def make_real(self, case: Case) -> None:
         """Let every other id lead to something."""
         for name, value in (case.path_parameters or {}).items():
-            if self._is_id(value) and len(str(value)) % 2:
+            if _is_id(value) and len(str(value)) % 2:
                 case.path_parameters[name] = self.real[name]
-        for line in self._lines(case.body)[:1]:
+        for line in _lines(case.body)[:1]:
             line["product_id"] = self.real["product_id"]
         headers: Any = case.headers or {}
         if len(headers.get("If-Match", "")) % 2:
             product = self.shop.get(f"/v1/products/{self.real['product_id']}")
             headers["If-Match"] = product.headers["ETag"]
 
-    def _is_id(self, value: object) -> bool:
-        """What is no id is to be refused as such, so it stays."""
-        return isinstance(value, str) and bool(re.fullmatch(openapi.IDENTIFIER_PATTERN, value))
 
-    def _lines(self, body: Any) -> list[dict[str, Any]]:
-        """The lines of an order that have an id to be replaced."""
-        lines = body.get("lines") if isinstance(body, dict) else None
-        if not isinstance(lines, list):
-            return []
-        return [
-            line for line in lines if isinstance(line, dict) and self._is_id(line.get("product_id"))
-        ]
+def _is_id(value: object) -> bool:
+    """What is no id is to be refused as such, so it stays."""
+    return isinstance(value, str) and bool(re.fullmatch(openapi.IDENTIFIER_PATTERN, value))
+
+
+def _lines(body: Any) -> list[dict[str, Any]]:
+    """The lines of an order that have an id."""
+    lines = body.get("lines") if isinstance(body, dict) else None
+    if not isinstance(lines, list):
+        return []
+    return [line for line in lines if isinstance(line, dict) and _is_id(line.get("product_id"))]
 
 
 class Door:
@@ -130,8 +130,7 @@ def beside_the_point(case: Case, answer: Any) -> Iterator[Any]:
 
 def _adds_up(case: Case, named: set[str]) -> bool:
     """Whether an order is refused for what several lines of one product come to."""
-    lines = case.body.get("lines", []) if isinstance(case.body, dict) else []
-    products = [line["product_id"] for line in lines if isinstance(line, dict)]
+    products = [line["product_id"] for line in _lines(case.body)]
     return len(set(products)) < len(products) and all(
         re.fullmatch(r"lines\.[0-9]+\.quantity", field) for field in named
     )
