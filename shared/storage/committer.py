@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+YIELD_SECONDS_MAX = 0.1
+
 CLOCK_SKEW_MS_MAX = 30_000
 """A writer further than this from the store's clock does not write: entry times never go back, so
 one fast clock would expire every hold for good."""
@@ -224,7 +226,7 @@ class Committer:
             try:
                 with self._turns.turn():
                     self._round(self._take())
-            except Exception:  # the thread must outlive whatever one round ran into
+            except BaseException:  # even of a change that raises SystemExit
                 log.exception("a commit round failed")
 
     def _take(self) -> list[Pending[Any]]:
@@ -391,4 +393,5 @@ class Committer:
         contention = self._contention
         if contention.wins >= 2 and self._clock.monotonic() < contention.foreign_until:
             contention.wins = 0
-            self._clock.sleep(2 * contention.put_seconds)
+            # A sick store's average must not become a pause of its own.
+            self._clock.sleep(min(2 * contention.put_seconds, YIELD_SECONDS_MAX))

@@ -131,6 +131,7 @@ class JournalDatabase:
         self._parts: _Parts | None = None
         self._opening = threading.Lock()
         self._failed_at = float("-inf")
+        self._closed = False
         self._failure = ""
         self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
         self._snapshots = Snapshots(store, prefix, self._catalogue)
@@ -153,7 +154,7 @@ class JournalDatabase:
             self._opening.release()
 
     def _try_open(self) -> None:
-        if self._clock.monotonic() - self._failed_at < REOPEN_SECONDS:
+        if self._closed or self._clock.monotonic() - self._failed_at < REOPEN_SECONDS:
             raise busy()
         try:
             if self._admit is not None:
@@ -199,6 +200,7 @@ class JournalDatabase:
     def close(self) -> None:
         """Finish what was begun, and let go of threads and files."""
         with self._opening:
+            self._closed = True
             parts, self._parts = self._parts, None
         if parts is None:
             return
