@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 KEPT = 2
 
-REPLAY_BYTES_MIN = 1 << 20
+REPLAY_BYTES_MIN = 16 << 20
 """Less than this to replay is never worth a snapshot."""
 
 MAKE_SECONDS_MAX = 600.0
