@@ -88,10 +88,13 @@ def test_a_service_gets_the_headers_that_it_reads_and_no_others(tmp_path: Path) 
 
 def test_a_service_cannot_name_the_request_either(tmp_path: Path) -> None:
     reply = Reply(headers={"X-Request-Id": "forged", "X-Frame-Options": "ALLOWALL"})
+    asked = b"GET /commerce/v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     with Upstream(lambda _: reply) as upstream, before(tmp_path, upstream) as gateway:
-        answer = gateway.get("/commerce/v1/orders")
-    assert answer.headers["x-request-id"] == upstream.arrived[0].headers["x-request-id"]
-    assert answer.headers["x-frame-options"] == "DENY"
+        answer = gateway.raw(asked)
+    assert b"forged" not in answer
+    assert upstream.arrived[0].headers["x-request-id"].encode() in answer
+    assert b"ALLOWALL" not in answer
+    assert b"X-Frame-Options: DENY\r\n" in answer
 
 
 @pytest.mark.parametrize(
@@ -242,6 +245,14 @@ def test_the_types_of_all_problems_are_explained(tmp_path: Path) -> None:
                 assert (answer.status, answer.body.decode()) == (200, f"/problems/{slug}")
             assert gateway.get("/problems/unheard-of").status == 404
             own = gateway.get("/problems/too-many-requests", accept_language="en")
+            odd = gateway.request("X", "/problems/sold-out")
+            one.script = two.script = lambda _: Reply(404)
+            three.script = lambda _: Reply(drop=True)
+            lost = gateway.get("/problems/no-doctor")
+    assert [(answer.status, answer.json()["type"]) for answer in (odd, lost)] == [
+        (405, "/problems/method-not-allowed"),
+        (502, "/problems/service-unreachable"),
+    ]
     assert own.status == 200
     assert own.json() == {
         "type": "/problems/too-many-requests",
