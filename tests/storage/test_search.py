@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shared.storage.access import Hit, Position, Search
+from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.replica import ROWS_MAX
 from shared.storage.words import QUERY_TERMS_MAX, index_words, match_expression
 from tests.storage.world import Container, World
@@ -227,7 +228,13 @@ def test_a_search_is_capped(here: Container) -> None:
     assert hits(here, Search("products", "百合"), limit=-1) == []
 
 
-def test_a_search_looks_into_its_own_collection(here: Container) -> None:
-    here.database.transact(lambda tx: tx.put("notes", "n", {"name_zh": "百合"}))
+def test_a_search_looks_into_its_own_collection(world: World) -> None:
+    catalogue = Catalogue(
+        Collection("products", text=("name",)), Collection("stores", text=("name",))
+    )
+    here = world.container("here", catalogue=catalogue)
+    for collection in ("products", "stores"):
+        here.database.transact(lambda tx, c=collection: tx.put(c, f"in-{c}", {"name": "百合"}))
 
-    assert keys(here, "百合") == set()
+    assert keys(here, "百合") == {"in-products"}
+    assert keys(here, "") == {"in-products"}

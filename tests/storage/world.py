@@ -81,7 +81,7 @@ class Container:
         self.clock = clock or FakeClock()
         self.store = RecordedStore(bucket, self.clock)
         self.root = root
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._limits = limits or CommitLimits()
         self._tails = tails
         self._lock: int | None = None
@@ -92,7 +92,7 @@ class Container:
         """One more process of this container: a database of its own on the same replica."""
         database = JournalDatabase(
             self.store,
-            self._catalogue,
+            self.catalogue,
             prefix=PREFIX,
             directory=self.root,
             clock=self.clock,

@@ -1,0 +1,115 @@
+"""Snapshots: a cold start is the newest that fits and the entries after it; one container makes it."""
+
+import pytest
+
+from shared.storage import snapshot
+from shared.storage.idempotency import with_rows
+from shared.storage.snapshot import Snapshot, Snapshots
+from tests.storage.world import (
+    CATALOGUE,
+    JOURNAL,
+    PREFIX,
+    SNAPSHOTS,
+    Container,
+    World,
+    note,
+)
+
+
+@pytest.fixture(autouse=True)
+def _worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "REPLAY_BYTES_MIN", 1)
+
+
+def snapshots(container: Container) -> Snapshots:
+    return Snapshots(container.store, PREFIX, with_rows(CATALOGUE))
+
+
+def write(container: Container, count: int) -> None:
+    for number in range(count):
+        container.database.transact(note(f"n{number}", f"text {number}"))
+
+
+def snapshot_of(container: Container) -> Snapshot:
+    made = snapshots(container)
+    claim = made.due(container.replica.head())
+    assert claim is not None
+    done = made.make(claim, container.replica, container.root)
+    assert done is not None
+    return done
+
+
+def test_a_cold_start_reads_the_snapshot_and_the_entries_after_it(
+    here: Container, world: World
+) -> None:
+    write(here, 12)
+    made = snapshot_of(here)
+    write(here, 3)
+
+    cold = world.container("cold")
+
+    assert made.seq == 13
+    assert cold.dump() == here.dump() == world.replayed()
+    assert cold.store.count("get", SNAPSHOTS) == 1
+    # Entry 1 names the database, entry 13 confirms the snapshot; then what is new, and the head.
+    assert cold.store.count("get", JOURNAL) < made.seq
+
+
+def test_nothing_is_due_while_replaying_stays_cheap(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "REPLAY_BYTES_MIN", 1 << 20)
+    write(here, 5)
+
+    assert snapshots(here).due(here.replica.head()) is None
+
+
+def test_one_of_two_containers_makes_it(here: Container, there: Container) -> None:
+    write(here, 3)
+    there.probe()
+    claims = {snapshots(each).due(each.replica.head()) for each in (here, there)}
+    (claim,) = claims
+    assert claim is not None
+
+    made = [snapshots(each).make(claim, each.replica, each.root) for each in (here, there)]
+
+    assert [one is not None for one in made] == [True, False]
+
+
+def test_the_work_of_a_maker_that_died_is_claimed_again_as_the_journal_grows(
+    here: Container,
+) -> None:
+    write(here, 3)
+    lost = snapshots(here).due(here.replica.head())
+    assert lost is not None
+    here.store.create(lost, b"{}")  # and then its maker died
+
+    write(here, 1)
+
+    assert snapshots(here).due(here.replica.head()) != lost
+    assert snapshot_of(here).seq == 5
+
+
+def test_two_are_kept(here: Container, world: World) -> None:
+    made = []
+    for _ in range(4):
+        write(here, 2)
+        made.append(snapshot_of(here))
+
+    kept = [each.key for each in snapshots(here).newest_first()]
+
+    assert kept == [made[3].key, made[2].key]
+    assert world.head() == 9
+
+
+def test_one_of_another_history_is_passed_over(here: Container, world: World) -> None:
+    write(here, 4)
+    made = snapshot_of(here)
+    forged = made.key.replace(made.hash, "0" * 64)
+    world.store.create(forged, world.store.get(made.key))
+    world.store.delete(made.key)
+
+    cold = world.container("cold")
+
+    assert cold.store.count("get", forged) == 0
+    assert cold.dump() == here.dump()
