@@ -165,8 +165,10 @@ def test_problem_documents_are_compressed_too_and_media_is_not(tmp_path: Path) -
     with Upstream(script) as upstream, before(tmp_path, upstream) as gateway:
         problem = gateway.get("/commerce/problem", accept_encoding="gzip")
         picture = gateway.get("/commerce/picture", accept_encoding="gzip")
+        behind_another = gateway.get("/commerce/problem", accept_encoding="gzip", via="1.1 a")
     assert problem.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in picture.headers
+    assert behind_another.headers["content-encoding"] == "gzip"
 
 
 def test_every_answer_carries_the_security_headers(tmp_path: Path) -> None:
