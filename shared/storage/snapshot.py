@@ -147,10 +147,11 @@ class Snapshots:
         )
 
     def _prune(self) -> None:
-        kept = self.newest_first()
-        for old in kept[KEPT:]:
+        found = self.newest_first()
+        for old in found[KEPT:]:
             self._store.delete(old.key)
-        oldest = kept[:KEPT][-1].seq
+        # A container that saw the one before the newest may still be on its way to claim.
+        oldest = found[KEPT - 1].seq if len(found) >= KEPT else 0
         for info in self._store.list(f"{self._prefix}claims/"):
             if info.key < f"{self._prefix}claims/{oldest:020d}":
                 self._store.delete(info.key)

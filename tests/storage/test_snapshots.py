@@ -1,4 +1,4 @@
-"""Snapshots: a cold start is the newest that fits and the entries after it; one container makes it."""
+"""Snapshots: a cold start is the newest and the entries after it; one container makes one."""
 
 import pytest
 

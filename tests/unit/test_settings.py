@@ -107,4 +107,4 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_an_empty_variable_is_no_variable() -> None:
-    assert Settings.from_environ({**PRODUCTION, "GANSU_THREADS": ""}).threads == 32
+    assert Settings.from_environ({**PRODUCTION, "GANSU_THREADS": ""}).threads == 128
