@@ -1,6 +1,7 @@
 """Reading: what a fresh read may never miss, and what a recent one may cost."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,12 @@ def seq(container: Container, freshness: Freshness = FRESH) -> int:
 
 def requests(container: Container) -> int:
     return len(container.store.calls)
+
+
+def wait_for_readers(container: Container, count: int) -> None:
+    """Until so many wait for a probe that is under way."""
+    condition: Any = container.database._opened().prover._changed
+    wait_until(lambda: len(condition._waiters) == count, f"{count} readers wait")
 
 
 def test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere(world: World) -> None:
@@ -132,18 +139,21 @@ def test_a_winning_create_is_a_proof(here: Container) -> None:
 def test_a_create_that_began_before_the_read_is_no_proof_for_it(
     here: Container, there: Container
 ) -> None:
-    here.store.inject("create", gate := Gate(reply=True), key=JOURNAL)
+    here.store.inject("create", stored := Gate(reply=True), key=JOURNAL)
     writer = Caller(lambda: here.database.transact(note("mine")))
-    gate.wait()
+    stored.wait()
+    here.store.inject("get", probe := Gate(), key=JOURNAL)
+    earlier = Caller(lambda: seq(here))
+    probe.wait()
     there.database.transact(note("other"))
-    here.store.inject("get", hold := Gate(), key=JOURNAL)
     reader = Caller(lambda: here.database.read(lambda view: view.get("notes", "other")))
-    hold.wait()
-    gate.release()
+    wait_for_readers(here, 1)
+    stored.release()
     writer.value()
-    hold.release()
+    probe.release()
 
     assert reader.value().value is not None
+    earlier.value()
 
 
 def test_waiting_readers_share_a_probe(here: Container, there: Container) -> None:
@@ -154,8 +164,7 @@ def test_waiting_readers_share_a_probe(here: Container, there: Container) -> Non
     first = Caller(lambda: seq(here))
     gate.wait()
     others = [Caller(lambda: seq(here)) for _ in range(20)]
-    prover = here.database._opened().prover
-    wait_until(lambda: len(prover._changed._waiters) == 20, "twenty wait")  # type: ignore[attr-defined]
+    wait_for_readers(here, 20)
     gate.release()
 
     assert first.value() == 2
@@ -172,8 +181,7 @@ def test_a_probe_that_began_before_a_reader_arrived_does_not_serve_it(
     gate.wait()
     there.database.transact(note("n"))
     second = Caller(lambda: seq(here))
-    prover = here.database._opened().prover
-    wait_until(lambda: len(prover._changed._waiters) == 1, "the second waits")  # type: ignore[attr-defined]
+    wait_for_readers(here, 1)
     gate.release()
 
     first.value()
@@ -274,8 +282,8 @@ def test_a_read_gives_up_when_its_patience_ends(here: Container) -> None:
     first = Caller(lambda: seq(here))
     gate.wait()
     waiting = Caller(lambda: seq(here))
+    wait_for_readers(here, 1)
     prover = here.database._opened().prover
-    wait_until(lambda: len(prover._changed._waiters) == 1, "it waits")  # type: ignore[attr-defined]
     here.clock.pass_monotonic(READ_PATIENCE_SECONDS + 1)
     prover.note(prover.latest())
 
