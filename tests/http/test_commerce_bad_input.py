@@ -333,6 +333,11 @@ def test_a_query_field_that_is_given_twice_is_named(shop: Shop, route: Route[Any
     refused(send(shop, route, query="?x=1&x=1"), 422, "invalid-request", "x")
 
 
+@lists
+def test_a_known_query_field_that_is_given_twice_is_named(shop: Shop, route: Route[Any]) -> None:
+    refused(send(shop, route, query="?limit=5&limit=5"), 422, "invalid-request", "limit")
+
+
 @reads
 @pytest.mark.parametrize("query", ["?x=%ff", "?%ff=1", "?" + "&".join(["a=1"] * 60)])
 def test_an_unreadable_query_is_malformed(shop: Shop, route: Route[Any], query: str) -> None:
