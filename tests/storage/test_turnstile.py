@@ -1,0 +1,102 @@
+"""The turnstile: first come first served, freed by death, and only a hint."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from shared.storage import turnstile
+from shared.storage.turnstile import Turnstile
+from tests.storage.world import Caller
+from tests.support.waiting import wait_until
+
+
+def blocked() -> int:
+    """How many threads stand in line."""
+    return sum(thread.name == "turnstile" for thread in threading.enumerate())
+
+
+def test_nobody_takes_two_turns_while_another_waits(tmp_path: Path) -> None:
+    order: list[str] = []
+    start = threading.Barrier(3)
+
+    def run(name: str) -> None:
+        entrance = Turnstile(tmp_path)
+        start.wait(20)
+        for _ in range(60):
+            with entrance.turn() as got:
+                assert got
+                order.append(name)
+                threading.Event().wait(0.001)
+
+    for caller in [Caller(lambda n=name: run(n)) for name in "abc"]:  # type: ignore[misc]
+        caller.value()
+    # While all three still had turns to take.
+    first_done = min(len(order) - 1 - order[::-1].index(name) for name in "abc")
+    counts = Counter(order[:first_done])
+    assert max(counts.values()) - min(counts.values()) <= 15, counts
+
+
+def test_only_one_is_through_at_a_time(tmp_path: Path) -> None:
+    inside: list[str] = []
+
+    def run(name: str) -> None:
+        entrance = Turnstile(tmp_path)
+        for _ in range(30):
+            with entrance.turn() as got:
+                assert got
+                assert inside == []
+                inside.append(name)
+                threading.Event().wait(0.0005)
+                inside.remove(name)
+
+    for caller in [Caller(lambda n=name: run(n)) for name in "ab"]:  # type: ignore[misc]
+        caller.value()
+
+
+def test_a_wait_that_was_given_up_is_taken_up_again_not_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile, "PATIENCE_SECONDS", 0.05)
+    holder, other = Turnstile(tmp_path), Turnstile(tmp_path)
+    before = blocked()
+    with holder.turn() as got:
+        assert got
+        for _ in range(4):
+            with other.turn() as without:
+                assert not without
+        assert blocked() == before + 1
+    wait_until(lambda: blocked() == before, "what it was given in the end, it gave back")
+
+    with holder.turn() as got:
+        assert got
+    with other.turn() as got:
+        assert got
+
+
+def test_a_given_up_wait_that_is_served_later_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile, "PATIENCE_SECONDS", 0.05)
+    holder, other, third = Turnstile(tmp_path), Turnstile(tmp_path), Turnstile(tmp_path)
+    before = blocked()
+    with holder.turn(), other.turn() as without:
+        assert not without
+    wait_until(lambda: blocked() == before, "its turn came and went")
+
+    with third.turn() as got:
+        assert got
+
+
+def test_an_exception_inside_a_turn_ends_it(tmp_path: Path) -> None:
+    entrance, other = Turnstile(tmp_path), Turnstile(tmp_path)
+    with pytest.raises(ZeroDivisionError), entrance.turn():
+        raise ZeroDivisionError
+    with other.turn() as got:
+        assert got
+
+
+def test_without_its_folder_it_lets_everybody_through(tmp_path: Path) -> None:
+    with Turnstile(tmp_path / "gone").turn() as got:
+        assert not got
