@@ -1,7 +1,6 @@
 """The turnstile: first come first served, freed by death, and only a hint."""
 
 import threading
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,23 @@ def blocked() -> int:
     return sum(thread.name == "turnstile" for thread in threading.enumerate())
 
 
-def test_nobody_takes_two_turns_while_another_waits(tmp_path: Path) -> None:
+def test_who_just_had_a_turn_stands_behind_who_waits(tmp_path: Path) -> None:
+    greedy, patient = Turnstile(tmp_path), Turnstile(tmp_path)
+    before = blocked()
     order: list[str] = []
-    start = threading.Barrier(3)
 
-    def run(name: str) -> None:
-        entrance = Turnstile(tmp_path)
-        start.wait(20)
-        for _ in range(60):
-            with entrance.turn() as got:
-                assert got
-                order.append(name)
-                threading.Event().wait(0.001)
+    def take(entrance: Turnstile, name: str) -> None:
+        with entrance.turn() as got:
+            assert got
+            order.append(name)
 
-    for caller in [Caller(lambda n=name: run(n)) for name in "abc"]:  # type: ignore[misc]
-        caller.value()
-    # While all three still had turns to take.
-    first_done = min(len(order) - 1 - order[::-1].index(name) for name in "abc")
-    counts = Counter(order[:first_done])
-    assert max(counts.values()) - min(counts.values()) <= 15, counts
+    for _ in range(20):
+        with greedy.turn():
+            waiting = Caller(lambda: take(patient, "patient"))
+            wait_until(lambda: blocked() == before + 1, "the other stands in line")
+        take(greedy, "greedy")
+        waiting.value()
+    assert order == ["patient", "greedy"] * 20
 
 
 def test_only_one_is_through_at_a_time(tmp_path: Path) -> None:
