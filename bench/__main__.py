@@ -6,6 +6,8 @@ python -m bench --only a d   some parts; writes no page
 """
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -28,6 +30,8 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
 
 def main() -> None:
     asked = _arguments()
+    # Whoever ends a run early ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))
     report = Report("python -m bench", f"{datetime.now(UTC):%Y-%m-%d}")
     began = time.monotonic()
     with labs.opened(labs.QUICK if asked.quick else labs.FULL) as lab:
