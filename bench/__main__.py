@@ -6,6 +6,7 @@ python -m bench --only a d   some parts; writes no page
 """
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -27,12 +28,17 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "g": transactions.processes,
 }
 
+_LOAD_MAX = 0.5
+"""Of an idle machine."""
+
 
 def main() -> None:
     asked = _arguments()
     # Whoever ends a run early ends what it started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))
-    report = Report("python -m bench", f"{datetime.now(UTC):%Y-%m-%d}")
+    report = Report("python -m bench", f"{datetime.now(UTC):%Y-%m-%d}", os.getloadavg()[0])
+    if report.load_before > _LOAD_MAX:
+        print(f"Others load this machine ({report.load_before:.1f}): figures will be too low.")
     began = time.monotonic()
     with labs.opened(labs.QUICK if asked.quick else labs.FULL) as lab:
         for part in asked.only:

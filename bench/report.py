@@ -65,6 +65,7 @@ class Report:
 
     command: str
     date: str
+    load_before: float
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
@@ -105,6 +106,7 @@ class Report:
             "# Benchmarks\n",
             self._opening(),
             _bullets(f"{name}: {value}" for name, value in machine().items()),
+            self._company(),
             "## Against the targets\n",
             _table(
                 ("what", "ratio or figure", "target", ""),
@@ -124,6 +126,10 @@ class Report:
             " not edit. Everything was measured in turn in this one run, ours and the peer's rounds"
             " alternating; each figure is the median of its rounds.\n"
         )
+
+    def _company(self) -> str:
+        """How busy others kept the machine; an idle one shows less than 0.5."""
+        return f"Load average when it began, of others: {self.load_before:.1f}.\n"
 
     def _section(self, part: str) -> str:
         rows = [
