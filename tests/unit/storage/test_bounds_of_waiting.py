@@ -14,7 +14,8 @@ from shared.storage import follower
 from shared.storage.access import Document, Transaction
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
-from shared.storage.memory import Gate, MemoryStore
+from shared.storage.journal import Journal
+from shared.storage.memory import MemoryStore
 from shared.storage.tailer import Tailer
 from tests.support.waiting import wait_until
 
@@ -39,20 +40,29 @@ def write_note(tx: Transaction) -> Document:
 
 
 def test_who_meets_a_replica_under_repair_is_refused_in_time(
-    database: JournalDatabase, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    database: JournalDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "RENEW_SECONDS", 0.05)
     opened = database._opened().follower
-    store.inject("get", gate := Gate(), key="journal/")
+    # Not a gate at the store: the tailer, which follows meanwhile, would run into it as well.
+    building, built = threading.Event(), threading.Event()
+    restore = opened._snapshots.restore
+
+    def slowly(path: Path, journal: Journal) -> bool:
+        building.set()
+        assert built.wait(20)
+        return restore(path, journal)
+
+    monkeypatch.setattr(opened._snapshots, "restore", slowly)
     repair = threading.Thread(target=opened.renew, args=(opened.replica,))
     repair.start()
-    gate.wait()
+    assert building.wait(20)
 
     with pytest.raises(errors.Refused) as refusal:
         database.read(lambda view: view.seq)
     with pytest.raises(errors.Refused):
         database.transact(write_note)
-    gate.release()
+    built.set()
     repair.join(20)
 
     assert refusal.value.problem is errors.BUSY
