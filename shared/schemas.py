@@ -8,7 +8,6 @@ Fields are required and take no null unless they say otherwise. What is undeclar
 """
 
 import re
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, ValidationError, fields
@@ -255,13 +254,6 @@ class Instant(Text):
     def __init__(self, *, doc: Words | None = None) -> None:
         super().__init__(24, pattern=_INSTANT, doc=doc, example="2026-05-01T08:30:00.000Z")
         self.metadata = {**self.metadata, "format": "date-time"}
-
-
-def instant(now_ms: int) -> str:
-    """A time in answers, from milliseconds UTC."""
-    seconds, milliseconds = divmod(now_ms, 1000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment.isoformat()[:19]}.{milliseconds:03d}Z"
 
 
 class MoneySchema(Schema):

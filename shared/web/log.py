@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from shared.clock import Clock
-from shared.schemas import instant
+from shared.times import instant
 
 Write = Callable[[bytes], object]
 

@@ -34,11 +34,11 @@ from shared.schemas import (
     Schema,
     Text,
     Whole,
-    instant,
     money,
 )
 from shared.storage.access import Document
 from shared.storage.catalogue import Body
+from shared.times import instant
 
 ADJUSTMENT_MAX = 10**6
 COUNT_MAX = 10**9

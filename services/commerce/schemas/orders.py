@@ -22,11 +22,11 @@ from shared.schemas import (
     Schema,
     Text,
     Whole,
-    instant,
     money,
 )
 from shared.storage.access import Document
 from shared.storage.catalogue import Body
+from shared.times import instant
 
 
 class NewLineSchema(Schema):
