@@ -8,22 +8,20 @@ stores, or the one that reads, in this process alone; the service knows nothing 
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import cast
 
 from bench import goods
 from bench import peer as peers
-from services.commerce import actions, divisions, domain
+from services.commerce import actions, domain
 from services.commerce.app import create_app
 from services.commerce.domain import Line
-from shared import settings
+from shared import divisions, settings
 from shared.assembly import open_database, open_edge
 from shared.clock import SystemClock, new_id
 from shared.storage.access import Claim, Committed, Database, Document, Freshness, recent
 from shared.web.service import Application
 
 _NAME = "commerce"
-_DIVISIONS = Path("data/reference/gansu_divisions.csv")
 
 URL = "BENCH_POSTGRES"
 TAKING = "BENCH_TAKING"
@@ -98,4 +96,4 @@ def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     read, clock = settings.load(), SystemClock()
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
-    return create_app(database, divisions.read(_DIVISIONS), edge, list)
+    return create_app(database, divisions.read(divisions.FILE), edge, list)

@@ -22,6 +22,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from infra.services import SERVICES
 from shared.clock import Clock
 from shared.errors import (
     INTERNAL,
@@ -37,10 +38,15 @@ from shared.language import accepted
 from shared.settings import IssuerSettings
 from shared.web import problems, requests
 
-AUDIENCES = ("commerce",)
-
 _PREFIX = "/identity"
-_READ, _WRITE = "orders:read stores:read", "orders:write stores:write"
+
+_CITIZEN = (
+    "orders:read orders:write tickets:read tickets:write appointments:read appointments:write"
+)
+_MERCHANT = "stores:read stores:write"
+_SCENIC_STAFF = "sessions:read sessions:write tickets:check"
+_CLINICIAN = "schedules:read appointments:check"
+_HOSPITAL_STAFF = f"{_CLINICIAN} schedules:write"
 _STATUS_PROBLEMS = {400: MALFORMED, 404: NOT_FOUND, 405: METHOD}
 
 
@@ -58,16 +64,40 @@ KINDS = (
     Kind(
         re.compile(r"citizen-[0-9]{1,6}"),
         tuple(f"citizen-{number:04d}" for number in range(1, 6)),
-        "orders:read orders:write",
+        _CITIZEN,
         ("citizen",),
     ),
     Kind(
         re.compile(r"merchant-[a-z0-9]{1,20}"),
         ("merchant-gansu", "merchant-longnan"),
-        f"{_READ} {_WRITE}",
+        f"{_CITIZEN} {_MERCHANT}",
         ("citizen", "merchant"),
     ),
-    Kind(re.compile(r"operator-[0-9]{1,3}"), ("operator-1",), f"{_READ} {_WRITE}", ("operator",)),
+    Kind(
+        re.compile(r"scenic-[a-z0-9]{1,20}"),
+        ("scenic-mogao", "scenic-danxia"),
+        _SCENIC_STAFF,
+        ("scenic_staff",),
+    ),
+    Kind(re.compile(r"gate-[a-z0-9]{1,20}"), ("gate-mogao",), "tickets:check", ("gate",)),
+    Kind(
+        re.compile(r"hospital-[a-z0-9-]{1,30}"),
+        ("hospital-lzu-first", "hospital-dunhuang-city"),
+        _HOSPITAL_STAFF,
+        ("hospital_staff",),
+    ),
+    Kind(
+        re.compile(r"clinician-[a-z0-9-]{1,30}"),
+        ("clinician-lzu-first",),
+        _CLINICIAN,
+        ("clinician",),
+    ),
+    Kind(
+        re.compile(r"operator-[0-9]{1,3}"),
+        ("operator-1",),
+        f"orders:read orders:write {_MERCHANT} {_SCENIC_STAFF} {_HOSPITAL_STAFF}",
+        ("operator",),
+    ),
 )
 
 
@@ -88,7 +118,7 @@ class Issuer:
         claims = {
             "iss": self.settings.issuer,
             "sub": account,
-            "aud": list(AUDIENCES),
+            "aud": list(SERVICES),
             "iat": now,
             "nbf": now,
             "exp": now + self.settings.token_seconds,

@@ -1,6 +1,5 @@
 """Which programs a local platform is made of, and what each is told by its environment."""
 
-import json
 import os
 import shlex
 import signal
@@ -14,10 +13,9 @@ from infra.credentials import Credentials
 from infra.gateway import Gateway, Service, Tls
 from infra.layout import Layout
 from infra.processes import Program
+from infra.services import ISSUER, SERVICES
 
 ROOT = Path(__file__).parent.parent
-SERVICES = ("commerce",)
-ISSUER = "identity"
 WORKERS = 2
 
 
@@ -80,17 +78,11 @@ def service_environment(plan: Plan, service: str, container: str) -> dict[str, s
     }
 
 
-def seed(plan: Plan, store: Mapping[str, str]) -> Program:
-    """Plants the sample stores, and ends."""
-    [first, *_] = containers(plan, "commerce", store)
-    argv = (sys.executable, "-m", "infra.seed")
-    return replace(first, name="seed", argv=argv)
-
-
-def last_planted() -> str:
-    """The id of the sample store that is planted last: where it stands, all do."""
-    rows = json.loads((ROOT / "data" / "seed" / "stores.json").read_text(encoding="utf-8"))
-    return str(rows[-1]["id"])
+def seed(plan: Plan, service: str, store: Mapping[str, str]) -> Program:
+    """Plants a service's samples, and ends."""
+    [first, *_] = containers(plan, service, store)
+    argv = (sys.executable, "-m", f"infra.seeds.{service}")
+    return replace(first, name=f"seed-{service}", argv=argv)
 
 
 def door(plan: Plan) -> Program:

@@ -4,7 +4,7 @@ A bucket that ever had versioning, or whose lifecycle rules remove journal entri
 entry's key that could be created again would let a stopped writer fork history.
 """
 
-from infra.programs import SERVICES
+from infra.services import SERVICES
 from shared.clock import Clock
 from shared.settings import StoreSettings
 from shared.storage.location import store_address

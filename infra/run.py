@@ -17,8 +17,9 @@ from infra import credentials, guard, locks, ports, processes, programs, stores
 from infra.client import Client
 from infra.gateway import Tls
 from infra.layout import Layout
-from infra.programs import ISSUER, ROOT, SERVICES, Plan
+from infra.programs import ROOT, Plan
 from infra.provision import Unsafe, provision
+from infra.services import ISSUER, SERVICES, seed_of
 from infra.stores import Store
 from infra.supervisor import Supervisor
 from shared.clock import Clock, SystemClock
@@ -116,7 +117,8 @@ class Start:
         self._run(programs.door(self.plan))
         for service in (ISSUER, *SERVICES):
             self._await_ready(service)
-        self._seed()
+        for service in SERVICES:
+            self._seed(service)
 
     def _run(self, program: processes.Program) -> None:
         programs.write_environment(program, self.plan.layout)
@@ -130,15 +132,17 @@ class Start:
         except (StoreError, Unsafe, SettingsError) as error:
             raise Failed(f"The object store cannot be used: {error}") from error
 
-    def _seed(self) -> None:
-        if self._client().status(f"/commerce/v1/stores/{programs.last_planted()}") == 200:
+    def _seed(self, service: str) -> None:
+        if self._client().status(seed_of(service).last_planted(self.clock.now_ms())) == 200:
             return
-        say("Planting the sample stores …")
-        program, layout = programs.seed(self.plan, self.store.environment), self.plan.layout
+        say(f"Planting the samples of {service} …")
+        program = programs.seed(self.plan, service, self.store.environment)
+        layout = self.plan.layout
         process = processes.start(program, layout.processes, self.supervisor.log_of(program.name))
-        self._await(lambda: process.poll() is not None, "the sample stores")
+        self._await(lambda: process.poll() is not None, f"the samples of {service}")
         if process.returncode != 0:
-            raise Failed(f"The sample stores were not planted. {self._last_words(program.name)}")
+            last_words = self._last_words(program.name)
+            raise Failed(f"The samples of {service} were not planted. {last_words}")
 
     def _client(self) -> Client:
         return Client(self.plan.port, tls=self.plan.tls is not None)

@@ -4,8 +4,9 @@ Chinese is the default: it is what a citizen's phone asks for, and what a client
 nothing gets.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Language = Literal["zh", "en"]
 
@@ -23,6 +24,12 @@ class Words(NamedTuple):
 
     def into(self, language: Language) -> str:
         return self.en if language == "en" else self.zh
+
+
+def local(body: Mapping[str, Any], member: str, language: Language) -> str:
+    """A document's `‹member›_zh` or `‹member›_en`; Chinese where there is no English."""
+    in_english = body[f"{member}_en"] if language == "en" else ""
+    return str(in_english or body[f"{member}_zh"])
 
 
 def accepted(header: str | None) -> Language:

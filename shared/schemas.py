@@ -47,6 +47,14 @@ _MESSAGES = {
 }
 
 
+DIVISION = r"^62[0-9]{4}$"
+ID = r"^[A-Za-z0-9_.-]{1,100}$"
+LOCAL_NAME = Words("调用者语言的名称", "The name in the caller's language")
+PLACE = Words("县或市州区划代码", "The code of a county or of a prefecture")
+COUNTY = Words("县级区划代码，GB/T 2260", "A county's code, GB/T 2260")
+SAMPLE = Words("演示数据，并非真实", "Made up for a demonstration, not real")
+
+
 Example = dict[str, Any]
 """A whole object as it might be, for the documentation."""
 

@@ -1,8 +1,8 @@
 """Commerce, put together from parts that are given."""
 
-from services.commerce.divisions import Divisions
 from services.commerce.routes import router
 from services.commerce.routes.parts import Commerce
+from shared.divisions import Divisions
 from shared.storage.access import Database
 from shared.web import service
 from shared.web.common import Ready

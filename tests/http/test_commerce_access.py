@@ -12,7 +12,8 @@ from shared.auth.tokens import LEEWAY_SECONDS
 from shared.web.common import FixedPage
 from shared.web.routes import Route
 from shared.web.service import Handler
-from tests.support.shop import Shop, refused
+from tests.support.served import refused
+from tests.support.shop import Shop
 from tests.support.tokens import jwks, new_key, segment, signed
 
 SCOPED = [route for route in router.routes if route.scope is not None]

@@ -9,7 +9,8 @@ from services.commerce.schemas.common import LILY
 from shared.schemas import PageQuery
 from shared.web.routes import Route
 from tests.http.test_commerce_access import path_of
-from tests.support.shop import BODY_BYTES_MAX, Shop, made, order_of, refused
+from tests.support.served import BODY_BYTES_MAX, made, refused
+from tests.support.shop import Shop, order_of
 
 WRITES = [route for route in router.routes if route.method != "GET"]
 BODIES = [route for route in WRITES if route.body is not None]

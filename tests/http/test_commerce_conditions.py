@@ -10,7 +10,8 @@ from services.commerce.routes import router
 from services.commerce.routes.parts import SHOP_WINDOW
 from shared.web.routes import Route
 from tests.http.test_commerce_access import path_of
-from tests.support.shop import Shop, json_of, made, order_of, refused
+from tests.support.served import json_of, made, refused
+from tests.support.shop import Shop, order_of
 
 ETAG = re.compile(r'"([0-9]+-)?[0-9a-f]{16}"')
 

@@ -14,7 +14,8 @@ from shared.schemas import PageQuery, Schema
 from shared.storage.memory import refuse
 from shared.storage.objects import Uncertain
 from shared.web.routes import Route
-from tests.support.shop import Json, Shop, json_of, refused
+from tests.support.served import Json, json_of, refused
+from tests.support.shop import Shop
 
 SCHEMAS = {
     schema

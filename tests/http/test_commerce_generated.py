@@ -19,7 +19,8 @@ from services.commerce.routes import router
 from shared.errors import KEY_REUSED
 from shared.web import common, openapi
 from shared.web.problems import type_of
-from tests.support.shop import Shop, json_of
+from tests.support.served import json_of
+from tests.support.shop import Shop
 
 Case = schemathesis.Case[Any]
 

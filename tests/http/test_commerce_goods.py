@@ -4,7 +4,8 @@ import pytest
 
 from services.commerce.schemas.common import LILY
 from services.commerce.schemas.goods import ProductSchema, StoreSchema
-from tests.support.shop import Json, Shop, json_of, made, refused
+from tests.support.served import Json, json_of, made, refused
+from tests.support.shop import Shop
 
 COOP = {"name_zh": "七里河百合合作社", "name_en": "Qilihe Lily Co-op", "division": "620103"}
 

@@ -9,7 +9,8 @@ from werkzeug.test import TestResponse
 from services.commerce.schemas.goods import StockSchema
 from services.commerce.schemas.orders import OrderSchema, StoreOrderSchema
 from tests.http.test_commerce_goods import pages
-from tests.support.shop import Json, Shop, json_of, made, order_of, refused
+from tests.support.served import Json, json_of, made, refused
+from tests.support.shop import Shop, order_of
 
 
 def store_of(shop: Shop, product: str) -> str:

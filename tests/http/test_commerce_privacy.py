@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from shared.auth.subjects import service_subject
 from tests.http.test_commerce_orders import cancel, fulfil
-from tests.support.shop import Shop, made, order_of
+from tests.support.served import made
+from tests.support.shop import Shop, order_of
 from tests.support.tokens import SUBJECT_KEY
 
 ACCOUNTS = ("citizen-13811112222", "merchant-62010319800101123X", "operator-secret")

@@ -15,10 +15,31 @@ from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
 
 ISSUER = "https://identity.gansu.example"
-AUDIENCE = "commerce"
+AUDIENCES = ("commerce", "tourism", "health")
 SUBJECT_KEY = b"a subject key that only tests know, 32+"
-ALL_SCOPES = "orders:read orders:write stores:read stores:write"
+ALL_SCOPES = (
+    "orders:read orders:write stores:read stores:write"
+    " sessions:read sessions:write tickets:read tickets:write tickets:check"
+    " schedules:read schedules:write appointments:read appointments:write appointments:check"
+)
 ALL_ROLES = ("citizen", "merchant")
+ROLES = {
+    "citizen": ["citizen"],
+    "merchant": ["citizen", "merchant"],
+    "operator": ["operator"],
+    "scenic": ["scenic_staff"],
+    "gate": ["gate"],
+    "hospital": ["hospital_staff"],
+    "clinician": ["clinician"],
+}
+"""What an account is whose name begins so."""
+
+EVERYONE = sorted({role for roles in ROLES.values() for role in roles})
+
+
+def roles_of(account: str) -> list[str]:
+    """The roles of an account; all there are for one whose name says nothing."""
+    return ROLES.get(account.partition("-")[0], EVERYONE)
 
 
 def new_key(kid: str) -> ECKey:
@@ -46,14 +67,14 @@ class Issuer:
             raise OSError("the issuer is down")
         return self.published
 
-    def verifier(self, **options: Any) -> TokenVerifier:
+    def verifier(self, *, audience: str = AUDIENCES[0], **options: Any) -> TokenVerifier:
         keys = SigningKeys(self.source, self.clock)
         return TokenVerifier(
             keys,
             subjects(SUBJECT_KEY),
             self.clock,
             issuer=ISSUER,
-            audience=AUDIENCE,
+            audience=audience,
             **options,
         )
 
@@ -63,7 +84,7 @@ class Issuer:
         claims = {
             "iss": ISSUER,
             "sub": account,
-            "aud": [AUDIENCE, "tourism"],
+            "aud": list(AUDIENCES),
             "iat": now,
             "nbf": now,
             "exp": now + 3600,

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from infra import credentials, ports, programs, run, seed, stores
+from infra import credentials, ports, programs, run, stores
 from infra.layout import Layout
 from infra.programs import ROOT, Plan
+from infra.seeds import commerce, rows
+from infra.services import SERVICES, seed_of
 from services.commerce import actions
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
 from shared.settings import IssuerSettings, Settings
 from shared.storage.access import ReadView
 from shared.storage.catalogue import Body
-from tests.support.shop import Shop, all_divisions
+from tests.support.served import all_divisions
+from tests.support.shop import Shop
 
 CLOCK = SystemClock()
 GIVEN = {
@@ -117,18 +120,21 @@ def test_it_runs_in_the_checkout_by_default() -> None:
     assert (options.directory, options.port, options.store) == (ROOT / ".run", 8080, "seaweed")
 
 
+def test_every_service_has_what_its_row_promises() -> None:
+    for service in SERVICES:
+        assert (ROOT / "services" / service / "wsgi.py").exists()
+        seed = seed_of(service)
+        assert seed.last_planted(CLOCK.now_ms()).startswith(f"/{service}/v1/")
+        assert callable(seed.main)
+
+
 # The seed
 
 SUBJECT_OF = subjects(b"k" * 32)
 
 
 def plant(shop: Shop) -> int:
-    return seed.plant(shop.database, SUBJECT_OF, all_divisions(), seed.SEED)
-
-
-def rows(name: str) -> list[Body]:
-    read: list[Body] = json.loads((seed.SEED / name).read_text())
-    return read
+    return commerce.plant(shop.database, SUBJECT_OF, all_divisions())
 
 
 def test_every_specialty_is_sold_in_a_store_of_its_county() -> None:

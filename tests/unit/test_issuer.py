@@ -12,7 +12,7 @@ from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
 from shared.settings import IssuerSettings
 from tests.support.clock import FakeClock
-from tests.support.shop import json_of, refused
+from tests.support.served import json_of, refused
 from tests.support.tokens import SUBJECT_KEY
 
 
@@ -71,6 +71,10 @@ def test_it_starts_nowhere_but_in_development(tmp_path: Path, clock: FakeClock) 
         ("citizen-999999", {"citizen"}),
         ("merchant-gansu", {"citizen", "merchant"}),
         ("merchant-longnan", {"citizen", "merchant"}),
+        ("scenic-mogao", {"scenic_staff"}),
+        ("gate-mogao", {"gate"}),
+        ("hospital-lzu-first", {"hospital_staff"}),
+        ("clinician-lzu-first", {"clinician"}),
         ("operator-1", {"operator"}),
     ],
 )
@@ -83,7 +87,10 @@ def test_sample_accounts_get_tokens_that_commerce_takes(
     if "merchant" in roles:
         assert {"stores:read", "stores:write", "orders:write"} <= identity.scopes
     if roles == {"citizen"}:
-        assert identity.scopes == {"orders:read", "orders:write"}
+        things = ("orders", "tickets", "appointments")
+        assert identity.scopes == {f"{thing}:{do}" for thing in things for do in ("read", "write")}
+    if roles == {"gate"}:
+        assert identity.scopes == {"tickets:check"}
 
 
 def test_a_token_outlives_a_restart(client: Client, tmp_path: Path, clock: FakeClock) -> None:

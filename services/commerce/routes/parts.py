@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.commerce.actions import Keeper
-from services.commerce.divisions import Divisions
+from shared.divisions import Divisions
 from shared.language import Words
 from shared.storage.access import Database
 from shared.web.routes import Call, Public, Router

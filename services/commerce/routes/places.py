@@ -1,13 +1,12 @@
-"""Divisions and pavilions over HTTP, and what other routes ask of places."""
+"""Divisions and pavilions over HTTP."""
 
-from services.commerce.divisions import PROVINCE
 from services.commerce.domain import PAVILIONS, Pavilion
 from services.commerce.routes.parts import REFERENCE, Commerce, new_router
 from services.commerce.schemas import places as schemas
-from shared.errors import NOT_FOUND, Refused, invalid
+from shared.divisions import PROVINCE
+from shared.errors import NOT_FOUND, Refused
 from shared.language import Words
 from shared.storage.access import Committed
-from shared.storage.catalogue import Body
 from shared.web.routes import Answer, Call
 
 router = new_router()
@@ -59,7 +58,7 @@ def list_pavilions(call: Call[Commerce]) -> Answer:
     public=REFERENCE,
     answer=schemas.PavilionSchema,
 )
-def readpavilion_of(call: Call[Commerce]) -> Answer:
+def read_pavilion(call: Call[Commerce]) -> Answer:
     return Answer(schemas.pavilion_json(pavilion_of(call), call.language))
 
 
@@ -69,21 +68,3 @@ def pavilion_of(call: Call[Commerce]) -> Pavilion:
         if pavilion.id == wanted:
             return pavilion
     raise Refused(NOT_FOUND)
-
-
-def below(call: Call[Commerce], code: str) -> dict[str, str]:
-    """Members that a document below a division has. Raises Refused(INVALID) on `division`."""
-    division = call.parts.divisions.get(code)
-    if division is None:
-        raise invalid("division", "没有此区划", "is no division of Gansu")
-    if division.level == "province":
-        return {}
-    return {"prefecture" if division.level == "prefecture" else "division": code}
-
-
-def placed(call: Call[Commerce], body: Body) -> Body:
-    """`body` with its county's prefecture. Raises Refused(INVALID) on `division`."""
-    county = call.parts.divisions.county(body["division"])
-    if county is None:
-        raise invalid("division", "没有此县级区划", "is no county of Gansu")
-    return {**body, "prefecture": county.parent}

@@ -2,11 +2,11 @@
 
 from services.commerce import actions
 from services.commerce.actions import PUBLIC
-from services.commerce.divisions import PROVINCE
 from services.commerce.routes.parts import MERCHANT, SHOP_WINDOW, Commerce, keeper_of, new_router
-from services.commerce.routes.places import below, pavilion_of, placed
+from services.commerce.routes.places import pavilion_of
 from services.commerce.schemas import goods as schemas
 from services.commerce.schemas.goods import product_json
+from shared.divisions import PROVINCE
 from shared.language import Words
 from shared.schemas import PageQuery
 from shared.storage.access import Committed, Search
@@ -24,7 +24,7 @@ router = new_router()
     answer=schemas.ProductsSchema,
 )
 def search_products(call: Call[Commerce]) -> Answer:
-    return _products(call, below(call, call.query.get("division", PROVINCE.code)))
+    return _products(call, call.parts.divisions.within(call.query.get("division", PROVINCE.code)))
 
 
 @router.route(
@@ -35,7 +35,7 @@ def search_products(call: Call[Commerce]) -> Answer:
     answer=schemas.ProductsSchema,
 )
 def search_store_products(call: Call[Commerce]) -> Answer:
-    within = below(call, call.query.get("division", PROVINCE.code))
+    within = call.parts.divisions.within(call.query.get("division", PROVINCE.code))
     return _products(call, {**within, "store": call.path["store_id"]})
 
 
@@ -123,7 +123,7 @@ def list_own_products(call: Call[Commerce]) -> Answer:
     answer=schemas.ProductSchema,
 )
 def add_product(call: Call[Commerce]) -> Answer:
-    body = _priced(placed(call, call.body))
+    body = _priced(call.parts.divisions.placed(call.body))
     made = actions.add_product(
         call.parts.database, keeper_of(call), call.path["store_id"], call.claim, body
     )
@@ -167,8 +167,8 @@ def _priced(body: Body) -> Body:
 )
 def search_pavilion_products(call: Call[Commerce]) -> Answer:
     # A county chosen within the pavilion narrows the search; one elsewhere finds nothing.
-    within = below(call, pavilion_of(call).division)
-    chosen = below(call, call.query.get("division", PROVINCE.code))
+    within = call.parts.divisions.within(pavilion_of(call).division)
+    chosen = call.parts.divisions.within(call.query.get("division", PROVINCE.code))
     if any(chosen.get(member, code) != code for member, code in within.items()):
         return call.page.answer(Committed([], 0), lambda nothing: nothing)
     return _products(call, {**within, **chosen})

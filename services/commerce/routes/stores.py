@@ -2,11 +2,11 @@
 
 from services.commerce import actions
 from services.commerce.actions import PUBLIC
-from services.commerce.divisions import PROVINCE
 from services.commerce.routes.parts import MERCHANT, SHOP_WINDOW, Commerce, new_router
-from services.commerce.routes.places import below, pavilion_of, placed
+from services.commerce.routes.places import pavilion_of
 from services.commerce.schemas import goods as schemas
 from services.commerce.schemas.goods import store_json
+from shared.divisions import PROVINCE
 from shared.language import Words
 from shared.schemas import PageQuery
 from shared.storage.access import Committed, Document, Search
@@ -27,7 +27,9 @@ def list_stores(call: Call[Commerce]) -> Answer:
 
 
 def _stores(call: Call[Commerce], division: str) -> Answer:
-    search = Search("stores", equal=below(call, division), order="opened_ms", descending=True)
+    search = Search(
+        "stores", equal=call.parts.divisions.within(division), order="opened_ms", descending=True
+    )
     found = actions.search_stores(
         call.parts.database,
         search,
@@ -58,7 +60,7 @@ def read_store(call: Call[Commerce]) -> Answer:
     answer=schemas.StoreSchema,
 )
 def open_store(call: Call[Commerce]) -> Answer:
-    body = placed(call, call.body)
+    body = call.parts.divisions.placed(call.body)
     made = actions.open_store(call.parts.database, call.identity.subject, call.claim, body)
     answer = _store_answer(call, made)
     answer.location = f"/commerce/v1/stores/{made.value.key}"

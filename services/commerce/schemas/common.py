@@ -1,4 +1,4 @@
-"""What several of commerce's schemas hold: prices, names, places, and the goods of the examples."""
+"""What several of commerce's schemas hold: prices, and the goods of the examples."""
 
 from services.commerce.domain import (
     PRICE_FEN_MAX,
@@ -11,13 +11,7 @@ from shared.schemas import (
     Whole,
 )
 
-DIVISION = r"^62[0-9]{4}$"
-ID = r"^[A-Za-z0-9_.-]{1,100}$"
-LOCAL_NAME = Words("调用者语言的名称", "The name in the caller's language")
-PLACE = Words("县或市州区划代码", "The code of a county or of a prefecture")
-SAMPLE = Words("演示数据，并非真实出售", "Made up for a demonstration, not really for sale")
 FEN = Words("分", "in fen")
-COUNTY = Words("县级区划代码，GB/T 2260", "A county's code, GB/T 2260")
 
 LILY: Example = {
     "name_zh": "兰州百合",

@@ -8,21 +8,15 @@ from services.commerce.domain import (
     PRICE_FEN_MAX,
     UNITS_MAX,
 )
-from services.commerce.schemas.common import (
+from services.commerce.schemas.common import FEN, LILY, LILY_ID, STORE_ID, PriceSchema
+from shared.language import Language, Words, local
+from shared.schemas import (
     COUNTY,
     DIVISION,
-    FEN,
-    LILY,
-    LILY_ID,
+    INTEGER_MAX,
     LOCAL_NAME,
     PLACE,
     SAMPLE,
-    STORE_ID,
-    PriceSchema,
-)
-from shared.language import Language, Words
-from shared.schemas import (
-    INTEGER_MAX,
     Choice,
     Example,
     Flag,
@@ -89,19 +83,13 @@ def store_json(store: Document, language: Language) -> Body:
     body = store.body
     return {
         "id": store.key,
-        "name": _name(body, language),
+        "name": local(body, "name", language),
         "name_zh": body["name_zh"],
         "name_en": body["name_en"],
         "division": body["division"],
         "opened_at": instant(body["opened_ms"]),
         "sample": body.get("sample", False),
     }
-
-
-def _name(body: Body, language: Language) -> str:
-    """The name in the caller's language, if its store gave one."""
-    name: str = (body["name_en"] if language == "en" else "") or body["name_zh"]
-    return name
 
 
 # Products
@@ -187,14 +175,13 @@ class ProductQuery(PageQuery):
 
 def product_json(offer: Offer, language: Language) -> Body:
     body = offer.product.body
-    in_english = language == "en" and body["description_en"]
     return {
         "id": offer.product.key,
         "store_id": body["store"],
-        "name": _name(body, language),
+        "name": local(body, "name", language),
         "name_zh": body["name_zh"],
         "name_en": body["name_en"],
-        "description": body["description_en"] if in_english else body["description_zh"],
+        "description": local(body, "description", language),
         "description_zh": body["description_zh"],
         "description_en": body["description_en"],
         "category": body["category"],

@@ -9,9 +9,10 @@ from services.commerce.domain import (
     order_state,
     part_of,
 )
-from services.commerce.schemas.common import ID, LILY_ID, ORDER_ID, STORE_ID, PriceSchema
+from services.commerce.schemas.common import LILY_ID, ORDER_ID, STORE_ID, PriceSchema
 from shared.language import Words
 from shared.schemas import (
+    ID,
     Choice,
     Example,
     Instant,

@@ -1,12 +1,12 @@
 """Divisions and pavilions as JSON."""
 
-from services.commerce.divisions import LEVELS, Division
 from services.commerce.domain import (
     Pavilion,
 )
-from services.commerce.schemas.common import LOCAL_NAME
+from shared.divisions import LEVELS, Division
 from shared.language import Language, Words
 from shared.schemas import (
+    LOCAL_NAME,
     Choice,
     Items,
     PageQuery,

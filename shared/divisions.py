@@ -2,12 +2,23 @@
 
 Codes are GB/T 2260 for province, prefectures and counties, and the statistical division codes
 below. Jiayuguan has no counties: its county row is the city itself.
+
+Whatever lies somewhere names its county, `division`, and the `prefecture` above it, so that it can
+be searched for by either.
 """
 
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from shared.errors import invalid
+from shared.storage.catalogue import Body
+
+REFERENCE = Path(__file__).parents[1] / "data" / "reference"
+"""Where files of reference data are."""
+
+FILE = REFERENCE / "gansu_divisions.csv"
 
 LEVELS = ("province", "prefecture", "county", "township", "village")
 
@@ -54,6 +65,25 @@ class Divisions:
         """The divisions directly below one, by code, behind `after`."""
         behind = [division for division in self._children.get(code, ()) if division.code > after]
         return behind[:limit]
+
+    def within(self, code: str) -> dict[str, str]:
+        """The members that whatever lies in a division has; none for the whole province.
+
+        Raises Refused(INVALID) on `division`, which is no county and no prefecture.
+        """
+        division = self._by_code.get(code)
+        if division is None or division.level not in {"province", "prefecture", "county"}:
+            raise invalid("division", "没有此区划", "is no division of Gansu")
+        if division.level == "province":
+            return {}
+        return {"prefecture" if division.level == "prefecture" else "division": code}
+
+    def placed(self, body: Body) -> Body:
+        """`body` with its county's prefecture. Raises Refused(INVALID) on `division`."""
+        county = self.county(body["division"])
+        if county is None:
+            raise invalid("division", "没有此县级区划", "is no county of Gansu")
+        return {**body, "prefecture": county.parent}
 
 
 def read(path: Path) -> Divisions:

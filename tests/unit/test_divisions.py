@@ -1,8 +1,8 @@
 """Divisions as they are read from the province's file."""
 
-from services.commerce.divisions import PROVINCE
 from services.commerce.domain import PAVILIONS
-from tests.support.shop import all_divisions
+from shared.divisions import PROVINCE
+from tests.support.served import all_divisions
 
 
 def test_the_whole_province_is_there() -> None:

@@ -1,0 +1,165 @@
+"""A service over HTTP, in-process and in memory: the real application on the real engine.
+
+class Shop(Served): …       what one service's tests need beside asking it
+
+with Shop(tmp_path) as shop:
+    answer = shop.get("/v1/orders", by="citizen-1")
+"""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from werkzeug.test import Client, TestResponse
+
+from shared import divisions
+from shared.divisions import Divisions
+from shared.storage.access import Database
+from shared.storage.catalogue import Catalogue
+from shared.storage.database import JournalDatabase
+from shared.storage.memory import MemoryBucket, MemoryStore
+from shared.web.common import Ready
+from shared.web.log import RequestLog
+from shared.web.service import Application, Edge
+from tests.support.clock import FakeClock
+from tests.support.tokens import Issuer, roles_of
+
+BODY_BYTES_MAX = 64 << 10
+
+Json = dict[str, Any]
+Create = Callable[[Database, Edge, Ready], Application]
+
+
+@cache
+def all_divisions() -> Divisions:
+    return divisions.read(divisions.FILE)
+
+
+class Served:
+    """The service `name`, and people to call it. `log` holds the lines that it wrote."""
+
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        catalogue: Catalogue,
+        create: Create,
+        *,
+        troubles: list[str] | None = None,
+    ) -> None:
+        self.name = name
+        self.clock = FakeClock()
+        self.issuer = Issuer(self.clock)
+        self.bucket = MemoryBucket(self.clock)
+        self.store = MemoryStore(self.bucket, clock=self.clock)
+        self.log: list[bytes] = []
+        self.verifier = self.issuer.verifier(audience=name)
+        self.troubles = troubles
+        self.database = JournalDatabase(
+            self.store, catalogue, prefix=f"{name}/", directory=directory, clock=self.clock
+        )
+        self.edge = Edge(
+            verifier=self.verifier,
+            request_key=b"a request key that only tests know, 32+",
+            clock=self.clock,
+            log=RequestLog(name, self.clock, self.log.append),
+            body_bytes_max=BODY_BYTES_MAX,
+        )
+        self.app = create(self.database, self.edge, self._ready)
+        self.client = Client(self.app)
+        self._keys = count(1)
+        self._tokens: dict[str, str] = {}
+
+    def _ready(self) -> list[str]:
+        return self.database.troubles() if self.troubles is None else self.troubles
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.clock.hurry()
+        self.database.close()
+
+    # Requests
+
+    def token(self, account: str) -> str:
+        """A token for an account whose name says what it is: citizen-1, merchant-1, gate-1."""
+        if account not in self._tokens:
+            self._tokens[account] = self.issuer.token(account, roles=roles_of(account))
+        return self._tokens[account]
+
+    def everyone(self) -> str:
+        """A token of the account "everyone", who has every role."""
+        return self.token("everyone")
+
+    def new_key(self) -> str:
+        return f"key-{next(self._keys)}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        by: str | None = None,
+        token: str | None = None,
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> TestResponse:
+        """One request to `/‹name›‹path›`. A POST gets a fresh Idempotency-Key unless given one;
+        `key=""` sends none.
+        """
+        sent = dict(headers or {})
+        given = token if token is not None else self.token(by) if by else None
+        if given is not None:
+            sent.setdefault("Authorization", f"Bearer {given}")
+        if method == "POST" and key != "":
+            sent["Idempotency-Key"] = key or self.new_key()
+        data = raw if raw is not None else None if body is None else orjson.dumps(body)
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        return self.client.open(f"/{self.name}{path}", method=method, data=data, headers=sent)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.ask("GET", path, **options)
+
+    def post(self, path: str, body: object = None, **options: Any) -> TestResponse:
+        return self.ask("POST", path, body, **options)
+
+
+def json_of(answer: TestResponse) -> Json:
+    """The JSON object in an answer."""
+    body = answer.get_json()
+    assert isinstance(body, dict), answer.text
+    return body
+
+
+def made(answer: TestResponse) -> Json:
+    """The body of a 201."""
+    assert answer.status_code == 201, answer.text
+    return json_of(answer)
+
+
+def refused(answer: TestResponse, status: int, slug: str, *fields: str) -> Json:
+    """The body of an answer that has to be this problem, naming just these fields."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    problem = json_of(answer)
+    assert problem["type"] == f"/problems/{slug}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    assert sorted(error["field"] for error in problem.get("errors", [])) == sorted(fields)
+    assert all(error["message"] for error in problem.get("errors", []))
+    return problem
