@@ -259,8 +259,10 @@ class Items(fields.List[Any]):
 class Instant(Text):
     """A time in answers: RFC 3339, UTC, to the millisecond."""
 
-    def __init__(self, *, doc: Words | None = None) -> None:
-        super().__init__(24, pattern=_INSTANT, doc=doc, example="2026-05-01T08:30:00.000Z")
+    def __init__(self, *, required: bool = True, doc: Words | None = None) -> None:
+        super().__init__(
+            24, pattern=_INSTANT, required=required, doc=doc, example="2026-05-01T08:30:00.000Z"
+        )
         self.metadata = {**self.metadata, "format": "date-time"}
 
 

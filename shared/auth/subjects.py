@@ -12,6 +12,9 @@ from collections.abc import Callable
 SubjectOf = Callable[[str], str]
 """`service_subject` with a service's key in place."""
 
+DigestOf = Callable[[str, str], str]
+"""`document_digest` with a service's key in place."""
+
 
 def service_subject(account: str, key: bytes) -> str:
     """The subject for an account id (a token's `sub`): `sub_` and 32 lower-case characters.
@@ -20,6 +23,20 @@ def service_subject(account: str, key: bytes) -> str:
     """
     digest = hmac.digest(key, b"subject\0" + account.encode(), hashlib.sha256)
     return "sub_" + base64.b32encode(digest[:20]).decode().lower()
+
+
+def document_digest(kind: str, number: str, key: bytes) -> str:
+    """What a service stores for an identity document: `doc_` and 32 lower-case characters.
+
+    Numbers can be counted through, so the digest is keyed, with the service's own key.
+    """
+    digest = hmac.digest(key, f"document\0{kind}\0{number}".encode(), hashlib.sha256)
+    return "doc_" + base64.b32encode(digest[:20]).decode().lower()
+
+
+def documents(key: bytes) -> DigestOf:
+    """`document_digest` for one service."""
+    return lambda kind, number: document_digest(kind, number, key)
 
 
 def subjects(key: bytes) -> SubjectOf:

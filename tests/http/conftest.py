@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gate import Gate
 from tests.support.shop import Shop
 
 
@@ -20,3 +21,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Commerce that the tests of one module share: each brings its own stores and people."""
     with Shop(tmp_path_factory.mktemp("shop")) as shop:
         yield shop
+
+
+@pytest.fixture
+def fresh_gate(tmp_path: Path) -> Iterator[Gate]:
+    """Tourism with nobody's bookings in it."""
+    with Gate(tmp_path) as gate:
+        yield gate
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """Tourism that the tests of one module share: each opens its own sessions."""
+    with Gate(tmp_path_factory.mktemp("gate")) as gate:
+        yield gate

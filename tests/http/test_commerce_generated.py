@@ -27,15 +27,12 @@ Case = schemathesis.Case[Any]
 # `make fuzz` brings its own number.
 EXAMPLES = 15 if settings().derandomize else settings().max_examples
 
-EVERYONE = ["citizen", "merchant", "operator"]
-
 
 class Generated:
     """A shop with one of everything, belonging to whoever sends the generated requests."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        shop._tokens["everyone"] = shop.issuer.token("everyone", roles=EVERYONE)
         product = shop.lily(on_hand=10**6, by="everyone")
         self.real = {
             "product_id": product,

@@ -22,6 +22,7 @@ from shared.storage.access import Database
 from shared.storage.catalogue import Catalogue
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryBucket, MemoryStore
+from shared.times import MINUTE_MS
 from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.service import Application, Edge
@@ -72,7 +73,7 @@ class Served:
         self.app = create(self.database, self.edge, self._ready)
         self.client = Client(self.app)
         self._keys = count(1)
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[tuple[str, int], str] = {}
 
     def _ready(self) -> list[str]:
         return self.database.troubles() if self.troubles is None else self.troubles
@@ -93,9 +94,10 @@ class Served:
 
     def token(self, account: str) -> str:
         """A token for an account whose name says what it is: citizen-1, merchant-1, gate-1."""
-        if account not in self._tokens:
-            self._tokens[account] = self.issuer.token(account, roles=roles_of(account))
-        return self._tokens[account]
+        name = account, self.clock.now_ms() // (30 * MINUTE_MS)
+        if name not in self._tokens:
+            self._tokens[name] = self.issuer.token(account, roles=roles_of(account))
+        return self._tokens[name]
 
     def everyone(self) -> str:
         """A token of the account "everyone", who has every role."""

@@ -10,7 +10,7 @@ import pytest
 from infra import credentials, ports, programs, run, stores
 from infra.layout import Layout
 from infra.programs import ROOT, Plan
-from infra.seeds import commerce, rows
+from infra.seeds import commerce, rows, tourism
 from infra.services import SERVICES, seed_of
 from services.commerce import actions
 from shared.auth.subjects import subjects
@@ -18,6 +18,8 @@ from shared.clock import SystemClock
 from shared.settings import IssuerSettings, Settings
 from shared.storage.access import ReadView
 from shared.storage.catalogue import Body
+from shared.times import DAY_MS
+from tests.support.gate import Gate
 from tests.support.served import all_divisions
 from tests.support.shop import Shop
 
@@ -191,3 +193,26 @@ def test_a_planted_lily_can_be_sold_and_its_merchant_is_known(tmp_path: Path) ->
     assert stock["on_hand"] == stock["received"] == 1200
     assert store["owner"] == SUBJECT_OF("merchant-gansu")
     assert store["sample"] is True
+
+
+def test_sample_tickets_grow_by_a_day_each_day(tmp_path: Path) -> None:
+    with Gate(tmp_path) as gate:
+        now_ms = gate.clock.now_ms()
+        address = tourism.last_planted(now_ms).removeprefix("/tourism")
+        assert gate.get(address).status_code == 404
+        planted = tourism.plant(gate.database, SUBJECT_OF, now_ms)
+        windows = sum(len(product["windows"]) for product in tourism.samples()["products"])
+        assert planted == 31 * windows
+        gate.clock.pass_monotonic(2)
+        assert gate.get(address).status_code == 200
+        assert tourism.plant(gate.database, SUBJECT_OF, now_ms) == 0
+        assert tourism.plant(gate.database, SUBJECT_OF, now_ms + DAY_MS) == windows
+
+
+def test_sample_tickets_say_that_they_are_made_up() -> None:
+    for product in tourism.samples()["products"]:
+        assert product["sample"] is True
+        assert "示例" in product["name_zh"]
+        assert "sample" in product["name_en"]
+        assert "虚构" in product["description_zh"]
+        assert "made up" in product["description_en"]

@@ -1,0 +1,1 @@
+"""Tourism: attractions, and timed tickets to them."""

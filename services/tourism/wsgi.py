@@ -1,0 +1,27 @@
+"""The application that a server runs: `gunicorn services.tourism.wsgi:app`.
+
+The only module of the service that does anything when it is imported.
+"""
+
+from services.tourism.app import create_app
+from services.tourism.domain import CATALOGUE
+from shared import divisions, places, settings
+from shared.assembly import open_database, open_edge
+from shared.auth.subjects import documents
+from shared.clock import SystemClock
+
+_NAME = "tourism"
+
+_settings = settings.load()
+_clock = SystemClock()
+_database = open_database(_settings, _NAME, CATALOGUE, _clock)
+_divisions = divisions.read(divisions.FILE)
+
+app = create_app(
+    _database,
+    places.read(divisions.REFERENCE / "gansu_attractions.json", _divisions),
+    _divisions,
+    documents(_settings.subject_key),
+    open_edge(_settings, _NAME, _clock),
+    _database.troubles,
+)

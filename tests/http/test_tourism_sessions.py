@@ -1,0 +1,297 @@
+"""Attractions, calendars and what staff do with sessions."""
+
+from typing import Any
+
+import pytest
+
+from services.tourism.actions import CANCELLED_MAX
+from services.tourism.schemas.attractions import AttractionsSchema, CrowdSchema
+from services.tourism.schemas.tickets import (
+    CalendarSchema,
+    CapacitySchema,
+    OwnSessionsSchema,
+    ProductsSchema,
+    SessionsSchema,
+)
+from tests.support.gate import DAILY_MAX, Gate, pattern_of
+from tests.support.served import Json, json_of, made, refused
+
+OPEN = "/v1/products/ticket/sessions"
+
+
+def ids(gate: Gate, query: str) -> list[str]:
+    return [item["id"] for item in json_of(gate.get(f"/v1/attractions?{query}"))["items"]]
+
+
+# Attractions
+
+
+def test_attractions_are_found_by_text_and_by_place(gate: Gate) -> None:
+    whole = json_of(gate.get("/v1/attractions?limit=100"))
+    assert AttractionsSchema().validate(whole) == {}
+    assert len(whole["items"]) == 27
+    assert ids(gate, "q=莫高") == ["mogao"]
+    assert ids(gate, "q=pass") == ["jiayuguan", "yumenguan", "yangguan"]
+    assert "yulin" in ids(gate, "division=620900")
+    assert "yulin" not in ids(gate, "division=620982")
+    refused(gate.get("/v1/attractions?division=629999"), 422, "invalid-request", "division")
+    english = json_of(gate.get("/v1/attractions/mogao", headers={"Accept-Language": "en"}))
+    assert english["name"] == "Mogao Caves"
+    assert "max-age=3600" in gate.get("/v1/attractions").headers["Cache-Control"]
+
+
+def test_the_nearest_attraction_comes_first_and_pages_go_on(gate: Gate) -> None:
+    near = json_of(gate.get("/v1/attractions?near=40.04,94.80&limit=4"))
+    distances = [item["distance_m"] for item in near["items"]]
+    assert near["items"][0]["id"] == "mogao"
+    assert distances == sorted(distances)
+    assert distances[0] == 0
+    # Crescent Spring is about twelve kilometres from the caves.
+    assert near["items"][1]["id"] == "mingsha"
+    assert 11_000 < distances[1] < 14_000
+    rest = json_of(gate.get(f"/v1/attractions?near=40.04,94.80&limit=100&after={near['after']}"))
+    assert len(rest["items"]) == 23
+    assert rest["items"][0]["distance_m"] >= distances[-1]
+
+
+@pytest.mark.parametrize("near", ["", "40", "40,x", "31.0,94.8", "40.0,120.0", "40.04, 94.80"])
+def test_a_point_that_is_none_or_elsewhere_is_named(gate: Gate, near: str) -> None:
+    refused(gate.get(f"/v1/attractions?near={near}"), 422, "invalid-request", "near")
+
+
+def test_a_level_is_shown_only_where_it_has_a_source(gate: Gate) -> None:
+    levels = {
+        item["id"]: item.get("level")
+        for item in json_of(gate.get("/v1/attractions?limit=100"))["items"]
+    }
+    assert levels["mingsha"] == "5A"
+    assert levels["yeliguan"] is levels["mogao"] is levels["zhongshan"] is None
+    assert "note" not in json_of(gate.get("/v1/attractions/mogao"))
+
+
+# Calendars
+
+
+def test_a_month_is_small_and_not_sent_twice(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    windows = [(480 + 40 * number, 520 + 40 * number, 6000) for number in range(6)]
+    body = pattern_of("2026-01-01", *windows, last="2026-01-31")
+    assert made(gate.post(OPEN, body, by="scenic-1"))["opened"] == 186
+    answer = gate.get("/v1/products/ticket/calendar?month=2026-01")
+    calendar = json_of(answer)
+    assert CalendarSchema().validate(calendar) == {}
+    assert calendar["days"][30] == {"day": 31, "sessions": 6, "available": 36_000}
+    assert len(answer.data) <= 2048
+    known = {"If-None-Match": answer.headers["ETag"]}
+    path = "/v1/products/ticket/calendar?month=2026-01"
+    assert gate.get(path, headers=known).status_code == 304
+    made(gate.hold("ticket.20260105.0800", 2))
+    gate.clock.pass_monotonic(2)
+    later = json_of(gate.get(path, headers=known))
+    assert later["days"][4]["available"] == 35_998
+    day = json_of(gate.get(f"{OPEN}?day=2026-01-05"))
+    assert SessionsSchema().validate(day) == {}
+    assert [session["available"] for session in day["items"]] == [5998] + [6000] * 5
+    assert json_of(gate.get("/v1/products/ticket/calendar?month=2026-02"))["days"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("calendar", "month"),
+        ("calendar?month=2026-13", "month"),
+        ("calendar?month=2026-1", "month"),
+        ("sessions", "day"),
+        ("sessions?day=2026-02-30", "day"),
+    ],
+)
+def test_a_month_or_day_that_is_none_is_named(gate: Gate, path: str, field: str) -> None:
+    refused(gate.get(f"/v1/products/ticket/{path}"), 422, "invalid-request", field)
+
+
+def test_products_are_listed_with_their_price(gate: Gate) -> None:
+    products = json_of(gate.get("/v1/attractions/mogao/products"))
+    assert ProductsSchema().validate(products) == {}
+    assert [product["sample"] for product in products["items"]] == [True]
+    refused(gate.get("/v1/attractions/nowhere/products"), 404, "not-found")
+
+
+# Opening
+
+
+def test_a_pattern_opened_twice_opens_nothing_new(gate: Gate) -> None:
+    body = pattern_of("2026-03-02", (480, 540, 5), last="2026-03-08") | {"weekdays": [1, 3]}
+    opened = {"product_id": "ticket", "opened": 2, "kept": 0}
+    assert made(gate.post(OPEN, body, by="scenic-1", key="open")) == opened
+    assert made(gate.post(OPEN, body, by="scenic-1", key="open")) == opened
+    again = made(gate.post(OPEN, body | {"weekdays": [1, 2, 3]}, by="scenic-1"))
+    assert (again["opened"], again["kept"]) == (1, 2)
+
+
+BAD_PATTERNS: dict[str, tuple[Json, str]] = {
+    "past": ({"first_day": "2025-12-31"}, "first_day"),
+    "no day": ({"first_day": "2026-02-30"}, "first_day"),
+    "backwards": ({"last_day": "2026-01-04"}, "last_day"),
+    "too long": ({"last_day": "2026-12-31"}, "last_day"),
+    "no weekday": ({"weekdays": []}, "weekdays"),
+    "an eighth weekday": ({"weekdays": [8]}, "weekdays.0"),
+    "no window": ({"windows": []}, "windows"),
+    "a window that ends first": (
+        {"windows": [{"start": "10:00", "end": "09:00", "capacity": 1}]},
+        "windows",
+    ),
+    "two at once": (
+        {"windows": [{"start": "10:00", "end": "11:00", "capacity": 1}] * 2},
+        "windows",
+    ),
+    "no time": (
+        {"windows": [{"start": "24:00", "end": "25:00", "capacity": 1}]},
+        "windows.0.start",
+    ),
+    "too many": (
+        {
+            "last_day": "2026-02-20",
+            "windows": [
+                {"start": f"{hour:02d}:00", "end": "23:00", "capacity": 1} for hour in range(8, 20)
+            ],
+        },
+        "windows",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "field"), BAD_PATTERNS.values(), ids=BAD_PATTERNS.keys())
+def test_a_bad_pattern_names_its_field(gate: Gate, change: Json, field: str) -> None:
+    body = pattern_of("2026-01-05", (480, 540, 5)) | change
+    fields = [field, "windows.0.end"] if field == "windows.0.start" else [field]
+    refused(gate.post(OPEN, body, by="scenic-1"), 422, "invalid-request", *fields)
+
+
+# Capacity
+
+
+def change(gate: Gate, session: str, capacity: int, etag: str | None = None) -> Any:
+    path = f"/v1/sessions/{session}/capacity"
+    if etag is None:
+        etag = gate.get(path, by="scenic-1").headers["ETag"]
+    body, headers = {"capacity": capacity}, {"If-Match": etag}
+    return gate.ask("PUT", path, body, by="scenic-1", headers=headers)
+
+
+def test_a_cap_goes_no_lower_than_what_is_taken_and_says_so(gate: Gate) -> None:
+    session = gate.open_session(10)
+    gate.confirmed(session, 3)
+    made(gate.hold(session, 1))
+    etag = gate.get(f"/v1/sessions/{session}/capacity", by="scenic-1").headers["ETag"]
+    answer = change(gate, session, 2, etag)
+    assert CapacitySchema().validate(json_of(answer)) == {}
+    assert json_of(answer) == {
+        "session_id": session,
+        "requested": 2,
+        "effective": 4,
+        "taken": 4,
+        "outcome": "taken_places_kept",
+    }
+    refused(gate.hold(session), 409, "no-places-left")
+    refused(change(gate, session, 9, etag), 412, "stale")
+    raised = json_of(change(gate, session, 6))
+    assert (raised["effective"], raised["outcome"]) == (6, "as_requested")
+    made(gate.hold(session, 2))
+
+
+def test_bookings_do_not_make_a_cap_stale(gate: Gate) -> None:
+    session = gate.open_session(10)
+    etag = gate.get(f"/v1/sessions/{session}/capacity", by="scenic-1").headers["ETag"]
+    gate.confirmed(session, 3)
+    assert change(gate, session, 5, etag).status_code == 200
+
+
+def test_a_cap_change_lets_expired_holds_go(gate: Gate) -> None:
+    session = gate.open_session(10)
+    made(gate.hold(session, 5))
+    gate.clock.pass_wall(seconds=15 * 60)
+    assert json_of(change(gate, session, 1))["taken"] == 0
+
+
+# Closing
+
+
+def test_a_closed_session_cancels_every_booking(gate: Gate) -> None:
+    number = CANCELLED_MAX + 5
+    session = gate.open_session(number)
+    booked = [made(gate.hold(session)) for _ in range(number - 1)]
+    sold = gate.confirmed(session)
+    closed = gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="close")
+    assert made(closed)["state"] == "closed"
+    for booking in (booked[0], booked[-1], sold):
+        seen = json_of(gate.get(f"/v1/bookings/{booking['id']}", by="citizen-1"))
+        assert seen["state"] == "cancelled"
+    row = gate.counts(session)
+    assert [row[name] for name in ("held", "sold", "available")] == [0, 0, 0]
+    refused(gate.hold(session), 409, "session-closed")
+    refused(gate.act(booked[0], "confirmation"), 409, "not-held")
+    refused(change(gate, session, 5), 409, "session-closed")
+    refused(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"), 409, "session-closed")
+    assert made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="close"))
+
+
+# Whose it is
+
+
+def test_staff_act_on_their_own_attraction_only(gate: Gate) -> None:
+    session = gate.open_session()
+    day = gate.tomorrow
+    path = f"/v1/sessions/{session}"
+    etag = gate.get(f"{path}/capacity", by="scenic-1").headers["ETag"]
+    for answer in (
+        gate.post(OPEN, pattern_of(day, (480, 540, 5)), by="scenic-2"),
+        gate.get(f"{path}/capacity", by="scenic-2"),
+        gate.ask(
+            "PUT", f"{path}/capacity", {"capacity": 1}, by="scenic-2", headers={"If-Match": etag}
+        ),
+        gate.post(f"{path}/closure", by="scenic-2"),
+        gate.get(f"/v1/attractions/mogao/sessions?day={day}", by="scenic-2"),
+        gate.get(f"/v1/attractions/danxia/sessions?day={day}", by="scenic-1"),
+        gate.get(f"/v1/attractions/yulin/sessions?day={day}", by="operator-1"),
+    ):
+        refused(answer, 404, "not-found")
+    listed = gate.get(f"/v1/attractions/mogao/sessions?day={day}", by="operator-1")
+    assert OwnSessionsSchema().validate(json_of(listed)) == {}
+    assert change(gate, session, 8).status_code == 200
+
+
+# Crowds
+
+
+def test_the_crowd_level_follows_who_came_in(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    session = gate.open_session(DAILY_MAX)
+    tickets = [
+        ticket["id"]
+        for _ in range(DAILY_MAX // 5)
+        for ticket in gate.confirmed(session, 5)["tickets"]
+    ]
+    gate.to_start(session)
+    levels = {}
+    for number, ticket in enumerate(tickets, 1):
+        made(gate.admit(ticket))
+        if number in {1, 79, 80, 89, 90, 94, 95, 99, 100}:
+            gate.clock.pass_monotonic(2)
+            crowd = json_of(gate.get("/v1/attractions/mogao/crowd"))
+            assert CrowdSchema().validate(crowd) == {}
+            assert crowd["admitted"] == number
+            levels[number] = crowd["level"]
+    assert levels == {
+        1: "green",
+        79: "green",
+        80: "yellow",
+        89: "yellow",
+        90: "orange",
+        94: "orange",
+        95: "red",
+        99: "red",
+        100: "full",
+    }
+    empty = json_of(gate.get("/v1/attractions/yulin/crowd"))
+    assert "level" not in empty
+    assert "daily_max" not in empty
