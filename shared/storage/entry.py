@@ -16,6 +16,7 @@ inverses on content; the hash is always taken over stored bytes, never over re-e
 """
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,10 @@ FORMAT = 1
 
 DEPTH_MAX = 32
 """Deepest nesting of a document, so that every reader of the journal can parse every entry."""
+
+_STRICT = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
+_STRICT |= orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""What is no JSON of its own is refused, rather than stored as text that reads back otherwise."""
 
 _NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
 """U+0000 as JSON escapes it; behind an even number of backslashes, else it is those characters."""
@@ -79,19 +84,32 @@ def encode_value(value: object) -> bytes:
 
     Raises ValueError on integers beyond 53 bits (which any JSON reader keeps exactly), text that is
     not Unicode or holds U+0000 (at which SQLite ends a text), keys that are not text, values that
-    JSON has no form for, and nesting deeper than `DEPTH_MAX`.
+    JSON has no form for (dates and infinite numbers among them), and nesting deeper than
+    `DEPTH_MAX`.
     """
     try:
-        body = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+        body = orjson.dumps(value, option=_STRICT)
     except orjson.JSONEncodeError as error:
         raise ValueError(f"not a storable document: {error}") from None
     if b"\\u0000" in body and _NUL.search(body):
         raise ValueError("a document holds U+0000")
+    # orjson writes a number that is none as null; where there is no null there is no such number.
+    if b"null" in body and _has_no_number(value):
+        raise ValueError("a document holds a number that JSON has no form for")
     # Brackets bound the nesting from above at a fraction of a walk's cost; only a document that
     # could be too deep is walked.
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
         raise ValueError(f"a document is nested deeper than {DEPTH_MAX} levels")
     return body
+
+
+def _has_no_number(value: object) -> bool:
+    """Whether NaN or an infinity stands anywhere in a value."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_no_number, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_no_number, value))
 
 
 def _depth(value: object) -> int:

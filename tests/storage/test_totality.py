@@ -1,6 +1,8 @@
 """Invariant 8: whatever a transaction accepts, every replica applies, and all hold the same."""
 
+import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,11 @@ def test_what_is_read_back_is_what_json_makes_of_it(
         {1: "a"},
         {"a": {1, 2}},
         {"a": object()},
+        {"a": float("nan"), "b": None},
+        {"a": [None, {"b": (1, -math.inf)}]},
+        {"a": datetime(2014, 5, 20, tzinfo=UTC)},
+        {"a": Write("c", "k", 1, 1, None)},
+        {"a": type("Text", (str,), {})("subclass")},
     ],
     ids=repr,
 )
