@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ REPLAY_BYTES_MIN = 16 << 20
 """Less than this to replay is never worth a snapshot."""
 
 MAKE_SECONDS_MAX = 600.0
+
+_FOLDER = "snapshot-"
 
 _NAME = re.compile(r"(\d{20})-(\d+)-([0-9a-f]{64})-([0-9a-f]{12}-\d+)\.sqlite\.gz")
 
@@ -134,7 +137,8 @@ class Snapshots:
             self._store.create(claim, b"{}")
         except Exists:
             return None
-        with tempfile.TemporaryDirectory(dir=workplace, prefix="snapshot-") as folder:
+        _sweep(workplace)
+        with tempfile.TemporaryDirectory(dir=workplace, prefix=_FOLDER) as folder:
             copy = Path(folder) / "copy.sqlite"
             _run_maker(source.path, copy)
             made = Path(f"{copy}.gz").read_bytes()
@@ -148,16 +152,29 @@ class Snapshots:
 
     def _prune(self) -> None:
         found = self.newest_first()
-        for old in found[KEPT:]:
-            self._store.delete(old.key)
         # A container that saw the one before the newest may still be on its way to claim.
         oldest = found[KEPT - 1].seq if len(found) >= KEPT else 0
+        # Those of other indexes too: a release that still uses such has made newer ones by now.
+        for old in stored_snapshots(self._store, self._journal_prefix):
+            if old.seq < oldest:
+                self._store.delete(old.key)
         for info in self._store.list(f"{self._prefix}claims/"):
             if info.key < f"{self._prefix}claims/{oldest:020d}":
                 self._store.delete(info.key)
 
 
 _NONE = (0, 0, 0)
+
+
+def _sweep(workplace: Path) -> None:
+    """Remove what makers that were killed left: no maker works for longer than it may."""
+    # A file's age by the clock of the disk it is on, whatever this machine's clock says.
+    with tempfile.NamedTemporaryFile(dir=workplace) as now:
+        newest = os.fstat(now.fileno()).st_mtime
+    for folder in workplace.glob(f"{_FOLDER}*"):
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < newest - 2 * MAKE_SECONDS_MAX:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _confirm(path: Path, snapshot: Snapshot) -> None:

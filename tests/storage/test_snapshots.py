@@ -1,5 +1,7 @@
 """Snapshots: a cold start is the newest and the entries after it; one container makes one."""
 
+import os
+
 import pytest
 
 from shared.storage import snapshot
@@ -100,6 +102,38 @@ def test_two_are_kept(here: Container, world: World) -> None:
 
     assert kept == [made[3].key, made[2].key]
     assert world.head() == 9
+
+
+def test_those_of_other_indexes_go_when_they_are_older(here: Container, world: World) -> None:
+    def foreign(seq: int) -> str:
+        key = f"{SNAPSHOTS}{seq:020d}-1-{'0' * 64}-{'f' * 12}-1.sqlite.gz"
+        world.store.create(key, b"of another release")
+        return key
+
+    abandoned, in_use = foreign(1), foreign(1000)
+    for _ in range(2):
+        write(here, 2)
+        snapshot_of(here)
+
+    kept = [info.key for info in world.store.list(SNAPSHOTS)]
+
+    assert abandoned not in kept
+    assert in_use in kept
+
+
+def test_what_a_killed_maker_left_is_removed_and_a_living_ones_is_not(here: Container) -> None:
+    left, living = here.root / "snapshot-left", here.root / "snapshot-living"
+    for folder in (left, living):
+        folder.mkdir()
+        (folder / "copy.sqlite").touch()
+    long_ago = left.stat().st_mtime - 3 * snapshot.MAKE_SECONDS_MAX
+    os.utime(left, (long_ago, long_ago))
+
+    write(here, 2)
+    snapshot_of(here)
+
+    assert not left.exists()
+    assert living.exists()
 
 
 def test_one_of_another_history_is_passed_over(here: Container, world: World) -> None:
