@@ -26,6 +26,9 @@ from shared.storage.snapshot import Snapshots
 RENEW_SECONDS = 2.0
 """How long a thread waits while another one replaces the replica, which may take minutes."""
 
+LISTED_SECONDS = 60.0
+"""A listing at least so often: only it can tell a gap from the end of the journal."""
+
 
 class JournalTrouble(Exception):  # noqa: N818
     """The journal itself is damaged or newer than this release; the message names the entry."""
@@ -50,6 +53,7 @@ class Follower:
         self._database_id = database_id
         self._clock = clock
         self._swap = threading.Lock()
+        self._listed_at = clock.monotonic()
         self.trouble: str | None = None
         self.rebuilds = 0
         self.replica = self._first()
@@ -118,10 +122,7 @@ class Follower:
             head = replica.head().seq
             stored = self._journal.read(head + 1)
             if stored is None:
-                if self.trouble is not None:
-                    # A gap looks like the end of the journal; only a listing tells them apart.
-                    self._journal.head_from(head)
-                    self.trouble = None
+                self._confirm_end(head)
                 return head
             self._apply(replica, stored, head + 1)
             target = self._journal.head_from(head + 1)
@@ -131,6 +132,14 @@ class Follower:
                     self._apply(replica, stored, seq)
             self.trouble = None
             return target
+
+    def _confirm_end(self, head: int) -> None:
+        """A gap looks like the end of the journal; only a listing tells them apart."""
+        now = self._clock.monotonic()
+        if self.trouble is not None or now - self._listed_at > LISTED_SECONDS:
+            self._journal.head_from(head)
+            self._listed_at = now
+            self.trouble = None
 
     def _apply(self, replica: Replica, stored: bytes, seq: int) -> None:
         try:

@@ -8,6 +8,7 @@ import pytest
 
 from shared import errors
 from shared.clock import SystemClock
+from shared.storage import follower
 from shared.storage.access import Document, Transaction
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
@@ -58,3 +59,25 @@ def test_a_gap_once_seen_is_named_and_not_written_into_until_the_entry_is_back(
         bucket.create(key(4), removed)
         assert behind.transact(write_note).seq == 6
         assert behind.troubles() == []
+
+
+def test_a_gap_right_behind_ones_own_head_is_seen_by_the_next_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "LISTED_SECONDS", -1.0)
+    bucket = MemoryBucket()
+    with container(bucket, tmp_path / "a") as ahead, container(bucket, tmp_path / "b") as behind:
+        head = behind.transact(write_note).seq
+        # Its tailer must not follow what is about to be removed.
+        behind._opened().tailer.close()
+        for _ in range(2):
+            ahead.transact(write_note)
+        bucket.delete(key(head + 1))
+
+        with pytest.raises(errors.Refused):
+            behind.read(lambda view: view.seq)
+
+        assert f"entry {head + 1} is missing" in behind.troubles()[0]
+        with pytest.raises(errors.Refused):
+            behind.transact(write_note)
+        assert key(head + 1) not in [info.key for info in bucket.list("journal/", "", 100)]
