@@ -1,0 +1,1 @@
+"""Health: hospitals, their clinics' schedules, and appointments with them."""

@@ -1,0 +1,191 @@
+"""Appointments: booked, read and cancelled by patients; settled by a desk's staff."""
+
+from services.health.actions.days import occupy, release
+from services.health.actions.desks import Staff, at_desk
+from services.health.domain import appointments as rules
+from services.health.domain import schedules
+from services.health.domain.problems import SLOT_GONE
+from shared.errors import NOT_FOUND, Refused
+from shared.storage.access import (
+    FRESH,
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    Hit,
+    Position,
+    ReadView,
+    Transaction,
+    View,
+)
+
+
+def book(
+    database: Database,
+    account: str,
+    patient: str,
+    claim: Claim,
+    session_id: str,
+    start_ms: int,
+) -> Committed[Document]:
+    """Book the slot of a session that starts at `start_ms`, as the caller saw it.
+
+    Raises Refused(NOT_OPEN_YET, FULLY_BOOKED, BOOKED_ALREADY, TIME_TAKEN, BARRED, …).
+    """
+
+    def change(tx: Transaction) -> Document:
+        session = tx.get("sessions", session_id)
+        if session is None:
+            raise Refused(SLOT_GONE)
+        number = schedules.bookable(session.body, start_ms, tx.now_ms)
+        desk = tx.require("desks", session.body["hospital"]).body
+        absences = tx.get("absences", _absences_key(patient, session.body["hospital"]))
+        if absences is not None:
+            rules.check_not_barred(absences.body["missed"], desk, tx.now_ms)
+        body = rules.new_appointment(
+            account, patient, session, number, desk["cancel_hours"], tx.now_ms
+        )
+        appointment_id = tx.new_id("appointment")
+        occupy(tx, appointment_id, body)
+        schedules.take(session.body["slots"][number])
+        tx.put("sessions", session_id, session.body)
+        tx.emit("appointment.booked", {"appointment": appointment_id})
+        return tx.put("appointments", appointment_id, body)
+
+    return database.transact_once(claim, change)
+
+
+def cancel(
+    database: Database, account: str, appointment_id: str, claim: Claim
+) -> Committed[Document]:
+    """Cancel an appointment that the account booked. Raises Refused(NOT_BOOKED, TOO_LATE)."""
+
+    def change(tx: Transaction) -> Document:
+        appointment = _own(tx, account, appointment_id)
+        rules.cancel(appointment.body, tx.now_ms)
+        release(tx, appointment)
+        return _settled(tx, appointment, "appointment.cancelled")
+
+    return database.transact_once(claim, change)
+
+
+def read(
+    database: Database, account: str, appointment_id: str, freshness: Freshness = FRESH
+) -> Committed[Document]:
+    """An appointment that the account booked."""
+    return database.read(lambda view: _own(view, account, appointment_id), freshness)
+
+
+def list_own(
+    database: Database,
+    account: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """The appointments that an account booked, last booked first."""
+
+    def query(view: ReadView) -> list[Hit]:
+        return view.find(
+            "appointments_by_account", (account,), limit=limit, after=after, descending=True
+        )
+
+    return database.read(query, freshness)
+
+
+def _own(view: View, account: str, appointment_id: str) -> Document:
+    appointment = view.require("appointments", appointment_id)
+    if appointment.body["account"] != account:
+        raise Refused(NOT_FOUND)
+    return appointment
+
+
+def _settled(tx: Transaction, appointment: Document, event: str) -> Document:
+    """Count an appointment whose state was just changed in its slot, and say that it happened."""
+    session = tx.require("sessions", appointment.body["session"])
+    slot = session.body["slots"][appointment.body["slot"]]
+    schedules.settle(slot, appointment.body["state"])
+    tx.put("sessions", session.key, session.body)
+    tx.emit(event, {"appointment": appointment.key})
+    return tx.put("appointments", appointment.key, appointment.body)
+
+
+# A desk's
+
+
+def check_in(
+    database: Database, staff: Staff, hospital_id: str, appointment_id: str, claim: Claim
+) -> Committed[Document]:
+    """Note that a patient is there, once. Raises Refused(NOT_BOOKED, NOT_TODAY)."""
+
+    def change(tx: Transaction) -> Document:
+        appointment = _at_hospital(tx, staff, hospital_id, appointment_id)
+        rules.check_in(appointment.body, tx.now_ms)
+        return _settled(tx, appointment, "appointment.checked_in")
+
+    return database.transact_once(claim, change)
+
+
+def miss(
+    database: Database, staff: Staff, hospital_id: str, appointment_id: str, claim: Claim
+) -> Committed[Document]:
+    """Note that a patient did not come. Raises Refused(NOT_BOOKED, NOT_OVER)."""
+
+    def change(tx: Transaction) -> Document:
+        appointment = _at_hospital(tx, staff, hospital_id, appointment_id)
+        rules.miss(appointment.body, tx.now_ms)
+        key = _absences_key(appointment.body["patient"], hospital_id)
+        absences = tx.get("absences", key)
+        missed = [] if absences is None else absences.body["missed"]
+        missed = rules.remembered(missed, appointment.body["start_ms"])
+        tx.put("absences", key, {"missed": missed})
+        return _settled(tx, appointment, "appointment.missed")
+
+    return database.transact_once(claim, change)
+
+
+def _absences_key(patient: str, hospital_id: str) -> str:
+    return f"{patient}.{hospital_id}"
+
+
+def read_at_desk(
+    database: Database,
+    staff: Staff,
+    hospital_id: str,
+    appointment_id: str,
+    freshness: Freshness = FRESH,
+) -> Committed[Document]:
+    """An appointment at a hospital, for its staff."""
+    return database.read(
+        lambda view: _at_hospital(view, staff, hospital_id, appointment_id), freshness
+    )
+
+
+def list_of_session(
+    database: Database,
+    staff: Staff,
+    session_id: str,
+    state: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """A session's appointments in one state, by slot, for the hospital's staff."""
+
+    def query(view: ReadView) -> list[Hit]:
+        session = view.require("sessions", session_id)
+        at_desk(view, staff, session.body["hospital"])
+        return view.find("appointments_by_session", (session_id, state), limit=limit, after=after)
+
+    return database.read(query, freshness)
+
+
+def _at_hospital(view: View, staff: Staff, hospital_id: str, appointment_id: str) -> Document:
+    at_desk(view, staff, hospital_id)
+    appointment = view.require("appointments", appointment_id)
+    if appointment.body["hospital"] != hospital_id:
+        raise Refused(NOT_FOUND)
+    return appointment
