@@ -242,11 +242,12 @@ def listen_for_the_end(stopping: threading.Event) -> None:
 def welcome(plan: Plan, store: Store, seconds: float) -> str:
     """What a person can do now."""
     insecure = " --insecure" if plan.tls else ""
+    apis = "\n                 ".join(f"{plan.url}/{service}/docs" for service in SERVICES)
     return f"""
 Smart Gansu is ready after {seconds:.1f} s.
 
   Gateway        {plan.url}
-  Try the API    {plan.url}/commerce/docs
+  Try the API    {apis}
   Accounts       {plan.url}/{ISSUER}/dev: citizen-0001, merchant-gansu, operator-1
   Object store   {store.title}
   Secrets, logs  {plan.layout.secrets}, {plan.layout.logs}
@@ -259,6 +260,10 @@ Search, sign in, order:
   curl{insecure} -s {plan.url}/commerce/v1/orders -H "Authorization: Bearer $TOKEN" \\
     -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-order' \\
     -d '{{"lines":[{{"product_id":"sample-lanzhou-lily","quantity":2}}]}}'
+
+Which days of a month have tickets to the Mogao Caves, as samples:
+
+  curl{insecure} -s "{plan.url}/tourism/v1/products/sample-mogao-b/calendar?month=$(date +%Y-%m)"
 
 Ctrl-C stops everything.
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gate import Gate
+from tests.support.houses import Open
 from tests.support.shop import Shop
 
 
@@ -35,3 +36,11 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """Tourism that the tests of one module share: each opens its own sessions."""
     with Gate(tmp_path_factory.mktemp("gate")) as gate:
         yield gate
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """Every service, shared by the tests of one module."""
+    each = Open(tmp_path_factory.mktemp("houses"))
+    yield each
+    each.close()

@@ -1,124 +1,13 @@
 """Bad input to commerce: each a precise problem document that names the field."""
 
-from typing import Any
-
 import pytest
 
-from services.commerce.routes import router
 from services.commerce.schemas.common import LILY
-from shared.schemas import PageQuery
-from shared.web.routes import Route
-from tests.http.test_commerce_access import path_of
 from tests.support.served import BODY_BYTES_MAX, made, refused
 from tests.support.shop import Shop, order_of
 
-WRITES = [route for route in router.routes if route.method != "GET"]
-BODIES = [route for route in WRITES if route.body is not None]
-READS = [route for route in router.routes if route.method == "GET"]
-LISTS = [route for route in READS if route.query and issubclass(route.query, PageQuery)]
-
-writes = pytest.mark.parametrize("route", WRITES, ids=lambda route: route.name)
-bodies = pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
-reads = pytest.mark.parametrize("route", READS, ids=lambda route: route.name)
-lists = pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
-
-EVERYONE = ["citizen", "merchant", "operator"]
 ORDERS = "/v1/orders"
 ORDERS_ADDRESS = f"/commerce{ORDERS}"
-
-
-def everyone(shop: Shop) -> str:
-    return shop.issuer.token("everyone", roles=EVERYONE)
-
-
-def send(shop: Shop, route: Route[Any], body: object = None, **options: Any) -> Any:
-    """A request that only what the test is about can be wrong with; ids lead nowhere."""
-    headers = options.pop("headers", {})
-    if route.conditional:
-        headers = {"If-Match": '"1"', **headers}
-    if body is None and "raw" not in options and route.body is not None:
-        body = route.body.EXAMPLE
-    path = path_of(route).replace("/pavilions/nothing", "/pavilions/gansu") + options.pop(
-        "query", ""
-    )
-    return shop.ask(route.method, path, body, token=everyone(shop), headers=headers, **options)
-
-
-# Bodies
-
-
-@bodies
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"{",
-        b"{]",
-        b"nonsense",
-        b'{"a": NaN}',
-        b'{"a": Infinity}',
-        b'{"a": 1}}',
-        b'{"a": "\xff"}',
-        b'{"a": "\\ud800"}',
-        b'\xef\xbb\xbf{"a": 1}',
-        b"[" * 5000,
-        b'{"a":' * 3000 + b"1" + b"}" * 3000,
-        '{"a": 1}'.encode("utf-16"),
-        b"\x00",
-        b"{'a': 1}",
-    ],
-    ids=lambda raw: raw[:14],
-)
-def test_what_is_no_json_is_malformed(shop: Shop, route: Route[Any], raw: bytes) -> None:
-    refused(send(shop, route, raw=raw), 400, "malformed-request")
-
-
-@bodies
-@pytest.mark.parametrize("body", [[], "text", 7, True, [{}]])
-def test_a_body_that_is_no_object_is_named(shop: Shop, route: Route[Any], body: object) -> None:
-    refused(send(shop, route, body), 422, "invalid-request", "body")
-
-
-@bodies
-def test_null_is_no_object(shop: Shop, route: Route[Any]) -> None:
-    refused(send(shop, route, raw=b"null"), 422, "invalid-request", "body")
-
-
-@bodies
-def test_an_unknown_field_is_named(shop: Shop, route: Route[Any]) -> None:
-    assert route.body is not None
-    body = {**(route.body.EXAMPLE or {}), "surplus": 1}
-    refused(send(shop, route, body), 422, "invalid-request", "surplus")
-
-
-@bodies
-def test_a_field_that_stands_twice_is_named(shop: Shop, route: Route[Any]) -> None:
-    refused(send(shop, route, raw=b'{"x": 1, "x": 1}'), 422, "invalid-request", "x")
-
-
-@pytest.mark.parametrize(
-    "route", [route for route in WRITES if route.body is None], ids=lambda route: route.name
-)
-def test_a_route_without_a_body_takes_none_or_an_empty_one(shop: Shop, route: Route[Any]) -> None:
-    refused(send(shop, route, {"surplus": 1}), 422, "invalid-request", "surplus")
-    refused(send(shop, route, {}), 404, "not-found")
-    refused(send(shop, route), 404, "not-found")
-
-
-@bodies
-@pytest.mark.parametrize(
-    "media",
-    ["text/plain", "application/x-www-form-urlencoded", "", "application/json; charset=gbk"],
-)
-def test_another_media_type_is_refused(shop: Shop, route: Route[Any], media: str) -> None:
-    answer = send(shop, route, headers={"Content-Type": media})
-    refused(answer, 415, "unsupported-media-type")
-
-
-@bodies
-def test_a_compressed_body_is_refused(shop: Shop, route: Route[Any]) -> None:
-    answer = send(shop, route, headers={"Content-Encoding": "gzip"})
-    refused(answer, 415, "unsupported-media-type")
 
 
 def test_json_may_say_that_it_is_utf_8(shop: Shop) -> None:
@@ -128,20 +17,12 @@ def test_json_may_say_that_it_is_utf_8(shop: Shop) -> None:
     assert answer.status_code == 201
 
 
-@bodies
-def test_an_oversized_body_is_refused(shop: Shop, route: Route[Any]) -> None:
-    largest = b" " * (BODY_BYTES_MAX - 2) + b"{}"
-    problem = refused(send(shop, route, raw=largest + b" "), 413, "too-large")
-    assert problem["bytes_max"] == BODY_BYTES_MAX
-    assert send(shop, route, raw=largest).status_code not in {400, 413}
-
-
 def test_a_body_that_says_it_is_oversized_is_not_read(shop: Shop) -> None:
     body = _Stream(b"{}")
     answer = shop.client.open(
         ORDERS_ADDRESS,
         method="POST",
-        headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
+        headers={"Authorization": f"Bearer {shop.everyone()}", "Idempotency-Key": "k"},
         environ_overrides={"wsgi.input": body, "CONTENT_LENGTH": str(BODY_BYTES_MAX + 1)},
     )
     refused(answer, 413, "too-large")
@@ -156,7 +37,7 @@ def test_an_oversized_body_without_a_length_is_refused(shop: Shop) -> None:
             ORDERS_ADDRESS,
             method="POST",
             headers={
-                "Authorization": f"Bearer {everyone(shop)}",
+                "Authorization": f"Bearer {shop.everyone()}",
                 "Idempotency-Key": "k",
                 "Transfer-Encoding": "chunked",
                 "Content-Type": "application/json",
@@ -184,7 +65,7 @@ def test_a_bad_content_length_is_named(shop: Shop, length: str) -> None:
         ORDERS_ADDRESS,
         method="POST",
         data=b"{}",
-        headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
+        headers={"Authorization": f"Bearer {shop.everyone()}", "Idempotency-Key": "k"},
         environ_overrides={"CONTENT_LENGTH": length},
     )
     refused(answer, 400, "malformed-request", "Content-Length")
@@ -196,7 +77,7 @@ def test_a_body_that_was_cut_short_is_malformed(shop: Shop) -> None:
         method="POST",
         data=b'{"lines": []}',
         content_type="application/json",
-        headers={"Authorization": f"Bearer {everyone(shop)}", "Idempotency-Key": "k"},
+        headers={"Authorization": f"Bearer {shop.everyone()}", "Idempotency-Key": "k"},
         environ_overrides={"CONTENT_LENGTH": "100"},
     )
     refused(answer, 400, "malformed-request")
@@ -321,44 +202,6 @@ def test_many_unknown_fields_do_not_make_a_long_answer(shop: Shop) -> None:
     assert len(answer.data) < 10_000
 
 
-# Queries
-
-
-@reads
-def test_an_unknown_query_field_is_named(shop: Shop, route: Route[Any]) -> None:
-    refused(send(shop, route, query="?surplus=1"), 422, "invalid-request", "surplus")
-
-
-@reads
-def test_a_query_field_that_is_given_twice_is_named(shop: Shop, route: Route[Any]) -> None:
-    refused(send(shop, route, query="?x=1&x=1"), 422, "invalid-request", "x")
-
-
-@lists
-def test_a_known_query_field_that_is_given_twice_is_named(shop: Shop, route: Route[Any]) -> None:
-    refused(send(shop, route, query="?limit=5&limit=5"), 422, "invalid-request", "limit")
-
-
-@reads
-@pytest.mark.parametrize("query", ["?x=%ff", "?%ff=1", "?" + "&".join(["a=1"] * 60)])
-def test_an_unreadable_query_is_malformed(shop: Shop, route: Route[Any], query: str) -> None:
-    refused(send(shop, route, query=query), 400, "malformed-request")
-
-
-@lists
-@pytest.mark.parametrize(
-    "limit", ["0", "-1", "101", "x", "", "1.0", "1e1", "+5", "05", "1_0", "%EF%BC%95", "9" * 30]
-)
-def test_a_bad_limit_is_named(shop: Shop, route: Route[Any], limit: str) -> None:
-    refused(send(shop, route, query=f"?limit={limit}"), 422, "invalid-request", "limit")
-
-
-@lists
-@pytest.mark.parametrize("after", ["", "x", "AAAA", "!!!!", "%00", "A" * 1025, "AA=="])
-def test_a_made_up_cursor_is_named(shop: Shop, route: Route[Any], after: str) -> None:
-    refused(send(shop, route, query=f"?after={after}"), 422, "invalid-request", "after")
-
-
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -378,30 +221,10 @@ def test_a_bad_search_names_its_field(shop: Shop, query: str, field: str) -> Non
     refused(shop.get(f"/v1/products?{query}"), 422, "invalid-request", field)
 
 
-# Headers
-
-
-@writes
-def test_idempotency_and_precondition_are_asked_for(shop: Shop, route: Route[Any]) -> None:
-    body = route.body.EXAMPLE if route.body else None
-    answer = shop.ask(route.method, path_of(route), body, token=everyone(shop), key="")
-    if route.method == "POST":
-        refused(answer, 400, "idempotency-key-missing")
-    else:
-        refused(answer, 428, "precondition-missing")
-
-
 @pytest.mark.parametrize("key", ["with space", "x" * 129, "tab\there", "caf\u00e9"])
 def test_an_odd_idempotency_key_is_named(shop: Shop, key: str) -> None:
     answer = shop.post(ORDERS, order_of("p"), by="citizen-1", key=key)
     refused(answer, 422, "invalid-request", "Idempotency-Key")
-
-
-@reads
-@pytest.mark.parametrize("seq", ["-1", "x", "", "1.5", "9" * 16, "9" * 40])
-def test_an_odd_commit_seq_is_named(shop: Shop, route: Route[Any], seq: str) -> None:
-    answer = send(shop, route, headers={"Commit-Seq": seq})
-    refused(answer, 422, "invalid-request", "Commit-Seq")
 
 
 @pytest.mark.parametrize("tag", ["1", "*", '"1", "2"', "W/1", '"', '"a"b"', '"\u00e9"'])
@@ -414,9 +237,6 @@ def test_an_odd_if_match_is_named(shop: Shop, tag: str) -> None:
         headers={"If-Match": tag},
     )
     refused(answer, 422, "invalid-request", "If-Match")
-
-
-# Addresses
 
 
 @pytest.mark.parametrize(

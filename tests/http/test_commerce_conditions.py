@@ -1,15 +1,11 @@
 """Conditional requests, caching, freshness and request ids: the headers of commerce."""
 
 import re
-from typing import Any
 
 import orjson
 import pytest
 
-from services.commerce.routes import router
 from services.commerce.routes.parts import SHOP_WINDOW
-from shared.web.routes import Route
-from tests.http.test_commerce_access import path_of
 from tests.support.served import json_of, made, refused
 from tests.support.shop import Shop, order_of
 
@@ -110,13 +106,6 @@ def test_public_reads_may_be_kept_and_served_stale(shop: Shop) -> None:
         assert "Set-Cookie" not in answer.headers
     assert "max-age=3600" in shop.get("/v1/divisions").headers["Cache-Control"]
     assert shop.get("/health/ready").headers["Cache-Control"] == "no-store"
-
-
-@pytest.mark.parametrize("route", router.routes, ids=lambda route: route.name)
-def test_what_is_private_or_refused_is_kept_nowhere(shop: Shop, route: Route[Any]) -> None:
-    answer = shop.ask(route.method, path_of(route), by="citizen-1")
-    if answer.status_code != 200 or route.public is None:
-        assert answer.headers["Cache-Control"] == "no-store"
 
 
 # Freshness

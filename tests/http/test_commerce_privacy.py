@@ -1,8 +1,5 @@
 """What reaches the journal and the log: no account ids, no tokens, nothing that a person typed."""
 
-import gzip
-from contextlib import suppress
-
 from shared.auth.subjects import service_subject
 from tests.http.test_commerce_orders import cancel, fulfil
 from tests.support.served import made
@@ -10,16 +7,6 @@ from tests.support.shop import Shop, order_of
 from tests.support.tokens import SUBJECT_KEY
 
 ACCOUNTS = ("citizen-13811112222", "merchant-62010319800101123X", "operator-secret")
-
-
-def everything_stored(shop: Shop) -> bytes:
-    """Every object of the bucket, opened up where it is compressed."""
-    objects = [shop.store.get(row.key) for row in shop.store.list("", limit=100_000)]
-    stored = b"".join(objects)
-    for item in objects:
-        with suppress(OSError):
-            stored += gzip.decompress(item)
-    return stored
 
 
 def use_every_write(shop: Shop) -> None:
@@ -39,7 +26,7 @@ def use_every_write(shop: Shop) -> None:
 
 def test_no_route_stores_an_account_id(fresh_shop: Shop) -> None:
     use_every_write(fresh_shop)
-    stored = everything_stored(fresh_shop)
+    stored = fresh_shop.stored()
     citizen, merchant, _ = ACCOUNTS
     for account in (citizen, merchant):
         assert service_subject(account, SUBJECT_KEY).encode() in stored

@@ -7,18 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from services.commerce.schemas import common, goods, orders, places
+from services.commerce.schemas import orders
 from shared.errors import INVALID, Refused
 from shared.loading import Loader
 from shared.schemas import PageQuery, Schema
+from tests.support.houses import HOUSES
 
-FOUND = {
-    schema
-    for module in (common, goods, orders, places)
-    for schema in vars(module).values()
-    if isinstance(schema, type) and issubclass(schema, Schema) and schema is not Schema
-}
-SCHEMAS = sorted(FOUND | {PageQuery}, key=lambda schema: schema.__name__)
+FOUND = {schema for house in HOUSES for schema in house.schema_classes()}
+SCHEMAS = sorted(FOUND | {PageQuery}, key=lambda schema: f"{schema.__module__}.{schema.__name__}")
 
 leaves = (
     st.none()

@@ -1,0 +1,65 @@
+"""What reaches tourism's journal and log: no account ids, and above all no identity documents."""
+
+from shared.auth.subjects import document_digest, service_subject
+from tests.support.gate import Gate
+from tests.support.served import Json, json_of, made, refused
+from tests.support.tokens import SUBJECT_KEY
+
+CITIZEN = "citizen-13811112222"
+NUMBER = "11010519491231002X"
+PASSPORT = "E98765432"
+
+
+def documents() -> list[Json]:
+    return [
+        {"document": {"kind": "resident_id", "number": NUMBER}},
+        {"document": {"kind": "passport", "number": PASSPORT}},
+    ]
+
+
+def use_every_write(gate: Gate) -> bytes:
+    """All that anybody was answered."""
+    session = gate.open_session()
+    body = {"session_id": session, "visitors": documents()}
+    answers = [gate.post("/v1/bookings", body, by=CITIZEN)]
+    booking = made(answers[0])
+    answers.append(gate.post("/v1/bookings", body, by="citizen-2"))
+    answers.append(gate.act(booking, "confirmation", by=CITIZEN))
+    gate.to_start(session)
+    ticket = booking["tickets"][0]["id"]
+    answers += [gate.admit(ticket, document) for document in reversed(documents())]
+    answers.append(gate.act(booking, "cancellation", by=CITIZEN))
+    answers.append(gate.get("/v1/bookings", by=CITIZEN))
+    answers.append(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"))
+    return b"".join(answer.data for answer in answers)
+
+
+def test_no_document_number_is_stored_answered_or_logged(fresh_gate: Gate) -> None:
+    answered = use_every_write(fresh_gate)
+    stored, log = fresh_gate.stored(), b"".join(fresh_gate.log)
+    assert document_digest("resident_id", NUMBER, SUBJECT_KEY).encode() in stored
+    assert service_subject(CITIZEN, SUBJECT_KEY).encode() in stored
+    for secret in (NUMBER, PASSPORT, CITIZEN, "scenic-1"):
+        for place in (answered, stored, log):
+            assert secret.encode() not in place
+    assert b"doc_" not in answered + log
+    assert b"sub_" not in answered + log
+
+
+def test_a_number_counts_with_its_kind_and_its_service() -> None:
+    digests = {
+        document_digest("passport", PASSPORT, SUBJECT_KEY),
+        document_digest("resident_id", PASSPORT, SUBJECT_KEY),
+        document_digest("passport", PASSPORT, b"another service's key"),
+    }
+    assert len(digests) == 3
+
+
+def test_a_number_that_a_resident_cannot_have_is_named(gate: Gate) -> None:
+    session = gate.open_session()
+    for number in (NUMBER[:-1] + "0", "110105194912310", "0" + NUMBER[1:], PASSPORT):
+        wrong = {"document": {"kind": "resident_id", "number": number}}
+        body = {"session_id": session, "visitors": [documents()[1], wrong]}
+        answer = gate.post("/v1/bookings", body, by="citizen-1")
+        refused(answer, 422, "invalid-request", "visitors.1.document.number")
+    assert json_of(gate.get(f"/v1/sessions/{session}"))["available"] == 10

@@ -1,0 +1,153 @@
+"""Every service that the tests of the HTTP edge go through, one row each.
+
+A row says how the service is opened in-process, which schemas it has, and how one of everything is
+put into it that belongs to "everyone", who has all roles: what generated requests then lead to.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from services.commerce import routes as commerce_routes
+from services.commerce import schemas as commerce_schemas
+from services.tourism import routes as tourism_routes
+from services.tourism import schemas as tourism_schemas
+from shared.schemas import Schema
+from shared.web.routes import Route, Router
+from tests.support.gate import Gate
+from tests.support.served import Json, Served, json_of, made
+from tests.support.shop import Shop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class House:
+    """One service. `furnish` gives ids by the names that they have in paths and bodies; `tagged`
+    is what changes are conditional on: a path below the service, with those names. `listing` is a
+    public list from the database.
+    """
+
+    name: str
+    router: Router[Any]
+    schemas: ModuleType
+    open: Callable[..., Served]
+    furnish: Callable[[Any], dict[str, str]]
+    tagged: str
+    listing: str
+
+    def schema_classes(self) -> set[type[Schema]]:
+        """Every schema that the service's modules declare or use."""
+        modules = [
+            importlib.import_module(f"{self.schemas.__name__}.{module.name}")
+            for module in pkgutil.iter_modules(self.schemas.__path__)
+        ]
+        return {
+            schema
+            for module in modules
+            for schema in vars(module).values()
+            if isinstance(schema, type) and issubclass(schema, Schema) and schema is not Schema
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """A route and the service that it is of."""
+
+    house: House
+    route: Route[Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.route.method} {self.route.address}"
+
+    @property
+    def path(self) -> str:
+        """The route's path below its service, with ids of nothing in it."""
+        path = self.route.path
+        for name in self.route.parameters:
+            path = path.replace(f"{{{name}}}", KNOWN.get(name, "nothing"))
+        return path
+
+    @property
+    def query(self) -> str:
+        """What has to be asked, as its schema exemplifies it: `day=…`, or nothing."""
+        fields = {} if self.route.query is None else self.route.query().fields
+        return "&".join(
+            f"{name}={field.metadata['examples'][0]}"
+            for name, field in fields.items()
+            if field.required
+        )
+
+
+KNOWN = {"pavilion_id": "gansu"}
+"""Ids that are there without being made."""
+
+
+def _furnish_shop(shop: Shop) -> dict[str, str]:
+    product = shop.lily(on_hand=10**6, by="everyone")
+    return {
+        "product_id": product,
+        "store_id": json_of(shop.get(f"/v1/products/{product}"))["store_id"],
+        "order_id": shop.order(product, by="everyone")["id"],
+        "pavilion_id": "longnan",
+        "code": "620103",
+        "slug": "sold-out",
+    }
+
+
+def _furnish_gate(gate: Gate) -> dict[str, str]:
+    session = gate.open_session(capacity=10_000)
+    booking: Json = made(gate.hold(session, by="everyone"))
+    return {
+        "attraction_id": "mogao",
+        "product_id": "ticket",
+        "session_id": session,
+        "booking_id": booking["id"],
+        "ticket_id": booking["tickets"][0]["id"],
+        "slug": "no-places-left",
+    }
+
+
+COMMERCE = House(
+    "commerce",
+    commerce_routes.router,
+    commerce_schemas,
+    Shop,
+    _furnish_shop,
+    "/v1/products/{product_id}",
+    "/v1/products",
+)
+TOURISM = House(
+    "tourism",
+    tourism_routes.router,
+    tourism_schemas,
+    Gate,
+    _furnish_gate,
+    "/v1/sessions/{session_id}/capacity",
+    "/v1/attractions/mogao/products",
+)
+HOUSES = (COMMERCE, TOURISM)
+
+EVERY_ROUTE = [Declared(house, route) for house in HOUSES for route in house.router.routes]
+SCOPED = [each for each in EVERY_ROUTE if each.route.scope is not None]
+PUBLIC = [each for each in EVERY_ROUTE if each.route.public is not None]
+
+
+class Open:
+    """Opens each service once, when it is first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str, Served] = {}
+
+    def __call__(self, house: House) -> Served:
+        if house.name not in self._open:
+            self._open[house.name] = house.open(self._root / house.name)
+        return self._open[house.name]
+
+    def close(self) -> None:
+        for served in self._open.values():
+            served.__exit__(None, None, None)
