@@ -10,7 +10,7 @@ replicas under that name, and has its samples planted by infra/seeds/‹name›.
 import importlib
 from typing import Protocol, cast
 
-SERVICES = ("commerce", "tourism")
+SERVICES = ("commerce", "tourism", "health")
 ISSUER = "identity"
 
 
