@@ -68,6 +68,7 @@ class Crowd:
     admitted: int
     daily_max: int | None
     thresholds: tuple[int, ...]
+    sample: bool
 
 
 # Samples
@@ -277,7 +278,14 @@ def read_crowd(
         counts = domain.new_day() if found is None else found.body
         kept = {} if operator is None else operator.body
         thresholds = tuple(kept.get("thresholds", domain.THRESHOLDS))
-        return Crowd(day, counts["booked"], counts["admitted"], kept.get("daily_max"), thresholds)
+        return Crowd(
+            day,
+            counts["booked"],
+            counts["admitted"],
+            kept.get("daily_max"),
+            thresholds,
+            kept.get("sample", False),
+        )
 
     return database.read(query, freshness)
 

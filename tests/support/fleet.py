@@ -40,16 +40,15 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.ledger import Ledger, Told, audit, contradictions, entries_of
 from tests.support.waiting import wait_until
 
-SERVICE = "commerce"
-
 _CREDENTIALS = Credentials("test-access-key", "test-secret-key-of-the-store", "test-master-key" * 3)
 
 
 class Door:
     """A place that speaks HTTP: a port of this machine, or a container's own socket."""
 
-    def __init__(self, place: int | Path) -> None:
+    def __init__(self, place: int | Path, service: str) -> None:
         self._place = place
+        self._service = service
 
     def connection(self, timeout_seconds: float = 30) -> HTTPConnection:
         if isinstance(self._place, int):
@@ -57,10 +56,10 @@ class Door:
         return _UnixConnection(self._place, timeout_seconds)
 
     def is_ready(self) -> bool:
-        """Whether commerce can serve behind this door."""
+        """Whether the service can serve behind this door."""
         connection = self.connection(5)
         try:
-            connection.request("GET", f"/{SERVICE}/health/ready")
+            connection.request("GET", f"/{self._service}/health/ready")
             return connection.getresponse().status == 200
         except (OSError, HTTPException):
             return False
@@ -121,11 +120,11 @@ class Part:
 
 
 class Container(Part):
-    """A commerce container: a gunicorn master, its workers, a replica directory of their own."""
+    """A container: a gunicorn master, its workers, a replica directory of their own."""
 
-    def __init__(self, program: Program, layout: Layout) -> None:
+    def __init__(self, program: Program, layout: Layout, service: str) -> None:
         super().__init__(program, layout)
-        self.door = Door(layout.sockets / f"{program.name}.sock")
+        self.door = Door(layout.sockets / f"{program.name}.sock", service)
         self.replicas = Path(program.environment["GANSU_REPLICA_DIRECTORY"])
 
     def workers(self) -> list[int]:
@@ -184,8 +183,15 @@ class Fleet:
     """
 
     def __init__(
-        self, root: Path, *, containers: int = 1, gateways: int = 1, faults: bool = False
+        self,
+        root: Path,
+        *,
+        service: str = "commerce",
+        containers: int = 1,
+        gateways: int = 1,
+        faults: bool = False,
     ) -> None:
+        self.service = service
         self.layout = Layout(root.absolute())
         self._ports = free_ports(1 + gateways)
         self._plan = Plan(self.layout, _CREDENTIALS, self._ports[1], containers)
@@ -200,7 +206,7 @@ class Fleet:
         self.told = Told()
         self.proxy = FaultProxy(self._seaweed.endpoint) if faults else None
         self.containers: list[Container] = []
-        self.doors = [Door(port) for port in self._ports[1:]]
+        self.doors = [Door(port, service) for port in self._ports[1:]]
 
     def __enter__(self) -> Self:
         with ExitStack() as ending:
@@ -231,8 +237,8 @@ class Fleet:
             ending.enter_context(self.proxy)
         environment = self._store_environment()
         provision(Settings.from_environ({"GANSU_ENV": "development", **environment}), SystemClock())
-        for program in programs.containers(self._plan, SERVICE, self._proxied(environment)):
-            container = Container(program, self.layout)
+        for program in programs.containers(self._plan, self.service, self._proxied(environment)):
+            container = Container(program, self.layout, self.service)
             self.containers.append(container)
             ending.callback(container.kill)
             container.start()
@@ -295,7 +301,7 @@ class Fleet:
             gateway.Gateway(
                 folder,
                 folder / "logs",
-                (gateway.Service(SERVICE, sockets),),
+                (gateway.Service(self.service, sockets),),
                 listen=f"127.0.0.1:{self._ports[1 + number]}",
                 user=gateway.own_user(),
             )
@@ -327,15 +333,22 @@ class Fleet:
         return self._issuer.token(account)
 
     def subject(self, account: str) -> str:
-        """What commerce stores for an account."""
-        return service_subject(account, _CREDENTIALS.key_of(SERVICE, "subject").encode())
+        """What the service stores for an account."""
+        return service_subject(account, _CREDENTIALS.key_of(self.service, "subject").encode())
+
+    def plant(self) -> None:
+        """Plant the service's samples."""
+        program = programs.seed(self._plan, self.service, self._store_environment())
+        said = self.layout.logs / f"{program.name}.log"
+        process = processes.start(program, self.layout.processes, said)
+        assert process.wait(timeout=60) == 0, said.read_text()
 
     # The end of every proof
 
     def assert_books_agree(self) -> Ledger:
         """The journal breaks no law and contradicts nobody."""
         with self.bucket() as bucket:
-            ledger = audit(entries_of(bucket, f"{SERVICE}/"))
+            ledger = audit(entries_of(bucket, f"{self.service}/"))
         assert ledger.faults == []
         assert contradictions(ledger, self.told) == []
         return ledger

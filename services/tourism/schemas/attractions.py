@@ -110,7 +110,7 @@ def crowd_json(attraction_id: str, crowd: Crowd) -> Body:
         "booked": crowd.booked,
         "admitted": crowd.admitted,
         "thresholds": list(crowd.thresholds),
-        "sample": True,
+        "sample": crowd.sample,
     }
     if crowd.daily_max is not None:
         shown["daily_max"] = crowd.daily_max

@@ -8,13 +8,15 @@ other at once.
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
 from tests.support.fleet import Door, Fleet
 from tests.support.shoppers import Citizen, Market, Reply, open_market
+from tests.support.tourists import Site, Tourist
 
 UNITS = 10
 CITIZENS = 40
@@ -34,18 +36,31 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield running
 
 
+C = TypeVar("C", Citizen, Tourist)
+
+
+def at_once(citizens: Sequence[C], nearby: str, take: Callable[[C], Reply]) -> list[Reply]:
+    """All of them take something at the same moment, over connections that are there."""
+    start = threading.Barrier(len(citizens))
+
+    def taken(citizen: C) -> Reply:
+        citizen.client.ask("GET", nearby)
+        start.wait()
+        return take(citizen)
+
+    with ThreadPoolExecutor(len(citizens)) as pool:
+        return list(pool.map(taken, citizens))
+
+
+def outcomes(replies: Sequence[Reply]) -> Counter[object]:
+    """How often each status, or problem, was answered."""
+    return Counter(reply.status if reply.status == 201 else reply.problem for reply in replies)
+
+
 def race(market: Market, doors: Sequence[Door], product: str) -> list[Reply]:
     """Forty citizens, spread over the doors, order one unit at the same moment."""
     citizens = [Citizen(market, doors[n % len(doors)]) for n in range(CITIZENS)]
-    start = threading.Barrier(CITIZENS)
-
-    def order(citizen: Citizen) -> Reply:
-        citizen.client.ask("GET", "/commerce/v1/pavilions")  # the connection is there
-        start.wait()
-        return citizen.order({product: 1})
-
-    with ThreadPoolExecutor(CITIZENS) as pool:
-        replies = list(pool.map(order, citizens))
+    replies = at_once(citizens, "/commerce/v1/pavilions", lambda each: each.order({product: 1}))
     for citizen in citizens:
         citizen.settle()
         assert citizen.surprises == []
@@ -59,8 +74,7 @@ def assert_ten_are_sold(market: Market, doors: Sequence[Door]) -> None:
 
     replies = race(market, doors, product)
 
-    said = Counter(reply.status if reply.status == 201 else reply.problem for reply in replies)
-    assert said == {201: UNITS, "sold-out": CITIZENS - UNITS}
+    assert outcomes(replies) == {201: UNITS, "sold-out": CITIZENS - UNITS}
     assert all(reply.body["product_id"] == product for reply in replies if reply.status == 409)
 
 
@@ -104,3 +118,30 @@ def test_what_is_added_through_one_container_is_sold_through_the_other_at_once(
     for client in (*owners, *(buyer.client for buyer in buyers)):
         client.close()
     fleet.assert_books_agree()
+
+
+# The last places of a session
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("race-tourism")
+    with Fleet(root, service="tourism", containers=2, gateways=2) as running:
+        running.plant()
+        yield Site(running)
+
+
+def test_the_last_ten_places_of_a_session(sites: Site) -> None:
+    doors = sites.fleet.doors
+    for _ in range(RACES):
+        session = sites.open_session(doors[0], UNITS)
+        tourists = [Tourist(sites, doors[n % len(doors)]) for n in range(CITIZENS)]
+        replies = at_once(
+            tourists,
+            f"/tourism/v1/sessions/{session}",
+            lambda each, session=session: each.book(session),  # type: ignore[misc]
+        )
+        for tourist in tourists:
+            tourist.client.close()
+        assert outcomes(replies) == {201: UNITS, "no-places-left": CITIZENS - UNITS}
+    sites.assert_books_agree()
