@@ -12,6 +12,8 @@ import pytest
 
 from infra import processes
 from infra.gateway import Tls
+from infra.services import SERVICES, seed_of
+from shared.clock import SystemClock
 from tests.support.certificate import self_signed
 from tests.support.platform import ROOT, Platform
 from tests.support.waiting import wait_until
@@ -124,6 +126,11 @@ def revived(platform: Platform, name: str) -> None:
     wait_until(lambda: lock.read_text() not in {"", leader}, f"the new {name}")
 
 
+def assert_every_service_has_its_samples(platform: Platform) -> None:
+    for service in SERVICES:
+        platform.get(seed_of(service).last_planted(SystemClock().now_ms()))
+
+
 def test_two_containers_share_one_journal_behind_tls(begin: Begin, tmp_path: Path) -> None:
     tls = Tls(*self_signed(tmp_path))
     platform = begin("a folder with spaces", "--store", "moto", "--containers", "2", tls=tls)
@@ -132,8 +139,9 @@ def test_two_containers_share_one_journal_behind_tls(begin: Begin, tmp_path: Pat
     placed = [platform.order(token, LILY, 1, f"order-{number}").json() for number in range(3)]
     listed = platform.get("/commerce/v1/orders", token)["items"]
     assert [order["id"] for order in listed] == [order["id"] for order in reversed(placed)]
+    assert_every_service_has_its_samples(platform)
     replicas = {path.name for path in platform.layout.replicas.iterdir()}
-    assert replicas == {"commerce-1", "commerce-2"}
+    assert replicas == {f"{service}-{number}" for service in SERVICES for number in (1, 2)}
     assert platform.interrupt() == 0
 
 
