@@ -299,3 +299,19 @@ def test_what_a_notice_is_made_of_names_no_doctor_and_no_department(clinic: Clin
     clinic.booked(clinic.session())
     assert [set(data) for _, data in events(clinic)] == [{"appointment"}]
     assert PATTERN["first"] not in str(events(clinic))
+
+
+def test_a_department_has_so_many_sessions_a_day_and_no_more(clinic: Clinic) -> None:
+    department = clinic.department()
+    for _ in range(60):
+        clinic.session(clinic.doctor(department))
+    problem = refused(clinic.publish(clinic.doctor(department)), 409, "too-many-sessions")
+    assert problem["date"] == "2026-01-05"
+    made(
+        clinic.publish(
+            clinic.doctor(department), first="2026-01-06", weekdays=[2], last="2026-01-06"
+        )
+    )
+    clinic.clock.pass_monotonic(2)
+    page = json_of(clinic.get(f"/v1/departments/{department}/availability?first=2026-01-05&days=1"))
+    assert page["days"][0]["places"] == 60 * 12

@@ -14,10 +14,13 @@ from typing import Any
 
 from services.commerce import routes as commerce_routes
 from services.commerce import schemas as commerce_schemas
+from services.health import routes as health_routes
+from services.health import schemas as health_schemas
 from services.tourism import routes as tourism_routes
 from services.tourism import schemas as tourism_schemas
 from shared.schemas import Schema
 from shared.web.routes import Route, Router
+from tests.support.clinic import LZU, Clinic
 from tests.support.gate import Gate
 from tests.support.served import Json, Served, json_of, made
 from tests.support.shop import Shop
@@ -111,6 +114,21 @@ def _furnish_gate(gate: Gate) -> dict[str, str]:
     }
 
 
+def _furnish_clinic(clinic: Clinic) -> dict[str, str]:
+    clinic.open_desks()
+    session = clinic.session(places=20)
+    appointment = clinic.booked(session, by="everyone")
+    return {
+        "hospital_id": LZU,
+        "department_id": session["department_id"],
+        "doctor_id": session["doctor_id"],
+        "session_id": session["id"],
+        "slot": "1",
+        "appointment_id": appointment["id"],
+        "slug": "fully-booked",
+    }
+
+
 COMMERCE = House(
     "commerce",
     commerce_routes.router,
@@ -129,7 +147,16 @@ TOURISM = House(
     "/v1/sessions/{session_id}/capacity",
     "/v1/attractions/mogao/products",
 )
-HOUSES = (COMMERCE, TOURISM)
+HEALTH = House(
+    "health",
+    health_routes.router,
+    health_schemas,
+    Clinic,
+    _furnish_clinic,
+    "/v1/sessions/{session_id}",
+    f"/v1/hospitals/{LZU}/departments",
+)
+HOUSES = (COMMERCE, TOURISM, HEALTH)
 
 EVERY_ROUTE = [Declared(house, route) for house in HOUSES for route in house.router.routes]
 SCOPED = [each for each in EVERY_ROUTE if each.route.scope is not None]

@@ -7,7 +7,7 @@ from services.health.actions.days import rebook, release
 from services.health.actions.desks import PUBLIC, Staff, at_desk, unchanged
 from services.health.domain import DAY_SESSIONS_MAX, SESSION_PLACES_MAX, SLOT_PLACES_MAX
 from services.health.domain import schedules as rules
-from services.health.domain.problems import DAY_FULL
+from services.health.domain.problems import TOO_MANY_SESSIONS
 from services.health.domain.schedules import DayPlaces, Pattern
 from shared.errors import NOT_FOUND, Refused, invalid
 from shared.storage.access import (
@@ -41,7 +41,7 @@ def publish(
 
     The publication lists the ids that were `made` and those that were `kept` as they stand: a
     session that was published, changed or stopped before is not touched. Raises
-    Refused(INVALID, DOCTOR_BUSY, DAY_FULL).
+    Refused(INVALID, DOCTOR_BUSY, TOO_MANY_SESSIONS).
     """
     rules.check_pattern(pattern)
 
@@ -80,7 +80,7 @@ def _published(tx: Transaction, doctor: Document, pattern: Pattern) -> Body:
         if len(_of_day(tx, BY_DEPARTMENT, session["department"], session["date"])) >= (
             DAY_SESSIONS_MAX
         ):
-            raise Refused(DAY_FULL, detail={"date": session["date"]})
+            raise Refused(TOO_MANY_SESSIONS, detail={"date": session["date"]})
         tx.put("sessions", key, session)
         made.append(key)
     return {"doctor": doctor.key, "made": made, "kept": kept}

@@ -3,8 +3,8 @@
 from shared.errors import Problem
 
 DESK_OPEN = Problem("desk-open", 409, "该医院已开通预约", "The hospital takes appointments already")
-DAY_FULL = Problem(
-    "day-full",
+TOO_MANY_SESSIONS = Problem(
+    "too-many-sessions",
     409,
     "该科室当日门诊场次已达上限",
     "The department can have no more sessions on that day",

@@ -30,7 +30,7 @@ router = new_router()
 
 @router.route(
     "GET /v1/hospitals",
-    Words("医院", "Hospitals"),
+    Words("按名称、地区、等级查医院", "Find hospitals by name, place or grade"),
     public=REFERENCE,
     query=schemas.HospitalQuery,
     answer=schemas.HospitalsSchema,

@@ -4,11 +4,11 @@ from services.health.actions import schedules as actions
 from services.health.actions.desks import PUBLIC
 from services.health.actions.schedules import BY_DEPARTMENT, BY_DOCTOR
 from services.health.domain.problems import (
-    DAY_FULL,
     DOCTOR_BUSY,
     PATIENTS_BUSY,
     SESSION_STOPPED,
     SLOT_PAST,
+    TOO_MANY_SESSIONS,
 )
 from services.health.routes.parts import NOTICE_BOARD, STAFF, Health, new_router, staff_of
 from services.health.schemas import schedules as schemas
@@ -130,7 +130,7 @@ def _session_answer(found: Committed[Document]) -> Answer:
     roles=STAFF,
     body=schemas.PatternSchema,
     answer=schemas.PublicationSchema,
-    problems=(DOCTOR_BUSY, DAY_FULL),
+    problems=(DOCTOR_BUSY, TOO_MANY_SESSIONS),
 )
 def publish_sessions(call: Call[Health]) -> Answer:
     made = actions.publish(
