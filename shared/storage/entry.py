@@ -28,8 +28,12 @@ FORMAT = 1
 DEPTH_MAX = 32
 """Deepest nesting of a document, so that every reader of the journal can parse every entry."""
 
-_STRICT = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
-_STRICT |= orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+_STRICT = (
+    orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 """What is no JSON of its own is refused, rather than stored as text that reads back otherwise."""
 
 _NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
