@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -217,6 +218,7 @@ class Clinic(RuleBasedStateMachine):
         booking.state = state
         return True
 
+    @precondition(lambda self: len(self.booked) > 5)
     @rule(doctor=doctors)
     def stop(self, doctor: int) -> None:
         def act() -> object:
@@ -234,6 +236,9 @@ class Clinic(RuleBasedStateMachine):
 
     @rule(doctor=doctors, slot=slots, minutes=st.integers(-2, 6).map(lambda n: 15 * n))
     def move(self, doctor: int, slot: int, minutes: int) -> None:
+        self.move_to(doctor, slot, minutes)
+
+    def move_to(self, doctor: int, slot: int, minutes: int) -> None:
         seen = schedules.read_session(self.database, self.sessions[doctor]).value
         start = EIGHT + minutes * MINUTE_MS
 
@@ -269,10 +274,24 @@ class Clinic(RuleBasedStateMachine):
         self.starts[doctor][slot] = before
         return reasons
 
-    @rule(hours=st.sampled_from([0.25, 0.5, 40]))
-    def wait(self, hours: float) -> None:
-        if self.clock.now_ms() + hours * HOUR_MS < EIGHT + 3 * HOUR_MS:
-            self.clock.pass_wall(hours=hours)
+    @rule(booking=bookings, other=bookings)
+    def move_onto(self, booking: Booking, other: Booking) -> None:
+        """To where somebody, perhaps the same patient, is already."""
+        start = self.starts[other.doctor][other.slot]
+        self.move_to(booking.doctor, booking.slot, (start - EIGHT) // MINUTE_MS)
+
+    @precondition(lambda self: len(self.booked) > 3)
+    @rule(booking=bookings)
+    def miss_late(self, booking: Booking) -> None:
+        """As soon as the patient can no longer come."""
+        end = self.hours(booking.doctor, booking.slot)[1]
+        self.clock.wall_ms = max(self.clock.wall_ms, end)
+        self.miss(booking)
+
+    @precondition(lambda self: len(self.booked) > 3)
+    @rule(minutes=st.sampled_from([-600, 0, 15, 30]))
+    def wait(self, minutes: int) -> None:
+        self.clock.wall_ms = max(self.clock.wall_ms, EIGHT + minutes * MINUTE_MS)
 
     # What has to hold
 
@@ -338,7 +357,7 @@ def test_places_are_conserved_and_nobody_is_in_two() -> None:
     run_state_machine_as_test(
         Clinic,
         settings=settings(
-            max_examples=25 if profile.derandomize else profile.max_examples,
-            stateful_step_count=40,
+            max_examples=60 if profile.derandomize else profile.max_examples,
+            stateful_step_count=50,
         ),
     )
