@@ -15,6 +15,7 @@ from typing import TypeVar
 import pytest
 
 from tests.support.fleet import Door, Fleet
+from tests.support.patients import Patient, Ward
 from tests.support.shoppers import Citizen, Market, Reply, open_market
 from tests.support.tourists import Site, Tourist
 
@@ -36,7 +37,7 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield running
 
 
-C = TypeVar("C", Citizen, Tourist)
+C = TypeVar("C", Citizen, Tourist, Patient)
 
 
 def at_once(citizens: Sequence[C], nearby: str, take: Callable[[C], Reply]) -> list[Reply]:
@@ -145,3 +146,30 @@ def test_the_last_ten_places_of_a_session(sites: Site) -> None:
             tourist.client.close()
         assert outcomes(replies) == {201: UNITS, "no-places-left": CITIZENS - UNITS}
     sites.assert_books_agree()
+
+
+# The last places of a doctor's hour
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    root = tmp_path_factory.mktemp("race-health")
+    with Fleet(root, service="health", containers=2, gateways=2) as running:
+        running.plant()
+        yield Ward(running)
+
+
+def test_the_last_ten_places_of_a_doctors_hour(ward: Ward) -> None:
+    doors = ward.fleet.doors
+    for _ in range(RACES):
+        hour = ward.open_hour(doors[0], UNITS)
+        patients = [Patient(ward, doors[n % len(doors)]) for n in range(CITIZENS)]
+        replies = at_once(
+            patients,
+            f"/health/v1/sessions/{hour.session}",
+            lambda each, hour=hour: each.book(hour),  # type: ignore[misc]
+        )
+        for patient in patients:
+            patient.client.close()
+        assert outcomes(replies) == {201: UNITS, "fully-booked": CITIZENS - UNITS}
+    ward.assert_books_agree()
