@@ -9,7 +9,7 @@ import json
 from datetime import date, timedelta
 
 from infra.seeds import SEED, planting
-from services.tourism import actions
+from services.tourism.actions import sessions as actions
 from services.tourism.domain import CATALOGUE, Window, session_key
 from shared.auth.subjects import SubjectOf
 from shared.storage.access import Database

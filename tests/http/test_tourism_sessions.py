@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.tourism.actions import CANCELLED_MAX
+from services.tourism.actions.sessions import CANCELLED_MAX
 from services.tourism.schemas.attractions import AttractionsSchema, CrowdSchema
 from services.tourism.schemas.tickets import (
     CalendarSchema,

@@ -23,8 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.tourism import actions, domain
-from services.tourism.actions import Keeper
+from services.tourism import domain
+from services.tourism.actions import bookings, sessions
+from services.tourism.actions.keepers import Keeper
 from services.tourism.domain import Window
 from shared.errors import Problem, Refused
 from shared.storage.access import Claim
@@ -93,11 +94,11 @@ class Turnstile(RuleBasedStateMachine):
     @initialize()
     def plant(self) -> None:
         kept = {"staff": [STAFF.subject], "gates": [], "daily_max": DAILY_MAX}
-        actions.plant_operator(self.database, "mogao", kept)
+        sessions.plant_operator(self.database, "mogao", kept)
         self.ids = []
         for number, (day, start) in enumerate(SESSIONS):
             window = Window(start, start + WINDOW_MINUTES, self.capacity[number])
-            actions.plant_product(self.database, "ticket", PRODUCT, [day], [window])
+            sessions.plant_product(self.database, "ticket", PRODUCT, [day], [window])
             self.ids.append(domain.session_key("ticket", day, start))
 
     # What the model knows
@@ -133,7 +134,7 @@ class Turnstile(RuleBasedStateMachine):
         digests = [f"doc_{person}" for person in visitors]
 
         def act() -> Any:
-            return actions.hold_places(
+            return bookings.hold_places(
                 self.database, "sub_c", self.claim(), self.ids[session], digests
             )
 
@@ -157,7 +158,7 @@ class Turnstile(RuleBasedStateMachine):
     @rule(booking=bookings)
     def confirm(self, booking: Booking) -> None:
         def act() -> Any:
-            return actions.confirm_booking(self.database, "sub_c", booking.id, self.claim())
+            return bookings.confirm_booking(self.database, "sub_c", booking.id, self.claim())
 
         if booking.state == "held" and not self.lives(booking):
             assert_refused(act, domain.EXPIRED)
@@ -170,7 +171,7 @@ class Turnstile(RuleBasedStateMachine):
     @rule(booking=bookings)
     def cancel(self, booking: Booking) -> None:
         def act() -> Any:
-            return actions.cancel_booking(self.database, "sub_c", booking.id, self.claim())
+            return bookings.cancel_booking(self.database, "sub_c", booking.id, self.claim())
 
         day, start = SESSIONS[booking.session]
         begun = self.clock.now_ms() >= domain.begins_ms({"day": day.isoformat(), "start": start})
@@ -184,7 +185,7 @@ class Turnstile(RuleBasedStateMachine):
     def admit(self, booking: Booking) -> None:
         def act() -> Any:
             ticket = domain.ticket_key(booking.id, 0)
-            return actions.admit(self.database, STAFF, ticket, self.claim(), None)
+            return bookings.admit(self.database, STAFF, ticket, self.claim(), None)
 
         day, start = SESSIONS[booking.session]
         window = {"day": day.isoformat(), "start": start, "end": start + WINDOW_MINUTES}
@@ -202,10 +203,10 @@ class Turnstile(RuleBasedStateMachine):
     @rule(session=places, capacity=st.integers(0, 8))
     def resize(self, session: int, capacity: int) -> None:
         key = self.ids[session]
-        seen = actions.read_capacity(self.database, STAFF, key).value.asked.revision
+        seen = sessions.read_capacity(self.database, STAFF, key).value.asked.revision
 
         def act() -> Any:
-            return actions.change_capacity(self.database, STAFF, key, seen, capacity)
+            return sessions.change_capacity(self.database, STAFF, key, seen, capacity)
 
         if not self.open[session]:
             assert_refused(act, domain.CLOSED)
@@ -218,7 +219,7 @@ class Turnstile(RuleBasedStateMachine):
     def close(self, session: int, really: int) -> None:
         if really or not self.open[session]:
             return
-        actions.close_session(self.database, STAFF, self.ids[session], self.claim())
+        sessions.close_session(self.database, STAFF, self.ids[session], self.claim())
         self.open[session] = False
         for booking in self.made:
             if booking.session == session and booking.state in {"held", "confirmed"}:
@@ -229,7 +230,7 @@ class Turnstile(RuleBasedStateMachine):
     @invariant()
     def sessions_are_what_the_model_says(self) -> None:
         for number, key in enumerate(getattr(self, "ids", [])):
-            body = actions.read_session(self.database, key).value.body
+            body = sessions.read_session(self.database, key).value.body
             mine = [b for b in self.made if b.session == number]
             sold = sum(len(b.people) for b in mine if b.state == "confirmed")
             held = sum(len(b.people) for b in mine if b.state == "held" and self.lives(b))

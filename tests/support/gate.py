@@ -11,7 +11,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from services.tourism import actions
+from services.tourism.actions import sessions as actions
 from services.tourism.app import create_app
 from services.tourism.domain import CATALOGUE
 from shared import divisions, places

@@ -2,8 +2,9 @@
 
 from math import asin, cos, radians, sin, sqrt
 
-from services.tourism import actions, domain
-from services.tourism.actions import PUBLIC
+from services.tourism import domain
+from services.tourism.actions import sessions as actions
+from services.tourism.actions.keepers import PUBLIC
 from services.tourism.routes.parts import CALENDAR, REFERENCE, Tourism, new_router
 from services.tourism.schemas import attractions as schemas
 from services.tourism.schemas.attractions import attraction_json, crowd_json

@@ -1,6 +1,7 @@
 """Bookings over HTTP: a citizen's own, and their tickets at the gate."""
 
-from services.tourism import actions, domain
+from services.tourism import domain
+from services.tourism.actions import bookings as actions
 from services.tourism.routes.parts import (
     CITIZEN,
     GATE,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from services.tourism.actions import Keeper
+from services.tourism.actions.keepers import Keeper
 from services.tourism.schemas.tickets import check_document
 from shared.auth.subjects import DigestOf
 from shared.clock import Clock

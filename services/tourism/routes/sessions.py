@@ -1,7 +1,8 @@
 """Ticket products and their sessions over HTTP: calendars for everyone, changes for staff."""
 
-from services.tourism import actions
-from services.tourism.actions import PUBLIC, Capacity
+from services.tourism.actions import sessions as actions
+from services.tourism.actions.keepers import PUBLIC
+from services.tourism.actions.sessions import Capacity
 from services.tourism.domain import CLOSED, SESSIONS_MAX
 from services.tourism.routes.parts import CALENDAR, STAFF, Tourism, keeper_of, new_router
 from services.tourism.schemas import tickets as schemas

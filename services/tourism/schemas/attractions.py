@@ -1,6 +1,6 @@
 """Attractions and their crowds as JSON."""
 
-from services.tourism.actions import Crowd
+from services.tourism.actions.sessions import Crowd
 from services.tourism.domain import CAPACITY_MAX, LEVELS, crowd_level
 from shared.language import Language, Words, local
 from shared.places import Place

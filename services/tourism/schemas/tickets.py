@@ -6,7 +6,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any, ClassVar
 
-from services.tourism.actions import Capacity
+from services.tourism.actions.sessions import Capacity
 from services.tourism.domain import (
     CAPACITY_MAX,
     DOCUMENTS,

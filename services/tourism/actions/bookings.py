@@ -1,0 +1,160 @@
+"""Holding places, confirming, giving back, and coming in."""
+
+from collections.abc import Sequence
+
+from services.tourism import domain
+from services.tourism.actions.keepers import Keeper, kept
+from services.tourism.actions.places import (
+    day_counts,
+    expire,
+    give_back,
+    put_session,
+    release_day,
+    release_expired,
+    told,
+)
+from shared.errors import NOT_FOUND, Refused
+from shared.storage.access import (
+    FRESH,
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    Hit,
+    Position,
+    ReadView,
+    Transaction,
+    View,
+)
+
+
+def hold_places(
+    database: Database, citizen: str, claim: Claim, session_id: str, visitors: Sequence[str]
+) -> Committed[Document]:
+    """Hold a place for each visitor, all or none, until the hold expires.
+
+    Raises Refused(NO_SESSION, SOLD_OUT, DAY_FULL, CLOSED, OVER, NOT_ON_SALE, HAS_TICKET).
+    """
+    domain.check_visitors(visitors)
+
+    def change(tx: Transaction) -> Document:
+        session = tx.get("sessions", session_id)
+        if session is None:
+            raise Refused(domain.NO_SESSION, detail={"session_id": session_id})
+        product = tx.require("products", session.body["product"]).body
+        operator = tx.require("operators", session.body["attraction"]).body
+        domain.check_open(session.body, product, tx.now_ms)
+        release_expired(tx, session)
+        for place, visitor in enumerate(visitors):
+            _check_free_day(tx, session, visitor, place)
+        if domain.is_full(day_counts(tx, session.body), operator["daily_max"], len(visitors)):
+            release_day(tx, session)
+        day = day_counts(tx, session.body)
+        domain.hold(session.body, day, operator["daily_max"], len(visitors))
+        put_session(tx, session, day)
+        booking_id = tx.new_id("booking")
+        body = domain.new_booking(citizen, session_id, session.body, product, visitors, tx.now_ms)
+        for key in domain.visit_keys(body):
+            tx.put("visits", key, {"booking": booking_id})
+        return tx.put("bookings", booking_id, body)
+
+    return database.transact_once(claim, change)
+
+
+def _check_free_day(tx: Transaction, session: Document, visitor: str, place: int) -> None:
+    """Raise HAS_TICKET, unless what the visitor has is a hold that expired: that is let go."""
+    visit = tx.get("visits", domain.visit_key(session.body, visitor))
+    if visit is None:
+        return
+    other = tx.require("bookings", visit.body["booking"])
+    if not domain.is_expired(other.body, tx.now_ms):
+        raise domain.has_ticket(place)
+    expire(tx, other, session)
+
+
+def confirm_booking(
+    database: Database, citizen: str, booking_id: str, claim: Claim
+) -> Committed[Document]:
+    """Turn a citizen's own hold into tickets. Raises Refused(EXPIRED, NOT_HELD, CLOSED)."""
+
+    def change(tx: Transaction) -> Document:
+        booking = _own_booking(tx, citizen, booking_id)
+        session = tx.require("sessions", booking.body["session"])
+        domain.confirm(booking.body, session.body, tx.now_ms)
+        tx.put("sessions", session.key, session.body)
+        tx.emit("booking.confirmed", told(booking))
+        return tx.put("bookings", booking_id, booking.body)
+
+    return database.transact_once(claim, change)
+
+
+def cancel_booking(
+    database: Database, citizen: str, booking_id: str, claim: Claim
+) -> Committed[Document]:
+    """Give a citizen's own places back, whole. Raises Refused(NOT_REFUNDABLE)."""
+
+    def change(tx: Transaction) -> Document:
+        booking = _own_booking(tx, citizen, booking_id)
+        session = tx.require("sessions", booking.body["session"])
+        domain.check_refundable(booking.body, session.body, tx.now_ms)
+        give_back(tx, booking, session, "cancelled")
+        tx.emit("booking.cancelled", told(booking))
+        return tx.require("bookings", booking_id)
+
+    return database.transact_once(claim, change)
+
+
+def read_booking(
+    database: Database, citizen: str, booking_id: str, freshness: Freshness = FRESH
+) -> Committed[Document]:
+    """A citizen's own booking."""
+    return database.read(lambda view: _own_booking(view, citizen, booking_id), freshness)
+
+
+def list_bookings(
+    database: Database,
+    citizen: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """A citizen's own bookings, newest first."""
+
+    def query(view: ReadView) -> list[Hit]:
+        return view.find(
+            "bookings_by_citizen", (citizen,), limit=limit, after=after, descending=True
+        )
+
+    return database.read(query, freshness)
+
+
+def admit(
+    database: Database, keeper: Keeper, ticket_id: str, claim: Claim, visitor: str | None
+) -> Committed[Document]:
+    """Let the visitor of a ticket in at the keeper's attraction; the booking.
+
+    Raises Refused(USED, NOT_VALID, NOT_NOW, OTHER_VISITOR).
+    """
+    booking_id, number = domain.ticket_named(ticket_id)
+
+    def change(tx: Transaction) -> Document:
+        booking = tx.require("bookings", booking_id)
+        if number >= len(booking.body["tickets"]):
+            raise Refused(NOT_FOUND)
+        kept(tx, keeper, booking.body["attraction"], gate=True)
+        session = tx.require("sessions", booking.body["session"])
+        day = day_counts(tx, session.body)
+        domain.admit(booking.body, number, session.body, day, tx.now_ms, visitor)
+        put_session(tx, session, day)
+        return tx.put("bookings", booking_id, booking.body)
+
+    return database.transact_once(claim, change)
+
+
+def _own_booking(view: View, citizen: str, booking_id: str) -> Document:
+    booking = view.require("bookings", booking_id)
+    if booking.body["citizen"] != citizen:
+        raise Refused(NOT_FOUND)
+    return booking

@@ -1,0 +1,57 @@
+"""Places given back, by whoever writes next: expired holds, and the counts of session and day."""
+
+from services.tourism import domain
+from shared.storage.access import Document, Transaction
+from shared.storage.catalogue import Body
+
+RELEASED_MAX = 20
+"""Expired holds that one write lets go: each frees a place, and nobody asks for more than five."""
+
+
+def release_expired(tx: Transaction, session: Document) -> None:
+    """Let go of expired holds on a session, which the caller puts."""
+    hits = tx.find("holds_by_session", (session.key,), until=tx.now_ms, limit=RELEASED_MAX)
+    for hit in hits:
+        give_back(tx, hit.document, session, "expired")
+
+
+def release_day(tx: Transaction, session: Document) -> None:
+    """Let go of expired holds on any session of the same day and attraction."""
+    where = (session.body["attraction"], session.body["day"])
+    for hit in tx.find("holds_by_day", where, until=tx.now_ms, limit=RELEASED_MAX):
+        expire(tx, hit.document, session)
+
+
+def expire(tx: Transaction, booking: Document, session: Document) -> None:
+    """Let go of an expired hold; `session`, in the caller's hands, may be its own or another."""
+    key = booking.body["session"]
+    theirs = session if key == session.key else tx.require("sessions", key)
+    give_back(tx, booking, theirs, "expired")
+
+
+def give_back(tx: Transaction, booking: Document, session: Document, state: str) -> None:
+    day = day_counts(tx, session.body)
+    domain.give_back(booking.body, session.body, day, state)
+    put_session(tx, session, day)
+    for key in domain.visit_keys(booking.body):
+        tx.delete("visits", key)
+    tx.put("bookings", booking.key, booking.body)
+
+
+def day_counts(tx: Transaction, session: Body) -> Body:
+    found = tx.get("days", domain.day_key(session))
+    return domain.new_day() if found is None else found.body
+
+
+def put_session(tx: Transaction, session: Document, day: Body) -> None:
+    tx.put("sessions", session.key, session.body)
+    tx.put("days", domain.day_key(session.body), day)
+
+
+def told(booking: Document) -> Body:
+    """What an event says: whom it is for, and where to read the rest."""
+    return {
+        "booking": booking.key,
+        "citizen": booking.body["citizen"],
+        "session": booking.body["session"],
+    }
