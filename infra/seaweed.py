@@ -9,6 +9,7 @@ cache without fsync. It suits one machine; a province runs a store that somebody
 import json
 import socket
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -75,7 +76,9 @@ class Seaweed:
         ]
 
     def is_ready(self) -> bool:
-        """Whether it answers, and is this store: another on the port would refuse the keys."""
+        """Whether it answers, and is this store: another on the port would refuse the keys, and
+        what is no S3 would list no buckets.
+        """
         connection = HTTPConnection("127.0.0.1", self.port, timeout=1)
         headers = Signer("us-east-1").sign(
             "GET",
@@ -88,7 +91,8 @@ class Seaweed:
         )
         try:
             connection.request("GET", "/", headers=headers)
-            return connection.getresponse().status == 200
+            answer = connection.getresponse()
+            return answer.status == 200 and b"ListAllMyBucketsResult" in answer.read()
         except (OSError, HTTPException):
             return False
         finally:
@@ -114,9 +118,11 @@ class Seaweed:
     def _inner_ports(self) -> dict[str, int]:
         """Ports between the store's parts: kept from start to start while they are free."""
         kept = self._kept_ports()
-        if kept.keys() == set(_INNER_PORTS) and _all_free(kept.values()):
+        if kept.keys() == set(_INNER_PORTS) and _all_free([self.port, *kept.values()]):
             return kept
-        ports = dict(zip(_INNER_PORTS, free_ports(len(_INNER_PORTS)), strict=True))
+        # The S3 port is free as well until the store starts, and may be given once more.
+        chosen = [port for port in free_ports(len(_INNER_PORTS) + 1) if port != self.port]
+        ports = dict(zip(_INNER_PORTS, chosen, strict=False))
         self._ports_file.write_text(json.dumps(ports))
         return ports
 
@@ -141,9 +147,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def _all_free(ports: Iterable[int]) -> bool:
-    try:
-        for port in ports:
-            socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
+    """Whether all can be listened on at once, so that none stands twice either."""
+    with ExitStack() as open_sockets:
+        try:
+            for port in ports:
+                open_sockets.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            return False
     return True

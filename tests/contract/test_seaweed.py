@@ -1,5 +1,6 @@
 """The embedded store as a process: whose it is, and what survives its death."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.seaweed import free_ports
 from shared.clock import SystemClock
 from shared.storage.objects import Exists, Uncertain
 from shared.storage.s3 import S3Store
@@ -58,6 +60,26 @@ def test_what_was_acknowledged_survives_kill_and_restart(server: SeaweedServer) 
 def test_a_store_of_other_keys_on_the_port_is_not_ours(server: SeaweedServer) -> None:
     assert server.seaweed.is_ready()
     assert not replace(server.seaweed, secret_key="somebody else's").is_ready()
+
+
+def test_its_parts_never_get_the_port_of_its_door(server: SeaweedServer, tmp_path: Path) -> None:
+    kept = dict(zip(server.seaweed._kept_ports(), free_ports(7), strict=True))
+    seaweed = replace(server.seaweed, directory=tmp_path, port=kept["filer.port"])
+    seaweed._ports_file.write_text(json.dumps(kept))
+
+    ports = seaweed._inner_ports()
+
+    assert ports.keys() == kept.keys()
+    assert len({seaweed.port, *ports.values()}) == 8
+    # And as long as they are free and apart, they stay.
+    apart = replace(seaweed, port=free_ports(1)[0])
+    if apart.port not in ports.values():
+        assert apart._inner_ports() == ports
+
+
+def test_a_part_of_the_store_is_not_its_door(server: SeaweedServer) -> None:
+    filer = replace(server.seaweed, port=server.seaweed._kept_ports()["filer.port"])
+    assert not filer.is_ready()
 
 
 def test_it_listens_on_one_address_only(server: SeaweedServer) -> None:

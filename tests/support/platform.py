@@ -78,7 +78,7 @@ class Platform:
     def end(self) -> None:
         """Leave nothing, whatever a test has done."""
         if self.runner is not None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, FileNotFoundError):  # it may have ended by itself
                 self.kill_everything()
         for lock in processes.left(self.layout.processes):
             with suppress(ProcessLookupError, ValueError):
