@@ -74,6 +74,7 @@ def service_environment(plan: Plan, service: str, container: str) -> dict[str, s
         "GANSU_JWKS": str(keys_of(plan)),
         "GANSU_SUBJECT_KEY": plan.credentials.key_of(service, "subject"),
         "GANSU_REQUEST_KEY": plan.credentials.key_of(service, "request"),
+        "GANSU_CONTAINER": container,
         "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / container),
     }
 

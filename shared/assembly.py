@@ -32,10 +32,17 @@ def open_database(
         prefix=prefix,
         directory=settings.replica_directory / service,
         clock=clock,
+        writer=_writer(settings, clock),
         # Writers that wait for a stalled store leave half the threads to readers.
         limits=CommitLimits(waiting_max=settings.threads // 2),
         admit=lambda: probe(store, prefix, clock),
     )
+
+
+def _writer(settings: Settings, clock: Clock) -> str:
+    """What a process signs its entries with: its container's name, and a part of its own."""
+    own = clock.random(6).hex()
+    return f"{settings.container}.{own}" if settings.container else own
 
 
 def open_edge(settings: Settings, service: str, clock: Clock) -> Edge:

@@ -235,6 +235,15 @@ class Settings(StoreSettings):
         default=str(64 << 10),
     )
 
+    # Which one this is
+    container: str = _variable(
+        "GANSU_CONTAINER",
+        _text(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?", "is empty or a name of at most 63 characters"),
+        "This container's name (a pod's name, a host's), by which its journal entries say who wrote"
+        " them. Safety does not depend on it.",
+        default="",
+    )
+
     # How much at once
     threads: int = _variable(
         "GANSU_THREADS",

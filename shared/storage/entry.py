@@ -5,7 +5,7 @@ An entry is one JSON object:
     format     1
     seq        its number; entry 1 also carries "database", the journal's random id
     commit     unique id of this attempt; by it a writer recognises its own entry
-    writer     name of the container that wrote it
+    writer     who wrote it: a process of a container
     prev       SHA-256 of the stored bytes of the entry before it ("" for entry 1)
     time_ms    milliseconds UTC, never before the previous entry's
     writes     [collection, key, revision, version, document or null] each

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -24,8 +25,9 @@ from shared.clock import SystemClock
 from shared.storage.http1 import Answer, Http, NoAnswer
 from tests.support.stub_http import Request, read_request
 
-Forward = Callable[[], Answer]
-Fault = Callable[[Forward], bytes | None]
+Fault = Callable[["Forward"], bytes | None]
+
+_HELD_SECONDS_MAX = 120.0
 
 _OF_ONE_HOP = {"content-length", "transfer-encoding", "connection"}
 
@@ -56,6 +58,11 @@ class FaultProxy:
         """Let `fault` take the next `times` requests of `method` whose target holds `path`."""
         with self._lock:
             self._faults.extend([(method, path, fault)] * times)
+
+    def forget(self) -> None:
+        """Let the faults go that no request has met yet."""
+        with self._lock:
+            self._faults.clear()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -96,7 +103,7 @@ class FaultProxy:
         fault = self._next_fault(request)
         if fault is None:
             return _raw(self._forward(request))
-        return fault(lambda: self._forward(request))
+        return fault(Forward(request, self._forward))
 
     def _forward(self, request: Request) -> Answer:
         self.forwarded.append(request)
@@ -114,6 +121,17 @@ class FaultProxy:
                     self._faults.remove(entry)
                     return fault
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Hands one request on to the store, when called, and returns what the store said."""
+
+    request: Request
+    _exchange: Callable[[Request], Answer]
+
+    def __call__(self) -> Answer:
+        return self._exchange(self.request)
 
 
 def drop(forward: Forward) -> None:
@@ -156,6 +174,37 @@ def delayed(seconds: float) -> Fault:
         return _raw(forward())
 
     return fault
+
+
+class Dam:
+    """A fault that holds requests back, whether or not their clients still wait."""
+
+    def __init__(self) -> None:
+        self.held: list[Request] = []
+        self._changed = threading.Condition()
+        self._passing: set[bytes] = set()
+        self._open = False
+
+    def __call__(self, forward: "Forward") -> bytes:
+        with self._changed:
+            self.held.append(forward.request)
+            self._changed.wait_for(lambda: self._passes(forward.request), _HELD_SECONDS_MAX)
+        return _raw(forward())
+
+    def _passes(self, request: Request) -> bool:
+        return self._open or request.body in self._passing
+
+    def let_through(self, body: bytes) -> None:
+        """Let those go on to the store whose body is this."""
+        with self._changed:
+            self._passing.add(body)
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Let everything go on."""
+        with self._changed:
+            self._open = True
+            self._changed.notify_all()
 
 
 def _raw(answer: Answer) -> bytes:

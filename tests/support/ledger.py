@@ -34,7 +34,7 @@ Name = tuple[str, str]
 @dataclass(slots=True)
 class Ledger:
     """What a journal says. `claims` leads from an idempotency row to the order it stands for;
-    `writers` counts each process's entries.
+    `writers` counts each process's entries, by `‹container›.‹process›`.
     """
 
     entries: int = 0

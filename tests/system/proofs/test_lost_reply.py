@@ -14,6 +14,7 @@ import pytest
 from shared.storage.http1 import SILENCE_SECONDS
 from shared.storage.journal import ATTEMPTS_MAX
 from tests.support.fault_proxy import (
+    Dam,
     Fault,
     FaultProxy,
     delayed,
@@ -82,26 +83,37 @@ def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet) -> None:
     """
     market = open_market(fleet, stores=1, products=4)
     proxy = proxy_of(fleet)
-    both_processes = 2 * ATTEMPTS_MAX
+    dam = Dam()
 
     with Crowd(market, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
         crowd.await_trade()
-        held = delayed(ATTEMPTS_MAX * TOO_LATE_SECONDS)
-        proxy.inject(held, method="PUT", path="/journal/", times=both_processes)
-        await_met(proxy)
-        before = len(proxy.forwarded)
-        proxy.inject(delayed(SILENCE_SECONDS - 0.5), method="PUT", path="/journal/", times=2)
-        await_met(proxy)
+        proxy.inject(dam, method="PUT", path="/journal/", times=10 * ATTEMPTS_MAX)
+        wait_until(
+            lambda: first_is_given_up(dam.held),
+            "the first batch is given up, and another one goes to the same place",
+            seconds=60,
+        )
+        first = dam.held[0]
+        dam.let_through(first.body)
+        with fleet.bucket() as bucket:
+            wait_until(lambda: bucket.list(key_of(first), limit=1) != [], "the store has the first")
+        dam.open()
+        proxy.forget()
         crowd.await_trade()
     fleet.restart()
     crowd.settle()
 
     fleet.assert_books_agree()
-    first, *later = [put for put in proxy.forwarded[before:] if put.method == "PUT"]
-    attempts = {put.body for put in later if put.target == first.target}
-    assert len(attempts - {first.body}) >= 2, "other batches went to the same place"
     with fleet.bucket() as bucket:
         assert bucket.get(key_of(first)) == first.body
+
+
+def first_is_given_up(creates: list[Request]) -> bool:
+    """Whether the first has had all its attempts, and another batch is offered in its place."""
+    if not creates:
+        return False
+    there = [create.body for create in creates if create.target == creates[0].target]
+    return there.count(creates[0].body) == ATTEMPTS_MAX and len(set(there)) > 1
 
 
 @pytest.mark.timeout(300)
