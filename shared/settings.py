@@ -87,6 +87,16 @@ def _variable(
     return field(metadata=metadata, repr=not secret)
 
 
+def _container() -> Any:
+    return _variable(
+        "GANSU_CONTAINER",
+        _text(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?", "is empty or a name of at most 63 characters"),
+        "This container's name (a pod's name, a host's), by which its journal entries say who wrote"
+        " them. Safety does not depend on it.",
+        default="",
+    )
+
+
 _ENVIRONMENT = "GANSU_ENV"
 
 
@@ -236,13 +246,7 @@ class Settings(StoreSettings):
     )
 
     # Which one this is
-    container: str = _variable(
-        "GANSU_CONTAINER",
-        _text(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?", "is empty or a name of at most 63 characters"),
-        "This container's name (a pod's name, a host's), by which its journal entries say who wrote"
-        " them. Safety does not depend on it.",
-        default="",
-    )
+    container: str = _container()
 
     # How much at once
     threads: int = _variable(
@@ -251,6 +255,42 @@ class Settings(StoreSettings):
         "Threads a worker process serves requests with; at most half of them wait to write.",
         default="128",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifierSettings(StoreSettings):
+    """What a service's notifier needs to know."""
+
+    TITLE: ClassVar[str] = "Notifiers"
+
+    container: str = _container()
+    notices: str = _variable(
+        "GANSU_NOTICES",
+        _one_of("console", "http"),
+        "Where messages go: to the SMS gateway over `http`, or to the program's own output, which"
+        " is for development alone.",
+        default="http",
+        development="console",
+    )
+    notices_url: str = _variable(
+        "GANSU_NOTICES_URL",
+        _text(r"(https?://[^\s/]+(/[^\s]*)?)?", "is empty or an http(s) URL"),
+        "Where the SMS gateway takes messages.",
+        default="",
+    )
+    notices_key: str = _variable(
+        "GANSU_NOTICES_KEY",
+        _text(r"[!-~]{0,512}", "has no spaces"),
+        "What the SMS gateway knows this platform by: a bearer token.",
+        default="",
+        secret=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.notices == "console" and self.environment != "development":
+            raise SettingsError("GANSU_NOTICES is http outside development")
+        if self.notices == "http" and not (self.notices_url and self.notices_key):
+            raise SettingsError("GANSU_NOTICES_URL and GANSU_NOTICES_KEY are missing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +329,11 @@ def load_store(given: Mapping[str, str]) -> StoreSettings:
     return StoreSettings.from_environ({**os.environ, **given})
 
 
+def load_notifier() -> NotifierSettings:
+    """A notifier's settings from the process's own environment."""
+    return NotifierSettings.from_environ(os.environ)
+
+
 def load_issuer() -> IssuerSettings:
     """The development issuer's settings from the process's own environment."""
     return IssuerSettings.from_environ(os.environ)
@@ -297,9 +342,15 @@ def load_issuer() -> IssuerSettings:
 def documentation() -> str:
     """`docs/settings.md`, whole."""
     parts = ["# Settings", "", "Written by `python -m shared.settings`; do not edit."]
-    for group in (Settings, IssuerSettings):
-        parts += ["", f"## {group.TITLE}", "", "| variable | default | in development | what |"]
-        parts += ["|---|---|---|---|", *map(_row, fields(group))]
+    stores = {setting.name for setting in fields(StoreSettings)}
+    for group in (Settings, NotifierSettings, IssuerSettings):
+        parts += ["", f"## {group.TITLE}", ""]
+        rows = fields(group)
+        if group is NotifierSettings:
+            parts += ["Beside `GANSU_ENV`, the store's and the replica directory's, as above:", ""]
+            rows = tuple(setting for setting in rows if setting.name not in stores)
+        parts += ["| variable | default | in development | what |", "|---|---|---|---|"]
+        parts += map(_row, rows)
     return "\n".join(parts) + "\n"
 
 

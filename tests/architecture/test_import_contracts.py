@@ -95,6 +95,31 @@ def test_no_role_imports_the_one_above(tree: Path, higher: int) -> None:
     assert broken(tree) == {"roles"}
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "contract"),
+    [
+        ("notices", "import services.commerce.actions", "roles"),
+        ("actions", "import services.commerce.notices", "roles"),
+        ("domain", "import services.commerce.notices", "roles"),
+        ("app", "import services.commerce.notify", "roles"),
+        ("notify", "import services.commerce.wsgi", "roles"),
+        ("notices", "import shared.glue", "pure-domain"),
+        ("notices", "import services.tourism.domain", "services-apart"),
+    ],
+)
+def test_notices_stand_beside_actions_and_their_process_beside_wsgi(
+    tree: Path, name: str, source: str, contract: str
+) -> None:
+    (tree / "services/commerce/notices.py").write_text("import services.commerce.domain\n")
+    (tree / "services/commerce/notify.py").write_text(
+        "import services.commerce.notices, shared.storage.s3\n"
+    )
+    assert broken(tree) == set()
+    path = tree / f"services/commerce/{name}.py"
+    path.write_text(f"{path.read_text()}\n{source}\n")
+    assert contract in broken(tree)
+
+
 def test_a_service_need_not_have_every_role(tree: Path) -> None:
     (tree / "services/tourism/wsgi.py").unlink()
     assert broken(tree) == set()

@@ -1,0 +1,124 @@
+"""The process that a service's notices are sent by: `python -m services.‹name›.notify`.
+
+Any number of them may run for one service. It follows the journal about once a second while there
+is something, more rarely while there is nothing, and ends in its own time on SIGTERM.
+"""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from shared.clock import Clock, SystemClock
+from shared.errors import Refused
+from shared.notices import outbox
+from shared.notices.console import Console
+from shared.notices.feed import Feed
+from shared.notices.http import HttpGateway
+from shared.notices.mapping import CannotTell, Notices
+from shared.notices.message import Notifier
+from shared.notices.sender import Sender
+from shared.settings import NotifierSettings, SettingsError, load_notifier
+from shared.storage.catalogue import Catalogue
+from shared.storage.database import JournalDatabase
+from shared.storage.entry import UnreadableEntry
+from shared.storage.journal import Journal, JournalGap
+from shared.storage.location import store_address
+from shared.storage.objects import StoreError
+from shared.storage.probe import probe
+from shared.storage.s3 import S3Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+EVERY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 1.0, 5.0, 30.0
+"""Between looks at the journal: at first, while nothing comes, and while something is wrong."""
+
+_CONNECTIONS = 16
+
+_EXPECTED = (StoreError, JournalGap, UnreadableEntry, CannotTell, Refused)
+
+
+def main(service: str, catalogue: Catalogue, notices: Notices) -> int:
+    """Send a service's notices until SIGTERM; the exit status."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    try:
+        settings = load_notifier()
+    except SettingsError as error:
+        log.error("the settings cannot be used: %s", error)
+        return 2
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    clock = SystemClock()
+    with ExitStack() as ends:
+        store = S3Store(store_address(settings), clock, connections=_CONNECTIONS)
+        ends.callback(store.close)
+        database = open_outbox(settings, store, service, clock)
+        ends.callback(database.close)
+        notifier = _notifier(settings, service, clock, ends)
+        journal = Journal(store, f"{settings.store_prefix}{service}/", clock)
+        feed = Feed(journal, database, notices, catalogue, clock)
+        log.info("notices of %s go to: %s", service, settings.notices)
+        run(feed, Sender(database, notifier, clock), stopping)
+        log.info("stopping")
+    return 0
+
+
+def open_outbox(
+    settings: NotifierSettings, store: S3Store, service: str, clock: Clock
+) -> JournalDatabase:
+    """A service's outbox; nothing is asked of the store before the first use."""
+    name = outbox.database_of(service)
+    prefix = f"{settings.store_prefix}{name}/"
+    own = clock.random(6).hex()
+    return JournalDatabase(
+        store,
+        outbox.CATALOGUE,
+        prefix=prefix,
+        directory=settings.replica_directory / name,
+        clock=clock,
+        writer=f"{settings.container}.{own}" if settings.container else own,
+        admit=lambda: probe(store, prefix, clock),
+    )
+
+
+def _notifier(settings: NotifierSettings, service: str, clock: Clock, ends: ExitStack) -> Notifier:
+    if settings.notices == "console":
+        return Console(sys.stdout)
+    gateway = HttpGateway(settings.notices_url, settings.notices_key, service, clock)
+    ends.callback(gateway.close)
+    return gateway
+
+
+def run(feed: Feed, sender: Sender, stopping: threading.Event) -> None:
+    """Follow and send until `stopping` is set; what fails is logged and tried again."""
+    pause = EVERY_SECONDS
+    while not stopping.is_set():
+        read = _tried(feed.step)
+        if read:
+            sender.wake()
+        due = _tried(sender.step)
+        pause = _pause(pause, busy=bool(read), troubled=read is None or due is None)
+        stopping.wait(0 if read else min(pause, pause if due is None else due))
+
+
+def _pause(before: float, *, busy: bool, troubled: bool) -> float:
+    if troubled:
+        return min(before * 2, TROUBLE_SECONDS)
+    return EVERY_SECONDS if busy else min(before * 1.25, IDLE_SECONDS)
+
+
+def _tried(step: Callable[[], T]) -> T | None:
+    """What a step gives, None where it failed."""
+    try:
+        return step()
+    except _EXPECTED as error:
+        log.error("notices are held up: %s", error)
+    except Exception:  # whatever it is, the next attempt may do better
+        log.exception("notices are held up")
+    return None

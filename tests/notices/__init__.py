@@ -1,0 +1,1 @@
+"""Tests of notices: what is said, and that it is said once."""
