@@ -193,15 +193,15 @@ class Shop(RuleBasedStateMachine):
 
     @rule(order=orders)
     def cancel(self, order: Order) -> None:
-        claim = self.claim(order.citizen, "cancel")
-
         def act() -> object:
+            claim = self.claim(order.citizen, "cancel")
             return actions.cancel_order(self.database, order.citizen, order.id, claim)
 
         if set(order.states.values()) != {"placed"}:
             assert_refused(act, domain.NOT_CANCELLABLE)
             return
         act()
+        assert_refused(act, domain.NOT_CANCELLABLE)
         for product, quantity in order.quantities.items():
             self.stock[product].reserved -= quantity
             self.stock[product].on_hand += quantity
@@ -209,9 +209,8 @@ class Shop(RuleBasedStateMachine):
 
     @rule(order=orders, store=st.integers(0, 1))
     def fulfil(self, order: Order, store: int) -> None:
-        claim = self.claim("m", "fulfil")
-
         def act() -> object:
+            claim = self.claim("m", "fulfil")
             return actions.fulfil_order(
                 self.database, self.keeper(store), self.stores[store], order.id, claim
             )
@@ -224,6 +223,7 @@ class Shop(RuleBasedStateMachine):
             assert_refused(act, domain.NOT_FULFILLABLE)
             return
         act()
+        assert_refused(act, domain.NOT_FULFILLABLE)
         for product, quantity in order.quantities.items():
             if store_of(product) == store:
                 self.stock[product].reserved -= quantity

@@ -1,0 +1,288 @@
+"""Faults to be seeded into the engine and the domains, each with the test that must catch it.
+
+A mutant is one passage replaced by another that breaks one promise and nothing else; the passage
+stands exactly once in its file. `docs/reliability.md` shows the list.
+"""
+
+from dataclasses import dataclass
+
+_ENGINE = "shared/storage"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`does` completes: an engine that …  `caught_by` is a pytest node id."""
+
+    does: str
+    file: str
+    sound: str
+    broken: str
+    caught_by: str
+
+
+MUTANTS = (
+    Mutant(
+        "acknowledges before the store has answered",
+        f"{_ENGINE}/committer.py",
+        """        if not self._store(entry):
+            return pendings
+        for pending in pendings[:fitting]:
+            self._answer(pending, batch.seq)
+""",
+        """        for pending in pendings[:fitting]:
+            self._answer(pending, batch.seq)
+        self._store(entry)
+""",
+        "tests/storage/test_acknowledgement.py::"
+        "test_nobody_hears_done_before_the_store_has_answered",
+    ),
+    Mutant(
+        "takes another's entry for its own: skips the commit id",
+        f"{_ENGINE}/journal.py",
+        "if entries.decode(found, seq).commit == commit:",
+        "if entries.decode(found, seq).seq == seq:",
+        "tests/storage/test_acknowledgement.py::"
+        "test_anothers_entry_in_the_place_is_a_loss_and_the_change_runs_again",
+    ),
+    Mutant(
+        "takes an unknown outcome for stored, and steps over the entry",
+        f"{_ENGINE}/journal.py",
+        "        raise Undecided(",
+        "        return Stored()\n        raise Undecided(",
+        "tests/storage/test_acknowledgement.py::"
+        "test_what_stays_unknown_is_busy_after_a_bounded_number_of_attempts",
+    ),
+    Mutant(
+        "takes a refused create for lost without reading whose entry it is",
+        f"{_ENGINE}/journal.py",
+        "            decided = self._who_holds(seq, commit)\n            if decided is not None:",
+        "            decided = self._who_holds(seq, '')\n            if decided is not None:",
+        "tests/storage/test_acknowledgement.py::test_a_lost_reply_is_settled_by_reading",
+    ),
+    Mutant(
+        "sends a create again below the journal, as SDKs do",
+        f"{_ENGINE}/s3.py",
+        '            raise Uncertain(f"{method} {key}: {error}") from error',
+        "            answer = self._http.exchange(method, path, signed, body)",
+        "tests/contract/test_s3_answers.py::test_a_lost_create_is_not_sent_again",
+    ),
+    Mutant(
+        "creates without the condition",
+        f"{_ENGINE}/s3.py",
+        '"PUT", key, body=body, headers=self._condition)',
+        '"PUT", key, body=body, headers={})',
+        "tests/contract/test_s3_answers.py::test_a_create_is_conditional",
+    ),
+    Mutant(
+        "takes a 403 for absence",
+        f"{_ENGINE}/s3.py",
+        "        return Denied\n    if status == 404",
+        "        return Absent\n    if status == 404",
+        "tests/contract/test_s3_answers.py::test_what_an_answer_means",
+    ),
+    Mutant(
+        "takes a 404 of a proxy or a missing bucket for absence",
+        f"{_ENGINE}/s3.py",
+        'if status == 404 and code == "NoSuchKey":',
+        "if status == 404:",
+        "tests/contract/test_s3_answers.py::test_what_an_answer_means",
+    ),
+    Mutant(
+        "keeps the effects of a batch that lost the race",
+        f"{_ENGINE}/committer.py",
+        "        if not self._store(entry):\n            return pendings\n",
+        "        self._store(entry)\n",
+        "tests/storage/test_batches.py::"
+        "test_a_batch_that_loses_the_race_leaves_nothing_of_its_effects",
+    ),
+    Mutant(
+        "refuses on a state whose head was not proven",
+        f"{_ENGINE}/committer.py",
+        "        if self._proofs.prove(queued, deadline).seq > seq:\n            return pendings\n",
+        "",
+        "tests/storage/test_refusals.py::test_stock_added_elsewhere_is_sold_at_once",
+    ),
+    Mutant(
+        "decides a batch for its oldest change only",
+        f"{_ENGINE}/committer.py",
+        "queued = max(",
+        "queued = min(",
+        "tests/storage/test_refusals.py::test_a_batch_is_decided_for_its_youngest_change",
+    ),
+    Mutant(
+        "dates a proof from the end of its probe",
+        f"{_ENGINE}/proofs.py",
+        "proof = Proof(self._probe(), began)",
+        "proof = Proof(self._probe(), self._clock.monotonic())",
+        "tests/storage/test_proofs.py::test_a_proof_is_dated_from_before_its_probe",
+    ),
+    Mutant(
+        "reads fresh on an old proof",
+        f"{_ENGINE}/database.py",
+        "            if proof.began < arrived - bound_seconds:",
+        "            if proof.began < 0:",
+        "tests/storage/test_freshness.py::"
+        "test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere",
+    ),
+    Mutant(
+        "misses that an entry is stored but not applied here",
+        f"{_ENGINE}/database.py",
+        "                if reader.head.seq < seq:\n                    return None\n",
+        "",
+        "tests/storage/test_freshness.py::"
+        "test_where_the_replica_is_behind_the_named_seq_the_journal_is_asked",
+    ),
+    Mutant(
+        "trusts a replica that is ahead of a restored journal",
+        f"{_ENGINE}/follower.py",
+        "        if found is not None and self._belongs(found):",
+        "        if found is not None:",
+        "tests/storage/test_replica_recovery.py::"
+        "test_a_replica_ahead_of_a_restored_journal_is_rebuilt",
+    ),
+    Mutant(
+        "writes past a gap",
+        f"{_ENGINE}/journal.py",
+        "                if info.key != self.key(seq + 1):",
+        "                if info.key < self.key(seq + 1):",
+        "tests/storage/test_journal_troubles.py::"
+        "test_a_gap_right_behind_a_replicas_head_keeps_its_writer_from_starting",
+    ),
+    Mutant(
+        "applies an entry that does not follow",
+        f"{_ENGINE}/replica.py",
+        "    if entry.prev != head.hash:",
+        "    if entry.seq < head.seq:",
+        "tests/storage/test_journal_troubles.py::"
+        "test_an_entry_that_cannot_be_read_is_named_and_never_skipped[wrong prev]",
+    ),
+    Mutant(
+        "goes on after SQLite ended the transaction by itself",
+        f"{_ENGINE}/replica.py",
+        '                raise ReplicaBroken("SQLite ended the transaction by itself")',
+        "                return True",
+        "tests/storage/test_full_disk.py::"
+        "test_a_transaction_that_sqlite_ended_by_itself_is_not_gone_on_with",
+    ),
+    Mutant(
+        "answers a row whose checksum is wrong",
+        f"{_ENGINE}/replica.py",
+        "    if checksum(collection, key, revision, version, body) != total:",
+        "    if total < 0:",
+        "tests/storage/test_replica_recovery.py::"
+        "test_a_row_that_does_not_match_its_checksum_is_never_answered",
+    ),
+    Mutant(
+        "keeps a replica that is no longer the published one",
+        f"{_ENGINE}/replica.py",
+        "if self._link is not None and not leads_to(self._link, self.path.parent.name):",
+        "if self._closed:",
+        "tests/storage/test_replica_recovery.py::"
+        "test_a_replica_damaged_under_load_loses_nothing[link deleted]",
+    ),
+    Mutant(
+        "names a snapshot by the wrong entry",
+        f"{_ENGINE}/snapshot.py",
+        'name = f"{head.seq:020d}-',
+        'name = f"{head.seq + 1:020d}-',
+        "tests/storage/test_snapshots.py::"
+        "test_a_cold_start_reads_the_snapshot_and_the_entries_after_it",
+    ),
+    Mutant(
+        "starts from a snapshot of another history",
+        f"{_ENGINE}/snapshot.py",
+        "if stored is None or digest(stored) != snapshot.hash:",
+        "if stored is None:",
+        "tests/storage/test_snapshots.py::test_one_of_another_history_is_passed_over",
+    ),
+    Mutant(
+        "accepts an idempotency key across callers",
+        f"{_ENGINE}/idempotency.py",
+        'f"{claim.caller}\\0{claim.route}\\0{claim.key}"',
+        'f"{claim.route}\\0{claim.key}"',
+        "tests/storage/test_idempotency.py::test_another_caller_route_or_key_is_another_intent",
+    ),
+    Mutant(
+        "answers another request under a used key",
+        f"{_ENGINE}/idempotency.py",
+        '    if row.body["digest"] != claim.digest:',
+        '    if row.body["digest"] == "":',
+        "tests/storage/test_idempotency.py::test_a_key_used_for_another_request_is_refused",
+    ),
+    Mutant(
+        "lets entry times go back",
+        f"{_ENGINE}/transaction.py",
+        "self.now_ms = max(now_ms, reader.head.time_ms)",
+        "self.now_ms = now_ms",
+        "tests/storage/test_clocks.py::test_entry_times_never_go_back",
+    ),
+    Mutant(
+        "writes though its clock is far off",
+        f"{_ENGINE}/committer.py",
+        "if skew is None or abs(skew) <= CLOCK_SKEW_MS_MAX:",
+        "if skew is None or abs(skew) < 1 << 60:",
+        "tests/storage/test_clocks.py::test_a_writer_far_from_the_stores_clock_does_not_write",
+    ),
+    Mutant(
+        "hides from a change what those before it in the batch wrote",
+        f"{_ENGINE}/transaction.py",
+        "return self.layer.writes.get(name) or self._batch.layer.writes.get(name)",
+        "return self.layer.writes.get(name)",
+        "tests/storage/test_batches.py::test_changes_of_a_batch_see_those_before_them",
+    ),
+    Mutant(
+        "runs a change whose caller has gone away with a refusal",
+        f"{_ENGINE}/committer.py",
+        "                if not pending.abandoned:\n                    taken.append(pending)\n",
+        "                taken.append(pending)\n",
+        "tests/storage/test_batches.py::"
+        "test_a_callers_patience_ends_and_its_change_is_not_run_later",
+    ),
+    Mutant(
+        "lets any number of writers wait",
+        f"{_ENGINE}/committer.py",
+        "if self._closed or self._waiting >= self._limits.waiting_max:",
+        "if self._closed:",
+        "tests/storage/test_batches.py::"
+        "test_beyond_the_bound_of_waiting_writers_all_are_busy_at_once",
+    ),
+    Mutant(
+        "accepts a store that ignores the create condition",
+        f"{_ENGINE}/probe.py",
+        '    with suppress(Exists):\n        store.create(key, b"second")\n',
+        '    with suppress(Exists, UnsafeStore):\n        store.create(key, b"first")\n',
+        "tests/contract/test_probe.py::test_an_unsafe_store_is_refused",
+    ),
+    Mutant(
+        "sells what is not there",
+        "services/commerce/domain.py",
+        '    if stock["on_hand"] < quantity:',
+        '    if stock["on_hand"] < 0:',
+        "tests/unit/test_commerce_domain.py::test_the_last_unit_can_be_reserved_and_no_more",
+    ),
+    Mutant(
+        "releases an order's units twice",
+        "services/commerce/domain.py",
+        '    if order_state(order) != "placed":',
+        '    if order_state(order) == "fulfilled":',
+        "tests/property/test_commerce_stock.py::test_stock_is_conserved_and_never_below_zero",
+    ),
+    Mutant(
+        "gives an expired hold's places back twice",
+        "services/tourism/domain.py",
+        '    booking["state"] = state\n    del booking["taking"]\n',
+        '    del booking["taking"]\n',
+        "tests/http/test_tourism_bookings.py::test_a_hold_expires_and_is_free_for_the_next",
+    ),
+)
+
+
+def table() -> str:
+    """The list as `docs/reliability.md` has it."""
+    rows = [f"| {mutant.does} | {_linked(mutant.caught_by)} |" for mutant in MUTANTS]
+    return "\n".join(["| an engine that … | is caught by |", "|---|---|", *rows]) + "\n"
+
+
+def _linked(node: str) -> str:
+    file, _, test = node.partition("::")
+    return f"[`{test}`](../{file})"
