@@ -14,6 +14,7 @@ from infra.gateway import Gateway, Service, Tls
 from infra.layout import Layout
 from infra.processes import Program
 from infra.services import ISSUER, SERVICES
+from shared.notices.outbox import database_of
 
 ROOT = Path(__file__).parent.parent
 WORKERS = 2
@@ -77,6 +78,20 @@ def service_environment(plan: Plan, service: str, container: str) -> dict[str, s
         "GANSU_CONTAINER": container,
         "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / container),
     }
+
+
+def notifier(plan: Plan, service: str, store: Mapping[str, str]) -> Program:
+    """Sends a service's notices: to its log, unless the runner's environment says where else."""
+    name = database_of(service)
+    environment = {
+        **store,
+        "GANSU_ENV": "development",
+        "GANSU_CONTAINER": name,
+        "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / name),
+    }
+    argv = (sys.executable, "-m", f"services.{service}.notify")
+    # A message that is under way has ten seconds to go, and its note as many.
+    return Program(name, argv, ROOT, environment, grace_seconds=20)
 
 
 def seed(plan: Plan, service: str, store: Mapping[str, str]) -> Program:

@@ -6,6 +6,7 @@ entry's key that could be created again would let a stopped writer fork history.
 
 from infra.services import SERVICES
 from shared.clock import Clock
+from shared.notices.outbox import database_of
 from shared.settings import StoreSettings
 from shared.storage.location import store_address
 from shared.storage.s3 import S3Store
@@ -34,8 +35,8 @@ def provision(settings: StoreSettings, clock: Clock) -> bool:
             f"Versioning of bucket {address.bucket} is {state}. A journal needs a bucket that was"
             " never versioned: name another by GANSU_STORE_BUCKET."
         )
-    for service in SERVICES:
-        journal = f"{settings.store_prefix}{service}/journal/"
+    for database in (*SERVICES, *map(database_of, SERVICES)):
+        journal = f"{settings.store_prefix}{database}/journal/"
         rules = admin.removal_rules(journal)
         if rules:
             raise Unsafe(

@@ -119,6 +119,9 @@ class Start:
             self._await_ready(service)
         for service in SERVICES:
             self._seed(service)
+        # Behind the gateway though nobody waits for them: they would slow the start of what serves.
+        for service in SERVICES:
+            self._run(programs.notifier(self.plan, service, self.store.environment))
 
     def _run(self, program: processes.Program) -> None:
         programs.write_environment(program, self.plan.layout)

@@ -1,7 +1,8 @@
 """Which services the platform has: one name a row, and everything about a service follows from it.
 
 ‹name› is run from services/‹name›/wsgi.py, answers under /‹name›/, keeps its journal and its
-replicas under that name, and has its samples planted by infra/seeds/‹name›.py, which has
+replicas under that name, has its notices sent by services/‹name›/notify.py, and its samples planted
+by infra/seeds/‹name›.py, which has
 
     last_planted(now_ms)   an address that answers 200 once all samples stand; until then …
     main()                 … `python -m infra.seeds.‹name›` plants what is missing, and ends

@@ -70,7 +70,8 @@ class Feed:
         if self._stored is not None and self._is_here(self._stored):
             return self._stored
         at = self._beginning()
-        log.info("the journal is read from entry %d on; it stood at %s", at.seq + 1, self._stored)
+        stood = "is new" if self._stored is None else f"stood at {self._stored} of another journal"
+        log.info("the journal is read from entry %d on: the outbox %s", at.seq + 1, stood)
         return at
 
     def _is_here(self, cursor: Cursor) -> bool:

@@ -59,6 +59,8 @@ def test_an_order_outlives_the_death_of_everything(begin: Begin) -> None:
     assert (lily["id"], lily["sample"]) == (LILY, True)
     ordered = platform.order(citizen, LILY, 2, "first")
     assert ordered.status == 201, ordered
+    notices = platform.layout.logs / "commerce-notices.log"
+    wait_until(lambda: "order.placed" in notices.read_text(), "the notice of the order")
 
     sessions = platform.children()
     platform.kill_everything()
@@ -104,7 +106,7 @@ def test_what_dies_is_started_again(begin: Begin) -> None:
     platform.start()
     token = platform.token("citizen-0001")
     order = platform.order(token, LILY, 1, "before").json()["id"]
-    for name in ("store", "gateway", "commerce", "identity"):
+    for name in ("store", "gateway", "commerce", "identity", "commerce-notices"):
         revived(platform, name)
 
     def serves() -> bool:
@@ -140,8 +142,11 @@ def test_two_containers_share_one_journal_behind_tls(begin: Begin, tmp_path: Pat
     listed = platform.get("/commerce/v1/orders", token)["items"]
     assert [order["id"] for order in listed] == [order["id"] for order in reversed(placed)]
     assert_every_service_has_its_samples(platform)
-    replicas = {path.name for path in platform.layout.replicas.iterdir()}
-    assert replicas == {f"{service}-{number}" for service in SERVICES for number in (1, 2)}
+    replicas = {f"{service}-{place}" for service in SERVICES for place in (1, 2, "notices")}
+    wait_until(
+        lambda: {path.name for path in platform.layout.replicas.iterdir()} == replicas,
+        "a replica for each container and notifier",
+    )
     assert platform.interrupt() == 0
 
 

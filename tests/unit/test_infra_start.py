@@ -15,7 +15,7 @@ from infra.services import SERVICES, seed_of
 from services.commerce import actions
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
-from shared.settings import IssuerSettings, Settings
+from shared.settings import IssuerSettings, NotifierSettings, Settings
 from shared.storage.access import ReadView
 from shared.storage.catalogue import Body
 from shared.times import DAY_MS
@@ -82,6 +82,15 @@ def test_services_accept_what_they_are_told(plan: Plan) -> None:
     assert settings.subject_key != settings.request_key
 
 
+def test_notifiers_accept_what_they_are_told(plan: Plan) -> None:
+    program = programs.notifier(plan, "commerce", stores.moto(plan.credentials).environment)
+    settings = NotifierSettings.from_environ(program.environment)
+    assert settings.notices == "console"
+    assert settings.container == program.name == "commerce-notices"
+    assert settings.replica_directory == plan.layout.replicas / "commerce-notices"
+    assert "GANSU_SUBJECT_KEY" not in program.environment
+
+
 def test_a_programs_environment_can_be_sourced(plan: Plan) -> None:
     [program] = programs.containers(plan, "commerce", {"GANSU_STORE_PREFIX": "it's/"})
     programs.write_environment(program, plan.layout)
@@ -125,6 +134,7 @@ def test_it_runs_in_the_checkout_by_default() -> None:
 def test_every_service_has_what_its_row_promises() -> None:
     for service in SERVICES:
         assert (ROOT / "services" / service / "wsgi.py").exists()
+        assert (ROOT / "services" / service / "notify.py").exists()
         seed = seed_of(service)
         assert seed.last_planted(CLOCK.now_ms()).startswith(f"/{service}/v1/")
         assert callable(seed.main)

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from shared import settings
-from shared.settings import IssuerSettings, Settings, SettingsError, StoreSettings
+from shared.settings import (
+    IssuerSettings,
+    NotifierSettings,
+    Settings,
+    SettingsError,
+    StoreSettings,
+)
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of more than thirty-two bytes"
@@ -26,7 +32,7 @@ def test_the_manual_says_what_the_code_reads() -> None:
     assert written == settings.documentation(), "run: python -m shared.settings"
 
 
-@pytest.mark.parametrize("kind", [Settings, StoreSettings, IssuerSettings])
+@pytest.mark.parametrize("kind", [Settings, StoreSettings, NotifierSettings, IssuerSettings])
 def test_every_setting_has_a_sentence_and_a_name_of_its_own(kind: type[Settings]) -> None:
     declared = [field.metadata for field in dataclasses.fields(kind)]
     assert all(metadata["doc"].endswith(".") for metadata in declared)
