@@ -44,6 +44,11 @@ class Ledger:
     stock: dict[str, Body] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def taken(self) -> int:
+        """How many orders there are."""
+        return len(self.orders)
+
 
 def entries_of(store: ObjectStore, prefix: str) -> Iterator[bytes]:
     """The stored bytes of all entries; JournalGap where one is missing."""

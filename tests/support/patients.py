@@ -1,7 +1,11 @@
-"""Citizens who want a doctor's hour, over HTTP, as careful apps do (see shoppers.py)."""
+"""Citizens who want a doctor's hour, over HTTP (see crowds.py)."""
 
+import random
+import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 
 import orjson
@@ -9,10 +13,11 @@ import orjson
 from shared.clock import SystemClock
 from shared.storage.entry import decode
 from shared.times import HOUR_MS, day_of, instant, midnight_ms
+from tests.support.crowds import Client, Party, Reply, new_key
 from tests.support.fleet import Door, Fleet
-from tests.support.ledger import entries_of
+from tests.support.ledger import claim_row, entries_of
+from tests.support.places_told import PlacesBooks, PlacesTold, contradictions
 from tests.support.served import Json
-from tests.support.shoppers import Client, Reply, new_key
 
 HOSPITAL = "lzu-first"
 DEPARTMENT = "sample-lzu-first-internal"
@@ -34,18 +39,22 @@ class Ward:
     """A sample department, and every appointment that was acknowledged there."""
 
     fleet: Fleet
-    booked: set[str] = field(default_factory=set)
+    told: PlacesTold = field(default_factory=lambda: PlacesTold("appointments"))
+    hours: list[Hour] = field(default_factory=list)
 
     def open_hour(self, door: Door, places: int) -> Hour:
-        """An hour of tomorrow, of a new doctor."""
-        day = day_of(SystemClock().now_ms()) + timedelta(days=1)
-        tomorrow = day.isoformat()
+        """A new doctor's hour, on a day on which it can still be cancelled."""
+        return self.open_hours(door, places, 1)[0]
+
+    def open_hours(self, door: Door, places: int, hours: int) -> list[Hour]:
+        day = day_of(SystemClock().now_ms()) + timedelta(days=3)
+        that_day = day.isoformat()
         pattern = {
-            "first": tomorrow,
-            "last": tomorrow,
+            "first": that_day,
+            "last": that_day,
             "weekdays": [1, 2, 3, 4, 5, 6, 7],
             "start": "09:00",
-            "end": "10:00",
+            "end": f"{9 + hours:02d}:00",
             "slot_minutes": 60,
             "places": places,
             "release_days": 7,
@@ -58,14 +67,33 @@ class Ward:
         schedule = f"/health/v1/doctors/{doctor}/schedule"
         [session] = client.insist(schedule, pattern, new_key()).body["made"]
         client.close()
-        return Hour(session, instant(midnight_ms(day) + 9 * HOUR_MS))
+        opened = [
+            Hour(session, instant(midnight_ms(day) + (9 + number) * HOUR_MS))
+            for number in range(hours)
+        ]
+        self.hours += opened
+        return opened
 
-    def assert_books_agree(self) -> None:
-        """At every entry free and booked are the places; in the end those who were told so have
-        appointments, and nobody else.
+    def party(self, door: Door, *, keeps: bool) -> "Patient":
+        return Patient(self, door, keeps=keeps)
+
+    def keep(self, door: Door, chance: random.Random, stop: threading.Event) -> None:
+        """Look into the day's list, as a desk does."""
+        staff = Client(door, self.fleet.token(STAFF))
+        while not stop.wait(chance.uniform(0.05, 0.2)):
+            session = chance.choice(self.hours).session
+            path = f"/health/v1/sessions/{session}/appointments"
+            seen = staff.ask("GET", path)
+            assert seen is None or seen.status == 200, seen
+        staff.close()
+
+    def assert_books_agree(self) -> PlacesBooks:
+        """At every entry free and booked are the places; in the end a slot counts its appointments,
+        and these are what people were told, and no more.
         """
         with self.fleet.bucket() as bucket:
             entries = list(entries_of(bucket, "health/"))
+        counted: dict[tuple[str, int, str], int] = {}
         appointments: dict[str, Json] = {}
         for seq, stored in enumerate(entries, 1):
             for write in decode(stored, seq).writes:
@@ -73,12 +101,22 @@ class Ward:
                 if write.collection == "appointments":
                     appointments[write.key] = body
                 if write.collection == "sessions":
-                    assert [_taken(slot) for slot in body["slots"]] == [body["places"]] * len(
-                        body["slots"]
-                    ), f"entry {seq}"
-        assert {key for key, body in appointments.items() if body["state"] == "booked"} == (
-            self.booked
-        )
+                    taken = [_taken(slot) for slot in body["slots"]]
+                    assert taken == [body["places"]] * len(taken), f"entry {seq}"
+                    for number, slot in enumerate(body["slots"]):
+                        counted[write.key, number, "booked"] = slot["booked"]
+        made = Counter((a["session"], a["slot"], a["state"]) for a in appointments.values())
+        assert {place: made[place] for place in counted} == counted
+        assert contradictions(entries, self.told) == []
+        return PlacesBooks(len(self.told.states), len(entries))
+
+
+def open_ward(fleet: Fleet) -> Ward:
+    """A sample department with six doctors who have room, and one who soon has none."""
+    ward = Ward(fleet)
+    for places in (20, 20, 20, 20, 20, 20, 2):
+        ward.open_hours(fleet.doors[0], places, 10)
+    return ward
 
 
 def _taken(slot: Json) -> int:
@@ -87,16 +125,47 @@ def _taken(slot: Json) -> int:
     return sum(counts)
 
 
-class Patient:
-    """One account that books for itself."""
+class Patient(Party):
+    """One who books for itself; with an appointment that is kept it goes, and another comes."""
 
-    def __init__(self, ward: Ward, door: Door) -> None:
+    def __init__(self, ward: Ward, door: Door, *, keeps: bool = True) -> None:
         self._ward = ward
-        self.client = Client(door, ward.fleet.token(f"citizen-{700_000 + next(_NUMBERS)}"))
+        self._door = door
+        self._keeps = keeps
+        super().__init__(self._come())
+
+    def _come(self) -> Client:
+        account = f"citizen-{700_000 + next(_NUMBERS)}"
+        self._subject = self._ward.fleet.subject(account)
+        return Client(self._door, self._ward.fleet.token(account), keeps=self._keeps)
+
+    def trade(self, chance: random.Random) -> bool:
+        booked = self.book(chance.choice(self._ward.hours))
+        if booked.status != 201:
+            return False
+        appointment = booked.body["id"]
+        self.look(f"/health/v1/appointments/{appointment}")
+        if chance.random() < 0.05 or self._cancelled(appointment).status != 201:
+            self.client.close()
+            self.client = self._come()
+        return True
 
     def book(self, hour: Hour) -> Reply:
         body = {"session_id": hour.session, "starts_at": hour.starts_at}
-        reply = self.client.insist("/health/v1/appointments", body, new_key())
+        key = new_key()
+        row = claim_row(self._subject, "POST /v1/appointments", key)
+        return self.post("/health/v1/appointments", body, partial(self._booked, row), key)
+
+    def _booked(self, row: str, reply: Reply) -> None:
         if reply.status == 201:
-            self._ward.booked.add(reply.body["id"])
-        return reply
+            self._ward.told.states[reply.body["id"]] = "booked"
+        else:
+            self._ward.told.refused.add(row)
+
+    def _cancelled(self, appointment: str) -> Reply:
+        path = f"/health/v1/appointments/{appointment}/cancellation"
+        return self.post(path, None, partial(self._gone, appointment))
+
+    def _gone(self, appointment: str, reply: Reply) -> None:
+        if reply.status == 201:
+            self._ward.told.states[appointment] = "cancelled"

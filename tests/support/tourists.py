@@ -1,16 +1,20 @@
-"""Citizens who want a place in a session, over HTTP, as careful apps do (see shoppers.py)."""
+"""Citizens who want a place in a session, over HTTP (see crowds.py)."""
 
+import random
+import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
 from shared.clock import SystemClock
 from shared.times import day_of
+from tests.support.crowds import Client, Party, Reply, new_key
 from tests.support.fleet import Door, Fleet
-from tests.support.ledger import entries_of
-from tests.support.places_ledger import audit, confirmed_in
-from tests.support.shoppers import Client, Reply, new_key
+from tests.support.ledger import claim_row, entries_of
+from tests.support.places_ledger import audit
+from tests.support.places_told import PlacesBooks, PlacesTold, contradictions
 
 PRODUCT = "sample-mogao-a"
 STAFF = "scenic-mogao"
@@ -23,7 +27,8 @@ class Site:
     """The sample attraction, and everything that citizens were told there."""
 
     fleet: Fleet
-    confirmed: set[str] = field(default_factory=set)
+    told: PlacesTold = field(default_factory=lambda: PlacesTold("bookings"))
+    sessions: list[str] = field(default_factory=list)
     _minutes: Any = field(default_factory=lambda: iter(range(1, 1200)))
 
     def open_session(self, door: Door, capacity: int) -> str:
@@ -41,36 +46,84 @@ class Site:
         made = client.insist(f"/tourism/v1/products/{PRODUCT}/sessions", body, new_key())
         client.close()
         assert (made.status, made.body["opened"]) == (201, 1), made
-        return f"{PRODUCT}.{day:%Y%m%d}.{_clock(start).replace(':', '')}"
+        self.sessions.append(f"{PRODUCT}.{day:%Y%m%d}.{_clock(start).replace(':', '')}")
+        return self.sessions[-1]
 
-    def assert_books_agree(self) -> None:
-        """The journal breaks no law, and holds whatever was acknowledged."""
+    def party(self, door: Door, *, keeps: bool) -> "Tourist":
+        return Tourist(self, door, keeps=keeps)
+
+    def keep(self, door: Door, chance: random.Random, stop: threading.Event) -> None:
+        """Change caps in mid-season."""
+        staff = Client(door, self.fleet.token(STAFF))
+        while not stop.wait(chance.uniform(0.05, 0.2)):
+            path = f"/tourism/v1/sessions/{chance.choice(self.sessions)}/capacity"
+            seen = staff.ask("GET", path)
+            if seen is not None:
+                assert seen.status == 200, seen
+                staff.ask("PUT", path, {"capacity": chance.randint(0, 4000)}, etag=seen.etag)
+        staff.close()
+
+    def assert_books_agree(self) -> PlacesBooks:
+        """The journal breaks no law, and holds what people were told and no more."""
         with self.fleet.bucket() as bucket:
             entries = list(entries_of(bucket, "tourism/"))
         assert audit(entries) == []
-        assert confirmed_in(entries) == self.confirmed
+        assert contradictions(entries, self.told) == []
+        return PlacesBooks(len(self.told.states), len(entries))
+
+
+def open_site(fleet: Fleet) -> Site:
+    """The sample attraction with three sessions that have room, and one that is soon full."""
+    site = Site(fleet)
+    for capacity in (4000, 4000, 4000, 20):
+        site.open_session(fleet.doors[0], capacity)
+    return site
 
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
-class Tourist:
-    """One account that books for one person."""
+class Tourist(Party):
+    """One account that books for people, each time for another one."""
 
-    def __init__(self, site: Site, door: Door) -> None:
-        number = next(_NUMBERS)
+    def __init__(self, site: Site, door: Door, *, keeps: bool = True) -> None:
+        account = f"citizen-{500_000 + next(_NUMBERS)}"
+        super().__init__(Client(door, site.fleet.token(account), keeps=keeps))
         self._site = site
-        self._document = {"kind": "passport", "number": f"T{number:08d}"}
-        self.client = Client(door, site.fleet.token(f"citizen-{500_000 + number}"))
+        self._subject = site.fleet.subject(account)
+        self._own: list[str] = []
 
-    def book(self, session: str) -> Reply:
-        """Hold a place and confirm it; the refusal, or the confirmation."""
-        body = {"session_id": session, "visitors": [{"document": self._document}]}
-        held = self.client.insist("/tourism/v1/bookings", body, new_key())
-        if held.status != 201:
+    def trade(self, chance: random.Random) -> bool:
+        done = self.book(chance.choice(self._site.sessions), confirms=chance.random() < 0.8)
+        if self._own and chance.random() < 0.3:
+            self._post(chance.choice(self._own), "cancellation", "cancelled")
+        if self._own and chance.random() < 0.2:
+            self.look(f"/tourism/v1/bookings/{chance.choice(self._own[-5:])}")
+        return done.status == 201
+
+    def book(self, session: str, *, confirms: bool = True) -> Reply:
+        """Hold a place, and confirm it unless told not to; the refusal, or the last answer."""
+        document = {"kind": "passport", "number": f"T{next(_NUMBERS):08d}"}
+        body = {"session_id": session, "visitors": [{"document": document}]}
+        key = new_key()
+        row = claim_row(self._subject, "POST /v1/bookings", key)
+        held = self.post("/tourism/v1/bookings", body, partial(self._held, row), key)
+        if held.status != 201 or not confirms:
             return held
-        booking = held.body["id"]
-        done = self.client.insist(f"/tourism/v1/bookings/{booking}/confirmation", None, new_key())
-        self._site.confirmed.add(booking)
-        return done
+        return self._post(held.body["id"], "confirmation", "confirmed")
+
+    def _held(self, row: str, reply: Reply) -> None:
+        if reply.status == 201:
+            self._own.append(reply.body["id"])
+            self._site.told.states[reply.body["id"]] = "held"
+        else:
+            self._site.told.refused.add(row)
+
+    def _post(self, booking: str, what: str, state: str) -> Reply:
+        path = f"/tourism/v1/bookings/{booking}/{what}"
+        return self.post(path, None, partial(self._became, booking, state))
+
+    def _became(self, booking: str, state: str, reply: Reply) -> None:
+        if reply.status == 201:
+            self._site.told.states[booking] = state

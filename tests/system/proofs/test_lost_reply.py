@@ -13,6 +13,7 @@ import pytest
 
 from shared.storage.http1 import SILENCE_SECONDS
 from shared.storage.journal import ATTEMPTS_MAX
+from tests.support.crowds import Crowd, Venue
 from tests.support.fault_proxy import (
     Dam,
     Fault,
@@ -25,8 +26,8 @@ from tests.support.fault_proxy import (
     lose_reply,
 )
 from tests.support.fleet import Fleet
-from tests.support.shoppers import Crowd, open_market
 from tests.support.stub_http import Request
+from tests.support.venues import SERVICES, fleet_of
 from tests.support.waiting import wait_until
 
 CITIZENS = 12
@@ -42,10 +43,11 @@ ANSWER_SECONDS_MAX = 17.0
 KINDS = (lose_reply, garble, fail, drop, late(TOO_LATE_SECONDS), delayed(TOO_LATE_SECONDS))
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    root = tmp_path_factory.mktemp("lost_reply")
-    with Fleet(root, containers=2, gateways=2, faults=True) as running:
+@pytest.fixture(scope="module", params=SERVICES)
+def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    with fleet_of(request.param, tmp_path_factory.mktemp("lost-reply"), faults=True) as running:
         yield running
 
 
@@ -60,11 +62,10 @@ def await_met(proxy: FaultProxy) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_each_way_to_lose_a_reply_in_turn(fleet: Fleet) -> None:
-    market = open_market(fleet, stores=2, products=4)
+def test_each_way_to_lose_a_reply_in_turn(fleet: Fleet, venue: Venue) -> None:
     proxy = proxy_of(fleet)
 
-    with Crowd(market, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
+    with Crowd(venue, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
         for kind in KINDS:
             # Twice in a row: the second attempt at the same entry meets it as well.
             proxy.inject(kind, method="PUT", path="/journal/", times=2)
@@ -73,19 +74,20 @@ def test_each_way_to_lose_a_reply_in_turn(fleet: Fleet) -> None:
     fleet.restart()
     crowd.settle()
 
-    fleet.assert_books_agree()
+    venue.assert_books_agree()
 
 
+# What is given up is the engine's; it knows nothing of what a service does.
+@pytest.mark.parametrize("fleet", ["commerce"], indirect=True)
 @pytest.mark.timeout(300)
-def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet) -> None:
+def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet, venue: Venue) -> None:
     """All attempts at an entry time out and everyone is refused; then, while the next batch is on
     its way to the same place, the store gets the first.
     """
-    market = open_market(fleet, stores=1, products=4)
     proxy = proxy_of(fleet)
     dam = Dam()
 
-    with Crowd(market, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
+    with Crowd(venue, fleet.doors[:1], citizens=CITIZENS, seed=SEED) as crowd:
         crowd.await_trade()
         proxy.inject(dam, method="PUT", path="/journal/", times=10 * ATTEMPTS_MAX)
         wait_until(
@@ -103,7 +105,7 @@ def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet) -> None:
     fleet.restart()
     crowd.settle()
 
-    fleet.assert_books_agree()
+    venue.assert_books_agree()
     with fleet.bucket() as bucket:
         assert bucket.get(key_of(first)) == first.body
 
@@ -116,12 +118,14 @@ def first_is_given_up(creates: list[Request]) -> bool:
     return there.count(creates[0].body) == ATTEMPTS_MAX and len(set(there)) > 1
 
 
+@pytest.mark.parametrize("fleet", ["commerce"], indirect=True)
 @pytest.mark.timeout(300)
-def test_a_store_that_stands_still_gets_all_attempts_when_it_goes_on(fleet: Fleet) -> None:
+def test_a_store_that_stands_still_gets_all_attempts_when_it_goes_on(
+    fleet: Fleet, venue: Venue
+) -> None:
     """Requests lie in a frozen store's sockets, long given up, until it thaws and serves them."""
-    market = open_market(fleet, stores=1, products=4)
 
-    with Crowd(market, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
+    with Crowd(venue, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
         crowd.await_trade()
         with fleet.store.frozen():
             time.sleep(ATTEMPTS_MAX * TOO_LATE_SECONDS)
@@ -129,7 +133,7 @@ def test_a_store_that_stands_still_gets_all_attempts_when_it_goes_on(fleet: Flee
     fleet.restart()
     crowd.settle()
 
-    fleet.assert_books_agree()
+    venue.assert_books_agree()
     assert crowd.slowest_seconds < ANSWER_SECONDS_MAX
 
 
@@ -140,13 +144,12 @@ def key_of(put: Request) -> str:
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
-def test_replies_lost_at_random(fleet: Fleet, proof: bool) -> None:
-    market = open_market(fleet, stores=2, products=4)
+def test_replies_lost_at_random(fleet: Fleet, venue: Venue, proof: bool) -> None:
     proxy = proxy_of(fleet)
     chance = random.Random(SEED)
     faults = FAULTS_PROOF if proof else FAULTS
 
-    with Crowd(market, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
+    with Crowd(venue, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
         for _ in range(faults):
             time.sleep(chance.uniform(0, 0.3))
             method = chance.choice(("PUT", "PUT", "PUT", "GET"))
@@ -157,8 +160,8 @@ def test_replies_lost_at_random(fleet: Fleet, proof: bool) -> None:
     fleet.restart()
     crowd.settle()
 
-    ledger = fleet.assert_books_agree()
-    print(f"\n{faults} faults: {len(ledger.orders)} orders in {ledger.entries} entries")
+    books = venue.assert_books_agree()
+    print(f"\n{faults} faults: {books.taken} taken in {books.entries} entries")
 
 
 def _chosen(chance: random.Random) -> Fault:

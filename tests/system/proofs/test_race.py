@@ -14,9 +14,10 @@ from typing import TypeVar
 
 import pytest
 
+from tests.support.crowds import Reply
 from tests.support.fleet import Door, Fleet
 from tests.support.patients import Patient, Ward
-from tests.support.shoppers import Citizen, Market, Reply, open_market
+from tests.support.shoppers import Citizen, Market, open_market
 from tests.support.tourists import Site, Tourist
 
 UNITS = 10

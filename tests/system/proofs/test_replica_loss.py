@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.crowds import Crowd, Venue
 from tests.support.fleet import Container, Fleet
-from tests.support.shoppers import Crowd, open_market
+from tests.support.venues import SERVICES, fleet_of
 
 CITIZENS = 12
 SEED = 620700
@@ -51,21 +52,24 @@ LOSING: tuple[Callable[[Container], None], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with Fleet(tmp_path_factory.mktemp("replica_loss"), containers=2, gateways=2) as running:
+@pytest.fixture(scope="module", params=SERVICES)
+def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    with fleet_of(request.param, tmp_path_factory.mktemp("replica-loss")) as running:
         yield running
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(1200)
-def test_a_replica_that_goes_under_load_takes_nothing_along(fleet: Fleet, proof: bool) -> None:
-    market = open_market(fleet, stores=2, products=4)
+def test_a_replica_that_goes_under_load_takes_nothing_along(
+    fleet: Fleet, venue: Venue, proof: bool
+) -> None:
     chance = random.Random(SEED)
     stalls: list[float] = []
     workers = [container.workers() for container in fleet.containers]
 
-    with Crowd(market, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
+    with Crowd(venue, fleet.doors, citizens=CITIZENS, seed=SEED) as crowd:
         for number in range(LOSSES_PROOF if proof else LOSSES):
             crowd.await_trade()
             time.sleep(chance.uniform(0, 0.5))
@@ -78,9 +82,9 @@ def test_a_replica_that_goes_under_load_takes_nothing_along(fleet: Fleet, proof:
     fleet.restart()
     crowd.settle()
 
-    ledger = fleet.assert_books_agree()
+    books = venue.assert_books_agree()
     print(
-        f"\n{len(stalls)} losses: {len(ledger.orders)} orders in {ledger.entries} entries,"
+        f"\n{len(stalls)} losses: {books.taken} taken in {books.entries} entries,"
         f" longest stall {max(stalls):.1f} s"
     )
     assert max(stalls) < STALL_SECONDS_MAX
