@@ -59,6 +59,27 @@ def test_entries_that_concern_nobody_cost_no_entries(street: Street, phones: Pho
     assert database.figures().entries == 2
 
 
+def test_who_was_overtaken_reads_on_from_where_the_other_one_stood(
+    street: Street, phones: Phones
+) -> None:
+    database = street.outbox()
+    slow, fast = street.consumer(phones, database), street.consumer(phones, database)
+    assert slow.feed.step() == fast.feed.step() == 0
+    placed = street.place(ENTRIES_MAX + 8)
+    while fast.feed.step():
+        pass
+    at = read_cursor(database)
+    assert slow.feed.step() == ENTRIES_MAX
+    assert read_cursor(database) == at
+    placed += street.place(2)
+    assert fast.feed.step() == 2
+    slow.feed.step()
+    placed += street.place(2)  # and nobody hears of the fast one again
+    street.drain(slow, database)
+    assert phones.rung() == placed
+    assert phones.repeats == 0
+
+
 def test_a_new_release_is_awaited_and_nothing_is_skipped(street: Street, phones: Phones) -> None:
     """An event of a kind that this release does not know, as a newer one emits."""
     database = street.outbox()

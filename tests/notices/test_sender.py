@@ -1,13 +1,16 @@
 """Sending: what a gateway may do, and what follows."""
 
 import logging
+import threading
 
 import pytest
 
+from shared.notices.message import Message
 from shared.notices.outbox import ATTEMPTS_MAX
-from shared.notices.sender import LOOK_SECONDS, PARALLEL, PAUSE_SECONDS_MAX
+from shared.notices.sender import LOOK_SECONDS, PARALLEL, PAUSE_SECONDS, PAUSE_SECONDS_MAX
 from shared.storage.memory import MemoryStore
 from tests.notices.world import Phones, Street, away, breaks, loses_reply, messages, refuses
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("trouble", [away, loses_reply, breaks])
@@ -65,6 +68,19 @@ def test_a_dead_gateway_is_not_asked_for_every_message(street: Street, phones: P
     assert consumer.sender.step() == 0
 
 
+def test_a_new_message_does_not_end_the_pause(street: Street, phones: Phones) -> None:
+    street.place(1)
+    consumer = street.consumer(phones, street.outbox())
+    phones.troubles.append(away)
+    consumer.step()
+    street.place(1)
+    assert consumer.step() == 1
+    assert len(phones.asked) == 1
+    street.clock.pass_monotonic(PAUSE_SECONDS)
+    consumer.step()
+    assert len(phones.asked) == 2
+
+
 def test_a_lot_is_under_way_at_once(street: Street, phones: Phones) -> None:
     street.place_at_once(PARALLEL + 1)
     consumer = street.consumer(phones, street.outbox(), parallel=PARALLEL)
@@ -73,6 +89,30 @@ def test_a_lot_is_under_way_at_once(street: Street, phones: Phones) -> None:
     assert len(phones.sent) == PARALLEL
     assert consumer.sender.step() == 0
     assert len(phones.sent) == PARALLEL + 1
+
+
+def test_a_message_that_takes_long_does_not_keep_the_others_from_being_noted(
+    street: Street,
+) -> None:
+    street.place_at_once(PARALLEL)
+    database = street.outbox()
+    released, held = threading.Event(), threading.Lock()
+
+    class Slow(Phones):
+        def send(self, message: Message) -> None:
+            if held.acquire(blocking=False):
+                released.wait(30)
+            super().send(message)
+
+    consumer = street.consumer(Slow(), database, parallel=PARALLEL)
+    thread = threading.Thread(target=consumer.step)
+    thread.start()
+    try:
+        wait_until(lambda: len(messages(database, "sent")) == PARALLEL - 1, "all notes but one")
+    finally:
+        released.set()
+        thread.join(30)
+    assert len(messages(database, "sent")) == PARALLEL
 
 
 def test_an_empty_outbox_is_left_alone(street: Street, phones: Phones) -> None:
