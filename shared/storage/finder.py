@@ -171,18 +171,19 @@ class Finder:
         mark = self._mark
         with self._whole():
             writer = self._opened().writer(_HEAP_BYTES, 1)
+            if not mark.revision:  # whatever is there, nobody knows of it
+                writer.delete_all_documents()
             for each in changed:
-                self._replace(writer, each, fresh=not mark.revision)
+                self._replace(writer, each)
             writer.commit()
             if merges:
                 writer.wait_merging_threads()
         revision = changed[-1].revision if changed else mark.revision
         self._write_mark(_Mark(revision, level or mark.level))
 
-    def _replace(self, writer: IndexWriter, changed: Changed, *, fresh: bool) -> None:
+    def _replace(self, writer: IndexWriter, changed: Changed) -> None:
         name = f"{changed.collection}/{changed.key}"
-        if not fresh:
-            writer.delete_documents_by_term("name", name)
+        writer.delete_documents_by_term("name", name)
         if changed.body is None:
             return
         collection, body = self._collections[changed.collection], changed.body
@@ -242,10 +243,12 @@ class Finder:
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """Tantivy says ValueError of damaged and lost files: the index goes, to be built again."""
+        """Whatever Tantivy says of damaged and lost files: the index goes, to be built again."""
         try:
             yield
-        except (ValueError, OSError) as error:
+        except BaseException as error:
+            if not _is_damage(error):
+                raise
             self._index, self._mark, self._stamp = None, _Mark(), None
             shutil.rmtree(self._folder, ignore_errors=True)
             raise Refused(BUSY, retry_after_seconds=1) from error
@@ -343,6 +346,11 @@ class Finder:
             behind = (int(after[0]), str(after[1]))
             places = [p for p in places if (p < behind if search.descending else p > behind)]
         return [Found(key, (place, key)) for place, key in places[:limit]]
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Tantivy raises ValueError where it sees damage, and panics where it runs into it."""
+    return isinstance(error, ValueError | OSError) or type(error).__module__ == "pyo3_runtime"
 
 
 def _check(declared: Collection, search: Search) -> None:
