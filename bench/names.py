@@ -1,7 +1,7 @@
 """Names of products as merchants of the province write them: place, brand, praise, goods, packing.
 
-A seed repeats them. How often words come follows what markets look like: 有机 in every second name, a
-few goods in most of the others, brands that are nearly alone with theirs.
+A seed repeats them. How often words come follows what markets look like: 有机 in every second name,
+a few goods in most of the others, brands that are nearly alone with theirs.
 """
 
 import random
@@ -28,7 +28,9 @@ _FIRST_LISTED_MS = 1_780_000_000_000
 def products(count: int, seed: int = 2014) -> Iterator[tuple[str, Body]]:
     """`count` products by key, listed three seconds apart."""
     chance = random.Random(seed)
-    counties = [each for each in divisions.load().all("county")]
+    known = divisions.read(divisions.FILE)
+    prefectures = known.below("620000", limit=100)
+    counties = [each for above in prefectures for each in known.below(above.code, limit=100)]
     by_county = [(1 + place) ** -0.7 for place in range(len(counties))]
     by_goods = [1 / (1 + place) for place in range(len(GOODS))]
     for number in range(count):
@@ -38,11 +40,12 @@ def products(count: int, seed: int = 2014) -> Iterator[tuple[str, Body]]:
         if chance.random() < 0.5:
             praise.insert(0, _PRAISE[0])
         brand = chance.choice(_SIGNS) + chance.choice(_SIGNS)
+        packed = chance.choice(_PACKED)
         yield (
             f"product_{number:032x}",
             {
                 "store": f"store_{number % 5000:032x}",
-                "name_zh": f"{county.name}{brand}{''.join(praise)}{goods}{chance.choice(_PACKED)}",
+                "name_zh": f"{county.name_zh}{brand}{''.join(praise)}{goods}{packed}",
                 "name_en": f"{county.name_en} goods no. {number % 977}",
                 "description_zh": "",
                 "description_en": "",
