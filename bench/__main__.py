@@ -1,6 +1,6 @@
 """`python -m bench`: measure everything in turn, tell it, and write docs/benchmarks.md.
 
-python -m bench              the whole, at most twelve minutes
+python -m bench              the whole, some fifteen minutes
 python -m bench --quick      the whole in three minutes, for a first look; writes no page
 python -m bench --only a d   some parts; writes no page
 """
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import conditions, gateway, http, limits, transactions
+from bench import conditions, gateway, http, limits, search, transactions
 from bench import lab as labs
 from bench import report as reports
 from bench.lab import Lab
@@ -26,6 +26,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "e": transactions.puts,
     "f": gateway.measure,
     "g": transactions.processes,
+    "h": search.measure,
 }
 
 _LOAD_MAX = 0.5

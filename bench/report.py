@@ -19,6 +19,7 @@ PARTS = {
     "e": "Orders and refusals per PUT",
     "f": "The public list through the gateway",
     "g": "One against two writing processes",
+    "h": "Search among a million products",
 }
 
 

@@ -23,11 +23,18 @@ UNITS_MAX = 10**12
 CURRENCY = "CNY"
 
 CATALOGUE = Catalogue(
-    Collection("stores", indexes=(Index("stores_by_owner", ("owner",)),)),
+    Collection(
+        "stores",
+        indexes=(Index("stores_by_owner", ("owner",)),),
+        facts=("prefecture", "division"),
+        numbers=("opened_ms",),
+    ),
     Collection(
         "products",
         indexes=(Index("products_by_store", ("store",)),),
         text=("name_zh", "name_en", "description_zh", "description_en"),
+        facts=("store", "category", "prefecture", "division", "for_sale"),
+        numbers=("price", "listed_ms"),
     ),
     Collection("stock"),
     Collection("orders", indexes=(Index("orders_by_citizen", ("citizen",)),)),

@@ -1,11 +1,11 @@
-"""What a service declares about its documents: collections, indexes, text search, schema versions.
+"""What a service declares about its documents: collections, indexes, search, schema versions.
 
 A declaration, not code that runs: the replica's tables follow from it, and its fingerprint names
 the replica's directory, so that a container with other indexes builds a replica of its own.
 
     CATALOGUE = Catalogue(
         Collection("orders", indexes=(Index("orders_by_citizen", ("citizen", "placed_ms")),)),
-        Collection("products", text=("name_zh", "name_en"), indexes=(...)),
+        Collection("products", text=("name_zh",), facts=("store",), numbers=("price",)),
     )
 
 A path in `Index.fields` or `Collection.text` is a top-level member of the document, or members
@@ -43,14 +43,24 @@ class Collection:
     """One kind of document.
 
     `version` is the schema version that `put` writes; `upgrades[v]` makes a version-v body into
-    version v+1 when an older document is read. `text` names the members that search looks into.
+    version v+1 when an older document is read.
+
+    `text` names the members in which search looks for words, `facts` those that it can ask to equal
+    something, and `numbers` (from 0 to 2^44) those that it can bound and order by.
     """
 
     name: str
     indexes: tuple[Index, ...] = ()
     text: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
+
+    @property
+    def searchable(self) -> bool:
+        """Whether search knows its documents."""
+        return bool(self.text or self.facts or self.numbers)
 
     def upgrade(self, body: Body, version: int) -> Body:
         """Bring a body that was written at `version` up to this collection's version."""
@@ -72,7 +82,7 @@ class Catalogue:
         }
         names = [c.name for c in collections] + [i.name for c in collections for i in c.indexes]
         paths = [p for c in collections for i in c.indexes for p in i.fields]
-        paths += [p for c in collections for p in c.text]
+        paths += [p for c in collections for p in (*c.text, *c.facts, *c.numbers)]
         if len(set(names)) < len(names):
             raise ValueError("a collection or index is declared twice")
         for name in names:
@@ -88,7 +98,7 @@ class Catalogue:
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever the replica's tables would."""
         tables = sorted(
-            (c.name, sorted((i.name, i.fields) for i in c.indexes), c.text)
+            (c.name, sorted((i.name, i.fields) for i in c.indexes), c.searchable)
             for c in self.collections.values()
         )
         return hashlib.sha256(repr(tables).encode()).hexdigest()[:12]

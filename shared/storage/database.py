@@ -36,7 +36,7 @@ from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost
 from shared.storage.objects import ObjectStore, StoreError
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
-from shared.storage.replica import ReadTooLong, ReplicaBroken
+from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
 from shared.storage.transaction import ORDINAL_BITS, ReadOnlyView
@@ -55,6 +55,9 @@ REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
 SNAPSHOT_CHECK_SECONDS = 10.0
+
+FEED_SECONDS = 10.0
+"""How long one batch for search may hold its state of the replica."""
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for a snapshot that is being made; nothing depends on it."""
@@ -137,6 +140,7 @@ class JournalDatabase:
         self._snapshots = Snapshots(store, prefix, self._catalogue)
         self._snapshot_checked = float("-inf")
         self._snapshot_thread: threading.Thread | None = None
+        self._feeder: threading.Thread | None = None
 
     # Opening and closing
 
@@ -206,6 +210,8 @@ class JournalDatabase:
             return
         parts.committer.close()
         parts.tailer.close()
+        if self._feeder is not None:
+            self._feeder.join(CLOSE_SECONDS)
         if self._snapshot_thread is not None:
             self._snapshot_thread.join(CLOSE_SECONDS)
         parts.follower.close()
@@ -319,6 +325,7 @@ class JournalDatabase:
         if now - self._snapshot_checked > SNAPSHOT_CHECK_SECONDS:
             self._snapshot_checked = now
             self._consider_snapshot(parts)
+        self._feed_finder(parts)
 
     def _consider_snapshot(self, parts: _Parts) -> None:
         if self._snapshot_thread is not None and self._snapshot_thread.is_alive():
@@ -330,6 +337,23 @@ class JournalDatabase:
                 target=self._make_snapshot, args=(claim,), name="snapshot", daemon=True
             )
             self._snapshot_thread.start()
+
+    def _feed_finder(self, parts: _Parts) -> None:
+        """Let search hear of what was written, in a thread: a first build takes its time."""
+        if self._feeder is None or not self._feeder.is_alive():
+            self._feeder = threading.Thread(
+                target=self._feed, args=(parts.follower.replica,), name="feeder", daemon=True
+            )
+            self._feeder.start()
+
+    def _feed(self, replica: Replica) -> None:
+        level = False
+        try:
+            while not level and not self._closed:
+                with replica.reading(FEED_SECONDS) as reader:
+                    level = replica.finder.feed(reader)
+        except Exception as error:  # noqa: BLE001 - the next tick tries again
+            log.warning("search could not be fed: %r", error)
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts

@@ -4,14 +4,13 @@ All documents live in one table, keyed by collection and key, so that a collecti
 does not know is kept all the same. A declared index is a partial index on JSON expressions, which
 SQLite keeps up by itself; applying an entry needs no knowledge of indexes.
 
-Paths and names are checked, by the `Catalogue` or for each search, and stand in the SQL text
+Paths and names are checked by the `Catalogue`, and stand in the SQL text
 (SQLite uses an expression index only for the very same expression); every value is a bound
 parameter.
 """
 
-from shared.storage.access import Position, Search
-from shared.storage.catalogue import PATH, Catalogue, Collection, Index, Value
-from shared.storage.words import match_expression
+from shared.storage.access import Position
+from shared.storage.catalogue import Catalogue, Collection, Index, Value
 
 TABLES = (
     """CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL,
@@ -20,10 +19,9 @@ TABLES = (
     """CREATE TABLE docs (collection TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL,
         version INTEGER NOT NULL, sum INTEGER NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (collection, key)) WITHOUT ROWID""",
-    # A document's number in the text index, which knows rows by integer alone.
-    """CREATE TABLE text_rows (id INTEGER PRIMARY KEY, collection TEXT NOT NULL, key TEXT NOT NULL,
-        UNIQUE (collection, key))""",
-    "CREATE VIRTUAL TABLE found USING fts5 (words, collection UNINDEXED, tokenize = 'unicode61')",
+    # What was deleted of searchable collections, for the search index to hear of.
+    """CREATE TABLE gone (revision INTEGER PRIMARY KEY, collection TEXT NOT NULL,
+        key TEXT NOT NULL)""",
 )
 
 GET = "SELECT key, revision, version, sum, body FROM docs WHERE collection = ? AND key = ?"
@@ -43,11 +41,29 @@ def _members(collection: Collection, index: Index) -> str:
 
 
 def index_statements(catalogue: Catalogue) -> list[str]:
-    return [
+    declared = [
         f"CREATE INDEX {index.name} ON docs"
         f" ({', '.join([*map(_path, index.fields), 'key'])}) WHERE {_members(collection, index)}"
         for collection, index in catalogue.indexes.values()
     ]
+    return [*declared, f"CREATE INDEX searched ON docs (revision) WHERE {_searched(catalogue)}"]
+
+
+def _searched(catalogue: Catalogue) -> str:
+    names = [f"'{c.name}'" for c in catalogue.collections.values() if c.searchable]
+    return f"collection IN ({', '.join(names)})"
+
+
+def changed_statement(catalogue: Catalogue, revision: int) -> Statement:
+    """Documents of searchable collections written after `revision`, first written first."""
+    sql = (
+        f"SELECT collection, {_ROW} FROM docs INDEXED BY searched"  # noqa: S608
+        f" WHERE {_searched(catalogue)} AND revision > ? ORDER BY revision LIMIT ?"
+    )
+    return sql, [revision]
+
+
+GONE = "SELECT collection, key, revision FROM gone WHERE revision > ? ORDER BY revision LIMIT ?"
 
 
 def find_statement(
@@ -89,42 +105,3 @@ def _behind(
     marks = ", ".join("?" * len(order))
     where = [*where, f"({', '.join(order)}) {'<' if descending else '>'} ({marks})"]
     return where, [*values, *after]
-
-
-def search_statement(search: Search, *, after: Position | None) -> Statement | None:
-    """Rows that match a search, without a limit; None where the text holds no word at all.
-
-    Raises ValueError where a name in it is not a path into a document.
-    """
-    for name in (*search.equal, *search.between, search.order):
-        if not PATH.fullmatch(name):
-            raise ValueError(f"not a path into a document: {name!r}")
-    where, values = ["docs.collection = ?"], list[object]([search.collection])
-    source, rank = "docs", ""
-    if search.text:
-        match = match_expression(search.text)
-        if match is None:
-            return None
-        source = (
-            "found JOIN text_rows ON text_rows.id = found.rowid"
-            " JOIN docs ON docs.collection = text_rows.collection AND docs.key = text_rows.key"
-        )
-        where.append("found MATCH ?")
-        values.append(match)
-        rank = "found.rank"
-    for field, value in search.equal.items():
-        where.append(f"{_path(field)} = ?")
-        values.append(value)
-    for field, (low, high) in search.between.items():
-        where.append(f"{_path(field)} BETWEEN ? AND ?")
-        values += [-(1 << 53) if low is None else low, 1 << 53 if high is None else high]
-    first = (rank or "''") if search.order == "relevance" else _path(search.order)
-    where.append(f"{first} IS NOT NULL")
-    order = [first, "docs.key"]
-    where, values = _behind(where, values, order, after, descending=search.descending)
-    way = " DESC" if search.descending else ""
-    sql = (
-        f"SELECT {_ROW}, {', '.join(order)} FROM {source}"  # noqa: S608
-        f" WHERE {' AND '.join(where)} ORDER BY {', '.join(o + way for o in order)}"
-    )
-    return sql, values

@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ import orjson
 
 from shared.clock import Clock
 from shared.storage import query
-from shared.storage.catalogue import Body, Catalogue, member
+from shared.storage.catalogue import Body, Catalogue
 from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
-from shared.storage.words import index_words
+from shared.storage.finder import Changed, Finder
 
-FORMAT = "1"
+FORMAT = "2"
 """Of the replica's own tables; part of its directory's name, so a change builds a new one."""
 
 BUSY_SECONDS = 2.0
@@ -104,8 +105,8 @@ def build(path: Path, catalogue: Catalogue, database_id: str) -> None:
         for statement in (*query.TABLES, *query.index_statements(catalogue)):
             connection.execute(statement)
         connection.execute("INSERT INTO head VALUES (1, 0, '', 0, 0)")
-        text = {c.name: c.text for c in catalogue.collections.values() if c.text}
-        about = {"database": database_id, "format": FORMAT, "text": orjson.dumps(text).decode()}
+        searched = [c.name for c in catalogue.collections.values() if c.searchable]
+        about = {"database": database_id, "format": FORMAT, "searched": " ".join(searched)}
         about["fingerprint"] = catalogue.fingerprint()
         connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
         connection.execute("COMMIT")
@@ -153,7 +154,7 @@ class Replica:
     ) -> None:
         """Open the file at `path`; with `link`, only as long as that link leads to its folder."""
         self.path = path
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._clock = clock
         self._link = link
         self._local = threading.local()
@@ -167,7 +168,8 @@ class Replica:
             rows = self._anchor.connection.execute("SELECT name, value FROM about")
             self.about: dict[str, str] = dict(rows.fetchall())
         self._identity = self._files()
-        self._text: dict[str, list[str]] = orjson.loads(self.about["text"])
+        self._searched = frozenset(self.about["searched"].split())
+        self.finder = Finder(path.parent, catalogue)
 
     def _files(self) -> tuple[int, int, int]:
         """The inodes of file and log, which nothing else can get while they are open here."""
@@ -246,7 +248,7 @@ class Replica:
             try:
                 with self._errors():
                     connection.execute("BEGIN")
-                    reader = Reader(connection, self._catalogue, self._clock, deadline)
+                    reader = Reader(connection, self, self._clock, deadline)
                 yield reader
             finally:
                 _end(connection)
@@ -325,32 +327,13 @@ class Replica:
             connection.executemany("DELETE FROM docs WHERE collection = ? AND key = ?", gone)
         if kept:
             connection.executemany("INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?, ?, ?)", kept)
-        for write in entry.writes:
-            if write.collection in self._text:
-                self._index_text(connection, write)
-
-    def _index_text(self, connection: sqlite3.Connection, write: Write) -> None:
-        name = (write.collection, write.key)
-        row = connection.execute(
-            "SELECT id FROM text_rows WHERE collection = ? AND key = ?", name
-        ).fetchone()
-        if row is not None:
-            connection.execute("DELETE FROM found WHERE rowid = ?", row)
-        if write.body is None:
-            connection.execute("DELETE FROM text_rows WHERE collection = ? AND key = ?", name)
-            return
-        if row is None:
-            cursor = connection.execute(
-                "INSERT INTO text_rows (collection, key) VALUES (?, ?)", name
-            )
-            row = (cursor.lastrowid,)
-        body = orjson.loads(write.body)
-        parts = [member(body, path) for path in self._text[write.collection]]
-        words = index_words(" ".join(part for part in parts if isinstance(part, str)))
-        connection.execute(
-            "INSERT INTO found (rowid, words, collection) VALUES (?, ?, ?)",
-            (*row, words, write.collection),
-        )
+        heard = [
+            (w.revision, w.collection, w.key)
+            for w in entry.writes
+            if w.body is None and w.collection in self._searched
+        ]
+        if heard:
+            connection.executemany("INSERT OR REPLACE INTO gone VALUES (?, ?, ?)", heard)
 
     def wal_bytes(self) -> int:
         """The size of the write-ahead log."""
@@ -419,10 +402,11 @@ class Reader:
     """One consistent state of a replica, inside `Replica.reading`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, catalogue: Catalogue, clock: Clock, deadline: float
+        self, connection: sqlite3.Connection, replica: Replica, clock: Clock, deadline: float
     ) -> None:
         self._connection = connection
-        self.catalogue = catalogue
+        self.catalogue = replica.catalogue
+        self.finder = replica.finder
         self._clock = clock
         self._deadline = deadline
         # Reading the head first fixes the state for the whole block.
@@ -455,6 +439,24 @@ class Reader:
             if code in _MISUSE and not lacking and self._connection.in_transaction:
                 raise
             raise ReplicaBroken(f"SQLite: {error}") from error
+
+    def changed(self, revision: int, limit: int) -> list[Changed]:
+        """What search has to hear of that was written after `revision`: at most `limit` documents
+        and deletions, first written first.
+        """
+        sql, values = query.changed_statement(self.catalogue, revision)
+        written = [
+            Changed(collection, row[0], row[1], self._current(collection, tuple(row)))
+            for collection, *row in self._fetched(sql, [*values, limit])
+        ]
+        gone = [
+            Changed(collection, key, deleted, None)
+            for collection, key, deleted in self._fetched(query.GONE, [revision, limit])
+        ]
+        return sorted(written + gone, key=attrgetter("revision"))[:limit]
+
+    def _current(self, collection: str, row: Any) -> Body:
+        return self.upgraded(collection, _verified(collection, row))
 
     def dump(self) -> Iterator[tuple[str, str, int, int, str]]:
         """Every document in order: (collection, key, revision, version, body), verified."""

@@ -20,6 +20,7 @@ from shared.storage import query
 from shared.storage.access import Change, Document, Hit, Position, Search
 from shared.storage.catalogue import Body, Catalogue, Collection, Index, Value, member
 from shared.storage.entry import Event, Write, encode_value
+from shared.storage.finder import admits
 from shared.storage.replica import ROWS_MAX, Found, Reader
 
 T = TypeVar("T")
@@ -103,10 +104,20 @@ class ReadOnlyView:
         return self._hits(collection.name, statement, limit)
 
     def search(self, search: Search, *, limit: int, after: Position | None = None) -> list[Hit]:
-        statement = query.search_statement(search, after=after)
-        if statement is None:
-            return []
-        return self._hits(search.collection, statement, max(0, min(limit, ROWS_MAX)))
+        limit = max(0, min(limit, ROWS_MAX))
+        hits: list[Hit] = []
+        while len(hits) < limit:
+            # The index may be a second behind; what it finds is answered as it is now.
+            wanted = limit - len(hits)
+            page = self._reader.finder.find(self._reader, search, wanted, after)
+            for found in page:
+                document = self.get(search.collection, found.key)
+                if document is not None and admits(search, document.body):
+                    hits.append(Hit(document, found.position))
+            if len(page) < wanted:
+                break
+            after = page[-1].position
+        return hits
 
     def _hits(self, collection: str, statement: query.Statement, limit: int) -> list[Hit]:
         rows = self._reader.rows(collection, statement, limit)

@@ -7,6 +7,7 @@ and a query of more is the pairs in a row.
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
 _CHINESE = "㐀-䶿一-鿿豈-﫿\U00020000-\U0003fffd"
 _HAN = re.compile(f"[{_CHINESE}]")
@@ -38,15 +39,23 @@ def index_words(text: str) -> str:
     return " ".join(words)
 
 
-def match_expression(query: str) -> str | None:
-    """An FTS5 expression that finds texts with all the query's words; None if it has no word.
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a text has to hold: just this word or, with `begins`, one that begins so."""
 
-    Words that are not Chinese match as prefixes, as a person still typing expects.
+    text: str
+    begins: bool
+
+
+def query_words(query: str) -> list[Word]:
+    """The words of which a text has to hold every one; none if the query has no word.
+
+    Words that are not Chinese match as beginnings, as a person still typing expects.
     """
-    terms: list[str] = []
+    words: list[Word] = []
     for run in _runs(query)[:QUERY_RUNS_MAX]:
         if _HAN.match(run):
-            terms += [f'"{pair}"' for pair in _pairs(run)] or [f'"{run}"']
+            words += [Word(pair, begins=False) for pair in _pairs(run) or [run]]
         else:
-            terms.append(f'"{run}"*')
-    return " AND ".join(terms[:QUERY_TERMS_MAX]) or None
+            words.append(Word(run, begins=True))
+    return words[:QUERY_TERMS_MAX]

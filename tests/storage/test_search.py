@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.storage.access import Hit, Position, Search
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.replica import ROWS_MAX
-from shared.storage.words import QUERY_TERMS_MAX, index_words, match_expression
+from shared.storage.words import QUERY_TERMS_MAX, index_words, query_words
 from tests.storage.world import Container, World
 
 
@@ -168,9 +168,7 @@ def test_whatever_is_typed_is_only_words(shop: Container, typed: str) -> None:
 @example("a " * 100)
 @example("百" * 1000)
 def test_a_query_costs_a_bounded_number_of_terms(typed: str) -> None:
-    expression = match_expression(typed) or ""
-
-    assert expression.count(" AND ") < QUERY_TERMS_MAX < 50
+    assert len(query_words(typed)) <= QUERY_TERMS_MAX < 50
 
 
 def test_filters_and_orders(shop: Container) -> None:
@@ -185,7 +183,7 @@ def test_filters_and_orders(shop: Container) -> None:
     assert found(equal={"county": "nowhere"}, order="price") == []
 
 
-@pytest.mark.parametrize("order", ["relevance", "price", "county"])
+@pytest.mark.parametrize("order", ["relevance", "price"])
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("text", ["", "百", "lily"])
 def test_pages_of_one_give_the_whole_list(

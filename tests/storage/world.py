@@ -46,7 +46,7 @@ def _renamed(body: Body) -> Body:
 CATALOGUE = Catalogue(
     Collection("stock", indexes=(Index("stock_by_county", ("county", "left")),)),
     Collection("orders", indexes=(Index("orders_by_citizen", ("citizen", "placed_ms")),)),
-    Collection("products", text=("name_zh", "name_en")),
+    Collection("products", text=("name_zh", "name_en"), facts=("county",), numbers=("price",)),
     Collection("pages", version=2, upgrades={1: _renamed}),
     Collection("notes"),
 )

@@ -254,6 +254,28 @@ MUTANTS = (
         "tests/contract/test_probe.py::test_an_unsafe_store_is_refused",
     ),
     Mutant(
+        "lets the index double what it was fed before a crash",
+        f"{_ENGINE}/finder.py",
+        '        writer.delete_documents_by_term("name", name)\n',
+        "",
+        "tests/storage/test_finder.py::test_a_crash_between_index_and_mark_doubles_nothing",
+    ),
+    Mutant(
+        "answers what search has not heard of as it was",
+        f"{_ENGINE}/transaction.py",
+        "if document is not None and admits(search, document.body):",
+        "if document is not None:",
+        "tests/storage/test_finder.py::test_what_search_has_not_heard_of_is_answered_as_it_is_now",
+    ),
+    Mutant(
+        "answers a part of an index that is still being built",
+        f"{_ENGINE}/finder.py",
+        "self._write_mark(_Mark(revision, level or mark.level))",
+        "self._write_mark(_Mark(revision, level=True))",
+        "tests/storage/test_finder.py::"
+        "test_a_large_index_that_was_never_level_answers_busy_not_a_part",
+    ),
+    Mutant(
         "sells what is not there",
         "services/commerce/domain.py",
         '    if stock["on_hand"] < quantity:',

@@ -1,0 +1,280 @@
+"""The search index is derived, outside of the commit, and behind by little; it can go any time."""
+
+import fcntl
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import Refused
+from shared.storage import finder as finders
+from shared.storage.access import Position, Search, Transaction
+from shared.storage.database import JournalDatabase
+from shared.storage.finder import Finder, _place
+from tests.storage.world import Container, World
+from tests.support.waiting import wait_until
+
+
+def put(database: JournalDatabase, key: str, name: str = "百合", price: int = 100) -> None:
+    body = {"name_zh": name, "price": price, "county": "620100"}
+    database.transact(lambda tx: tx.put("products", key, body))
+
+
+def found(database: JournalDatabase, text: str = "百合", **more: Any) -> list[str]:
+    search = Search("products", text, **more)
+    hits = database.read(lambda view: view.search(search, limit=100)).value
+    return [hit.document.key for hit in hits]
+
+
+def finder_of(container: Container) -> Finder:
+    return container.replica.finder
+
+
+@contextmanager
+def feeding_elsewhere(container: Container) -> Iterator[None]:
+    """Another process feeds the index, and takes its time."""
+    descriptor = os.open(finder_of(container)._folder / "feed.lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def test_what_was_written_is_found_at_once(here: Container) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    put(here.database, "dried")
+    assert sorted(found(here.database)) == ["dried", "lily"]
+
+
+def test_the_tailer_lets_search_hear_of_what_others_wrote(
+    here: Container, there: Container
+) -> None:
+    put(there.database, "lily")
+    here.probe()
+    assert finder_of(here)._mark.revision == 0
+    here.database._follow()
+    wait_until(lambda: finder_of(here)._read_mark().level, "search has heard")
+    with feeding_elsewhere(here):
+        assert found(here.database) == ["lily"], "without feeding for itself"
+
+
+def test_writing_does_not_wait_for_search_and_search_not_for_long(here: Container) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    with feeding_elsewhere(here):
+        put(here.database, "dried")
+        assert found(here.database) == ["lily"], "what it has heard of"
+    assert sorted(found(here.database)) == ["dried", "lily"]
+
+
+def test_what_search_has_not_heard_of_is_answered_as_it_is_now(here: Container) -> None:
+    for key in ("kept", "gone", "dearer"):
+        put(here.database, key)
+    assert len(found(here.database)) == 3
+    with feeding_elsewhere(here):
+        here.database.transact(lambda tx: tx.delete("products", "gone"))
+        put(here.database, "dearer", price=900)
+        assert sorted(found(here.database)) == ["dearer", "kept"]
+        assert found(here.database, between={"price": (None, 500)}) == ["kept"]
+        put(here.database, "kept", name="蜜瓜")
+        hits = here.database.read(lambda view: view.search(Search("products", "百合"), limit=9))
+        assert {hit.document.body["name_zh"] for hit in hits.value} == {"百合", "蜜瓜"}
+
+
+def test_a_page_is_full_though_some_of_it_has_gone(here: Container) -> None:
+    for number in range(9):
+        put(here.database, f"p{number}", price=number)
+    assert len(found(here.database)) == 9
+    with feeding_elsewhere(here):
+
+        def some(tx: Transaction) -> None:
+            for number in range(6):
+                tx.delete("products", f"p{number}")
+
+        here.database.transact(some)
+        search = Search("products", "百合", order="price")
+        page = here.database.read(lambda view: view.search(search, limit=3)).value
+    assert [hit.document.key for hit in page] == ["p6", "p7", "p8"]
+
+
+def test_processes_share_what_one_of_them_fed(here: Container) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    other = here.process()
+    with feeding_elsewhere(here):
+        assert found(other) == ["lily"]
+    put(here.database, "dried")
+    assert len(found(other)) == 2
+    with feeding_elsewhere(here):
+        assert len(found(here.database)) == 2, "fed by the other one"
+
+
+def lose(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def cut(folder: Path) -> None:
+    for file in folder.iterdir():
+        if file.suffix not in {".lock", ".json"} and file.name != "mark":
+            os.truncate(file, 7)
+
+
+def garble(folder: Path) -> None:
+    (folder / "meta.json").write_text("{")
+
+
+def forget(folder: Path) -> None:
+    (folder / "mark").write_text("[1,")
+
+
+@pytest.mark.parametrize("damage", [lose, cut, garble, forget])
+@pytest.mark.parametrize("opened", [True, False], ids=["while open", "before opening"])
+def test_a_lost_or_damaged_index_is_built_again(here: Container, damage: Any, opened: bool) -> None:
+    for key in ("lily", "dried"):
+        put(here.database, key)
+    assert len(found(here.database)) == 2
+    damage(finder_of(here)._folder)
+    put(here.database, "bulb")
+
+    database = here.database if opened else here.process()
+
+    def whole() -> bool:
+        with suppress(Refused):  # busy, and never a part
+            assert sorted(found(database)) == ["bulb", "dried", "lily"]
+            return True
+        return False
+
+    wait_until(whole, "everything is found again", seconds=10)
+    assert sorted(found(here.database)) == ["bulb", "dried", "lily"]
+
+
+def test_a_crash_between_index_and_mark_doubles_nothing(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    put(here.database, "dried")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Finder, "_write_mark", crash)
+        with pytest.raises(KeyboardInterrupt):
+            found(here.database)
+
+    assert sorted(found(here.process())) == ["dried", "lily"]
+
+
+def test_a_large_index_that_was_never_level_answers_busy_not_a_part(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finders, "FIRST_DOCUMENTS_MAX", 1)
+    monkeypatch.setattr(finders, "BATCH_DOCUMENTS_MAX", 4)
+    for number in range(10):
+        put(here.database, f"p{number}")
+
+    def feed() -> bool:
+        with here.replica.reading() as reader:
+            return finder_of(here).feed(reader)
+
+    fed: list[bool] = []
+    while not (fed and fed[-1]):
+        with pytest.raises(Refused, match="busy"):
+            found(here.database)
+        fed.append(feed())
+    assert fed == [False, False, True]
+    assert len(found(here.database)) == 10
+
+
+def test_far_behind_search_answers_on_what_it_has_heard(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finders, "LEVELLED_DOCUMENTS_MAX", 3)
+    put(here.database, "first")
+    assert found(here.database) == ["first"]
+    for number in range(4):
+        put(here.database, f"p{number}")
+    assert found(here.database) == ["first"]
+
+
+def test_another_replica_has_an_index_of_its_own(here: Container) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    folder = finder_of(here)._folder
+    shutil.rmtree(here.folder)
+
+    wait_until(lambda: found(here.database) == ["lily"], "a new replica, and a new index")
+    assert finder_of(here)._folder != folder
+
+
+def twins() -> tuple[str, str]:
+    """Two keys that one number gives the same place."""
+    seen: dict[int, str] = {}
+    for number in range(1 << 16):
+        key = f"product-{number}"
+        other = seen.setdefault(_place(0, key), key)
+        if other != key:
+            return other, key
+    raise AssertionError("no twins among so many")
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_documents_at_one_place_of_an_order_are_all_listed_once(
+    here: Container, descending: bool
+) -> None:
+    one, other = twins()
+    assert zlib.crc32(one.encode()) != zlib.crc32(other.encode())
+    for key in (other, one, "product-x"):
+        put(here.database, key)
+    search = Search("products", "百合", order="price", descending=descending)
+    seen: list[str] = []
+    after: Position | None = None
+    while page := here.database.read(
+        lambda view: view.search(search, limit=1, after=after)  # noqa: B023
+    ).value:
+        seen.append(page[0].document.key)
+        after = page[0].position
+    assert sorted(seen) == sorted([one, other, "product-x"])
+
+
+def test_what_is_written_between_pages_moves_nobody_from_one_to_the_other(here: Container) -> None:
+    for price in range(10, 20):
+        put(here.database, f"p{price}", price=price)
+    search = Search("products", "百合", order="price")
+
+    def page(after: Position | None) -> Any:
+        return here.database.read(lambda view: view.search(search, limit=5, after=after)).value
+
+    first = page(None)
+    put(here.database, "p00", price=0)
+    put(here.database, "p12b", price=12)
+    second = page(first[-1].position)
+    assert [hit.document.key for hit in second] == ["p15", "p16", "p17", "p18", "p19"]
+
+
+@pytest.mark.parametrize("price", [-1, 1 << 44, 1.5, "dear", None])
+def test_a_number_that_is_none_stands_in_no_order_but_is_found(
+    here: Container, price: object
+) -> None:
+    here.database.transact(
+        lambda tx: tx.put("products", "odd", {"name_zh": "百合", "price": price})
+    )
+    assert found(here.database) == ["odd"]
+    assert found(here.database, order="price") == []
+
+
+def test_a_world_of_many_writers_finds_what_it_wrote(world: World) -> None:
+    containers = [world.container(name) for name in ("a", "b")]
+    for number in range(20):
+        put(containers[number % 2].database, f"p{number}", name=f"百合{number}号")
+    for container in containers:
+        assert len(found(container.database)) == 20
+        assert found(container.database, "百合7号") == ["p7"]
