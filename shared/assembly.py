@@ -10,6 +10,7 @@ from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
 from shared.settings import Settings
+from shared.storage.access import Chore
 from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitLimits
 from shared.storage.database import JournalDatabase
@@ -21,7 +22,11 @@ from shared.web.service import Edge
 
 
 def open_database(
-    settings: Settings, service: str, catalogue: Catalogue, clock: Clock
+    settings: Settings,
+    service: str,
+    catalogue: Catalogue,
+    clock: Clock,
+    chore: Chore | None = None,
 ) -> JournalDatabase:
     """A service's documents; nothing is asked of the store before the first use."""
     store = S3Store(store_address(settings), clock, connections=settings.threads)
@@ -36,6 +41,7 @@ def open_database(
         # Writers that wait for a stalled store leave half the threads to readers.
         limits=CommitLimits(waiting_max=settings.threads // 2),
         admit=lambda: probe(store, prefix, clock),
+        chore=chore,
     )
 
 

@@ -41,9 +41,10 @@ CATALOGUE = Catalogue(
         "bookings",
         indexes=(
             Index("bookings_by_citizen", ("citizen",)),
-            # Only a hold says until when it is held: nothing else stands in these two.
+            # Only a hold says until when it is held: nothing else stands in these three.
             Index("holds_by_session", ("session", "held_until_ms")),
             Index("holds_by_day", ("attraction", "day", "held_until_ms")),
+            Index("holds_by_time", ("held_until_ms",)),
             # Only what holds or has bought a place is `taking` it.
             Index("taking_by_session", ("taking",)),
         ),

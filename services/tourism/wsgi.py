@@ -3,6 +3,7 @@
 The only module of the service that does anything when it is imported.
 """
 
+from services.tourism.actions.places import LETTING_GO
 from services.tourism.app import create_app
 from services.tourism.domain import CATALOGUE
 from shared import divisions, places, settings
@@ -14,7 +15,7 @@ _NAME = "tourism"
 
 _settings = settings.load()
 _clock = SystemClock()
-_database = open_database(_settings, _NAME, CATALOGUE, _clock)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, LETTING_GO)
 _divisions = divisions.read(divisions.FILE)
 
 app = create_app(

@@ -14,7 +14,7 @@ A change does no I/O and keeps no state outside `tx`: it may run any number of t
 last run counts. Time, ids and randomness come from `tx`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -133,6 +133,18 @@ class Query(Protocol[T_co]):
     """A function that only reads."""
 
     def __call__(self, view: ReadView, /) -> T_co: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that is tidied while a container serves, whether or not anybody asks for it.
+
+    `due` says of a state and a time (milliseconds UTC) whether there is something to do; then
+    `change` is committed, and they are asked again.
+    """
+
+    due: Callable[[ReadView, int], bool]
+    change: Change[object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from shared.storage import idempotency
 from shared.storage.access import (
     FRESH,
     Change,
+    Chore,
     Claim,
     Committed,
     Document,
@@ -55,6 +56,12 @@ REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
 SNAPSHOT_CHECK_SECONDS = 10.0
+
+CHORE_SECONDS = 2.0
+"""Between looks at whether the service's chore is due."""
+
+CHORES_MAX = 50
+"""Of one look, lest a chore that is never done keeps a thread for itself."""
 
 FEED_SECONDS = 10.0
 """How long one batch for search may hold its state of the replica."""
@@ -122,6 +129,7 @@ class JournalDatabase:
         writer: str = "",
         limits: CommitLimits | None = None,
         admit: Callable[[], None] | None = None,
+        chore: Chore | None = None,
     ) -> None:
         self._store = store
         self._catalogue = idempotency.with_rows(catalogue)
@@ -131,6 +139,9 @@ class JournalDatabase:
         self._writer = writer or clock.random(6).hex()
         self._limits = limits or CommitLimits()
         self._admit = admit
+        self._chore = chore
+        self._chore_looked = float("-inf")
+        self._chore_thread: threading.Thread | None = None
         self._parts: _Parts | None = None
         self._opening = threading.Lock()
         self._failed_at = float("-inf")
@@ -210,8 +221,9 @@ class JournalDatabase:
             return
         parts.committer.close()
         parts.tailer.close()
-        if self._feeder is not None:
-            self._feeder.join(CLOSE_SECONDS)
+        for helper in (self._feeder, self._chore_thread):
+            if helper is not None:
+                helper.join(CLOSE_SECONDS)
         if self._snapshot_thread is not None:
             self._snapshot_thread.join(CLOSE_SECONDS)
         parts.follower.close()
@@ -326,6 +338,9 @@ class JournalDatabase:
             self._snapshot_checked = now
             self._consider_snapshot(parts)
         self._feed_finder(parts)
+        if self._chore is not None and now - self._chore_looked > CHORE_SECONDS:
+            self._chore_looked = now
+            self._look_after(parts, self._chore)
 
     def _consider_snapshot(self, parts: _Parts) -> None:
         if self._snapshot_thread is not None and self._snapshot_thread.is_alive():
@@ -354,6 +369,26 @@ class JournalDatabase:
                     level = replica.finder.feed(reader)
         except Exception as error:  # noqa: BLE001 - the next tick tries again
             log.warning("search could not be fed: %r", error)
+
+    def _look_after(self, parts: _Parts, chore: Chore) -> None:
+        """Do the chore in a thread, if its last one is done: a commit may wait for the store."""
+        if self._chore_thread is None or not self._chore_thread.is_alive():
+            self._chore_thread = threading.Thread(
+                target=self._tidy, args=(parts, chore), name="chore", daemon=True
+            )
+            self._chore_thread.start()
+
+    def _tidy(self, parts: _Parts, chore: Chore) -> None:
+        # Past `read` and `transact`, which would keep the tailer awake for its own sake.
+        try:
+            for _ in range(CHORES_MAX):
+                now_ms = self._clock.now_ms()
+                found = self._read_at(parts, lambda view: chore.due(view, now_ms), 0)  # noqa: B023
+                if self._closed or found is None or not found.value:
+                    return
+                parts.committer.commit(chore.change)
+        except Exception as error:  # noqa: BLE001 - the next tick tries again
+            log.warning("a chore could not be done: %r", error)
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts

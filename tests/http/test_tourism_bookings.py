@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from services.tourism.actions.places import LETTING_GO
 from services.tourism.schemas.tickets import AdmittedSchema, BookingSchema
 from shared.auth.subjects import service_subject
 from shared.storage.entry import decode
@@ -69,6 +70,29 @@ def test_a_hold_expires_and_is_free_for_the_next(gate: Gate) -> None:
     assert counts(gate, session) == [2, 0, 2, 0, 0]
     refused(gate.act(mine, "confirmation"), 409, "hold-expired")
     assert json_of(gate.get(f"/v1/bookings/{mine['id']}", by="citizen-1"))["state"] == "expired"
+
+
+def test_a_session_that_looks_full_does_not_stay_so(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    session = gate.open_session(2)
+    mine = made(gate.hold(session, 2))
+    database = gate.database
+
+    def is_due() -> bool:
+        now_ms = gate.clock.now_ms()
+        return database.read(lambda view: LETTING_GO.due(view, now_ms)).value
+
+    gate.clock.pass_wall(seconds=15 * 60 - 1)
+    assert not is_due()
+    assert database.transact(LETTING_GO.change).value == 0
+    gate.clock.pass_wall(seconds=1)
+    assert is_due()
+    assert database.transact(LETTING_GO.change).value == 1
+
+    assert not is_due()
+    assert json_of(gate.get(f"/v1/sessions/{session}"))["available"] == 2
+    shown = json_of(gate.get(f"/v1/bookings/{mine['id']}", by="citizen-1"))
+    assert shown["state"] == "expired"
 
 
 def test_an_expired_hold_elsewhere_does_not_keep_its_visitor(gate: Gate) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from shared.errors import Problem, Refused
-from shared.storage.access import Change, Claim, Document, Transaction
+from shared.storage.access import Change, Chore, Claim, Document, Transaction
 from shared.storage.catalogue import Body, Catalogue, Collection, Index
 from shared.storage.committer import CommitLimits, Committer
 from shared.storage.database import JournalDatabase
@@ -77,6 +77,7 @@ class Container:
         clock: FakeClock | None = None,
         tails: bool = False,
         opened: bool = True,
+        chore: Chore | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.store = RecordedStore(bucket, self.clock)
@@ -84,6 +85,7 @@ class Container:
         self.catalogue = catalogue
         self._limits = limits or CommitLimits()
         self._tails = tails
+        self._chore = chore
         self._lock: int | None = None
         self.processes: list[JournalDatabase] = []
         self.process(opened=opened)
@@ -98,6 +100,7 @@ class Container:
             clock=self.clock,
             writer=self.root.name,
             limits=self._limits,
+            chore=self._chore,
         )
         self.processes.append(database)
         if opened:

@@ -3,5 +3,6 @@
 People are subjects, visitors are digests (`shared.auth.subjects`). What a caller may not see is
 NOT_FOUND, so that nobody learns what exists.
 
-Whoever writes to a session first lets go of holds on it that have expired.
+Whoever writes to a session first lets go of holds on it that have expired; where nobody writes, the
+service does it by itself (`places.LETTING_GO`).
 """

@@ -1,7 +1,12 @@
-"""Places given back, by whoever writes next: expired holds, and the counts of session and day."""
+"""Places given back: expired holds, and the counts of session and day.
+
+Whoever writes to a session lets go of its expired holds first, so nobody is refused a place that is
+free. `LETTING_GO` does it too when nobody writes, so that a session which looks full does not stay
+so.
+"""
 
 from services.tourism import domain
-from shared.storage.access import Document, Transaction
+from shared.storage.access import Chore, Document, ReadView, Transaction
 from shared.storage.catalogue import Body
 
 RELEASED_MAX = 20
@@ -13,6 +18,22 @@ def release_expired(tx: Transaction, session: Document) -> None:
     hits = tx.find("holds_by_session", (session.key,), until=tx.now_ms, limit=RELEASED_MAX)
     for hit in hits:
         give_back(tx, hit.document, session, "expired")
+
+
+def _any_expired(view: ReadView, now_ms: int) -> bool:
+    return view.find("holds_by_time", (), until=now_ms, limit=1) != []
+
+
+def let_go(tx: Transaction) -> int:
+    """Let go of the longest expired holds on any sessions; how many."""
+    hits = tx.find("holds_by_time", (), until=tx.now_ms, limit=RELEASED_MAX)
+    for hit in hits:
+        session = tx.require("sessions", hit.document.body["session"])
+        give_back(tx, hit.document, session, "expired")
+    return len(hits)
+
+
+LETTING_GO = Chore(_any_expired, let_go)
 
 
 def release_day(tx: Transaction, session: Document) -> None:

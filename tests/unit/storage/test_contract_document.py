@@ -40,6 +40,7 @@ def test_every_bound_of_the_engine_is_stated() -> None:
 
 
 UNSTATED = (
+    "database.CHORE_SECONDS",
     "database.CLOSE_SECONDS",
     "database.REOPEN_SECONDS",
     "database.SNAPSHOT_CHECK_SECONDS",
