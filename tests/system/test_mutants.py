@@ -20,7 +20,10 @@ from tests.support.mutants import MUTANTS, Mutant, table
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("shared", "services", "infra", "tests", "data", "bench", "docs")
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--timeout=10")
+OPTIONS = (
+    *("-x", "-q", "-p", "no:cacheprovider"),
+    *("--timeout=10", "--hypothesis-profile=unexplained"),
+)
 """Some mutants make a caller wait for ever; none of the named tests takes three seconds."""
 
 TESTS_FAILED = 1
