@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+from infra.services import ISSUER, SERVICES
 from tests.architecture.rules import ROOT
 
 OURS = ("shared", "services", "infra", "tests", "bench")
-DOMAINS = ("commerce", "health", "tourism", "identity")
+DOMAINS = (*SERVICES, ISSUER)
 
 
 @pytest.mark.parametrize("name", ["shared", "services", "infra", "tests"])

@@ -98,10 +98,19 @@ def see_the_doctor(clinic: Clinic) -> None:
     made(clinic.post(f"/v1/sessions/{stopped['id']}/stop", by="hospital-1"))
 
 
-STORIES: dict[str, tuple[type[Served], Callable[[Any], None]]] = {
-    "commerce": (Shop, trade),
-    "tourism": (Gate, see_the_sights),
-    "health": (Clinic, see_the_doctor),
+@dataclass(frozen=True)
+class Story:
+    """How a service is opened, what happens there, and a text that its documents then hold."""
+
+    opened: type[Served]
+    happen: Callable[[Any], None]
+    kept: str
+
+
+STORIES = {
+    "commerce": Story(Shop, trade, "兰州百合"),
+    "tourism": Story(Gate, see_the_sights, "mogao"),
+    "health": Story(Clinic, see_the_doctor, "内科"),
 }
 
 
@@ -141,9 +150,9 @@ def texts(value: object) -> Iterator[str]:
 
 @cache
 def told(service: str) -> Told:
-    kind, happen = STORIES[service]
-    with TemporaryDirectory() as folder, kind(Path(folder)) as served:  # type: ignore[call-arg]
-        happen(served)
+    story = STORIES[service]
+    with TemporaryDirectory() as folder, story.opened(Path(folder)) as served:  # type: ignore[call-arg]
+        story.happen(served)
         stored = entries_of(served.store, f"{service}/")
         entries = [decode(content, seq) for seq, content in enumerate(stored, 1)]
     notices, catalogue = notices_of(service)
@@ -218,7 +227,7 @@ def test_a_moment_is_gansus_own() -> None:
 def test_nothing_that_a_document_says_stands_in_a_message(service: str) -> None:
     secrets = {text for text in told(service).secrets() if len(text) > 1} - ORDINARY
     assert service_subject("citizen-1", SUBJECT_KEY) in secrets
-    assert {"commerce": "兰州百合", "tourism": "mogao", "health": "内科"}[service] in str(secrets)
+    assert STORIES[service].kept in str(secrets)
     for message in told(service).messages:
         said = f"{message.text.zh} {message.text.en}"
         assert [text for text in secrets if text in said] == []

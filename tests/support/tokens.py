@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey
 
+from infra.services import SERVICES
 from shared.auth.keys import SigningKeys
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
 
 ISSUER = "https://identity.gansu.example"
-AUDIENCES = ("commerce", "tourism", "health")
 SUBJECT_KEY = b"a subject key that only tests know, 32+"
 ALL_SCOPES = (
     "orders:read orders:write stores:read stores:write"
@@ -67,7 +67,7 @@ class Issuer:
             raise OSError("the issuer is down")
         return self.published
 
-    def verifier(self, *, audience: str = AUDIENCES[0], **options: Any) -> TokenVerifier:
+    def verifier(self, *, audience: str = SERVICES[0], **options: Any) -> TokenVerifier:
         keys = SigningKeys(self.source, self.clock)
         return TokenVerifier(
             keys,
@@ -84,7 +84,7 @@ class Issuer:
         claims = {
             "iss": ISSUER,
             "sub": account,
-            "aud": list(AUDIENCES),
+            "aud": list(SERVICES),
             "iat": now,
             "nbf": now,
             "exp": now + 3600,

@@ -1,7 +1,8 @@
 """Each service's venue: the same proofs hold for units, places and a doctor's hours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.support.crowds import Venue
@@ -9,8 +10,6 @@ from tests.support.fleet import Fleet
 from tests.support.patients import open_ward
 from tests.support.shoppers import open_market
 from tests.support.tourists import open_site
-
-SERVICES = ("commerce", "tourism", "health")
 
 
 @contextmanager
@@ -24,8 +23,11 @@ def fleet_of(service: str, root: Path, *, faults: bool = False) -> Iterator[Flee
 
 def open_venue(fleet: Fleet) -> Venue:
     """A new venue of the fleet's service."""
-    if fleet.service == "tourism":
-        return open_site(fleet)
-    if fleet.service == "health":
-        return open_ward(fleet)
-    return open_market(fleet, stores=2, products=4)
+    return _VENUES[fleet.service](fleet)
+
+
+_VENUES: dict[str, Callable[[Fleet], Venue]] = {
+    "commerce": partial(open_market, stores=2, products=4),
+    "tourism": open_site,
+    "health": open_ward,
+}

@@ -17,12 +17,13 @@ from contextlib import suppress
 
 import pytest
 
+from infra.services import SERVICES
 from shared.storage.replica import BUSY_SECONDS
 from shared.storage.turnstile import PATIENCE_SECONDS
 from tests.support.crowds import Crowd, Venue
 from tests.support.fleet import Fleet, Part
 from tests.support.shoppers import open_market
-from tests.support.venues import SERVICES, fleet_of
+from tests.support.venues import fleet_of
 
 CITIZENS = 12
 SEED = 620102

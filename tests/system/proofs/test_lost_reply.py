@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from infra.services import SERVICES
 from shared.storage.http1 import SILENCE_SECONDS
 from shared.storage.journal import ATTEMPTS_MAX
 from tests.support.crowds import Crowd, Venue
@@ -27,7 +28,7 @@ from tests.support.fault_proxy import (
 )
 from tests.support.fleet import Fleet
 from tests.support.stub_http import Request
-from tests.support.venues import SERVICES, fleet_of
+from tests.support.venues import fleet_of
 from tests.support.waiting import wait_until
 
 CITIZENS = 12

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from infra.services import SERVICES
 from tests.support.crowds import Crowd, Venue
 from tests.support.fleet import Container, Fleet
-from tests.support.venues import SERVICES, fleet_of
+from tests.support.venues import fleet_of
 
 CITIZENS = 12
 SEED = 620700
