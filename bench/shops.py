@@ -7,7 +7,8 @@ from typing import Protocol
 
 from bench import goods
 from bench.peer import PeerShop, Taking, engine
-from services.commerce import actions, domain
+from services.commerce import domain
+from services.commerce.actions import orders
 from services.commerce.domain import Line
 from shared.clock import Clock, SystemClock
 from shared.storage.access import Claim, Committed, Document, Transaction
@@ -51,7 +52,7 @@ class Ours:
         database = open_database(store, self.directory, clock, callers)
 
         def place(citizen: str, claim: Claim, lines: list[Line]) -> Committed[Document]:
-            return actions.place_order(database, citizen, claim, lines, None)
+            return orders.place_order(database, citizen, claim, lines, None)
 
         return Shop(place, database.close, store.put_seconds)
 

@@ -12,11 +12,13 @@ from typing import cast
 
 from bench import goods
 from bench import peer as peers
-from services.commerce import actions, domain
+from services.commerce import domain
+from services.commerce.actions import orders
 from services.commerce.app import create_app
 from services.commerce.domain import Line
+from services.commerce.pictures import Gallery
 from shared import divisions, settings
-from shared.assembly import open_database, open_edge
+from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock, new_id
 from shared.storage.access import Claim, Committed, Database, Document, Freshness, recent
 from shared.web.service import Application
@@ -30,7 +32,7 @@ TAKING = "BENCH_TAKING"
 
 def recently() -> Application:
     """The service as it is, but that one's order may be read from a proof a second old."""
-    read_order = actions.read_order
+    read_order = orders.read_order
 
     def read(database: Database, citizen: str, order_id: str, _: Freshness) -> Committed[Document]:
         return read_order(database, citizen, order_id, recent(1.0))
@@ -92,8 +94,9 @@ class _Nothing:
 def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     """The service as its wsgi module puts it together, with other actions in place of its own."""
     for name, action in replaced.items():
-        setattr(actions, name, action)
+        setattr(orders, name, action)
     read, clock = settings.load(), SystemClock()
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
-    return create_app(database, divisions.read(divisions.FILE), edge, list)
+    gallery = Gallery(*open_objects(read, _NAME, "pictures", clock))
+    return create_app(database, divisions.read(divisions.FILE), gallery, edge, list)

@@ -109,6 +109,7 @@ class Gateway:
     address_rate: Rate = Rate(1000, 2000)
     address_connections: int = 1000
     body_bytes_max: int = 64 * 1024
+    picture_bytes_max: int = 5 << 20
     uri_bytes_max: int = 3072
     client_seconds: int = 10
     answer_seconds: int = 15

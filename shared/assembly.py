@@ -15,6 +15,7 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitLimits
 from shared.storage.database import JournalDatabase
 from shared.storage.location import store_address
+from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Store
 from shared.web.log import RequestLog
@@ -43,6 +44,14 @@ def open_database(
         admit=lambda: probe(store, prefix, clock),
         chore=chore,
     )
+
+
+def open_objects(
+    settings: Settings, service: str, kind: str, clock: Clock
+) -> tuple[ObjectStore, str]:
+    """Where a service keeps objects beside its journal, and what their keys begin with."""
+    store = S3Store(store_address(settings), clock, connections=settings.threads)
+    return store, f"{settings.store_prefix}{service}/{kind}/"
 
 
 def _writer(settings: Settings, clock: Clock) -> str:

@@ -69,7 +69,7 @@ PRECONDITION_MISSING = Problem("precondition-missing", 428, "缺少 If-Match", "
 TOO_LARGE = Problem("too-large", 413, "内容过大", "The request is too large")
 METHOD = Problem("method-not-allowed", 405, "不支持此方法", "This address has no such method")
 MEDIA = Problem(
-    "unsupported-media-type", 415, "请求须为 UTF-8 的 JSON", "The request has to be JSON in UTF-8"
+    "unsupported-media-type", 415, "不支持的内容类型", "The content is of a type not taken here"
 )
 INTERNAL = Problem("internal", 500, "系统内部错误", "Something is wrong on our side")
 BUSY = Problem("busy", 503, "系统繁忙，请稍后重试", "Busy; try again shortly")

@@ -6,7 +6,7 @@ an earlier attempt came and whatever was sold since.
 """
 
 from infra.seeds import planting, rows
-from services.commerce import actions
+from services.commerce.actions import goods
 from services.commerce.domain import CATALOGUE
 from shared import divisions
 from shared.auth.subjects import SubjectOf
@@ -43,7 +43,7 @@ def plant(database: Database, subject_of: SubjectOf, counties: Divisions) -> int
             for product in products
             if product["store"] == store["id"]
         ]
-        planted += actions.plant_store(database, store["id"], owned, shelf).value
+        planted += goods.plant_store(database, store["id"], owned, shelf).value
     return planted
 
 

@@ -5,8 +5,9 @@ The only module of the service that does anything when it is imported.
 
 from services.commerce.app import create_app
 from services.commerce.domain import CATALOGUE
+from services.commerce.pictures import Gallery
 from shared import divisions, settings
-from shared.assembly import open_database, open_edge
+from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock
 
 _NAME = "commerce"
@@ -18,6 +19,7 @@ _database = open_database(_settings, _NAME, CATALOGUE, _clock)
 app = create_app(
     _database,
     divisions.read(divisions.FILE),
+    Gallery(*open_objects(_settings, _NAME, "pictures", _clock)),
     open_edge(_settings, _NAME, _clock),
     _database.troubles,
 )

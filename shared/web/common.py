@@ -30,7 +30,7 @@ _FOLDER = Path(__file__).parent / "docs"
 
 # The page runs its own script on its own service, and nothing else.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

@@ -15,7 +15,7 @@ from shared.errors import Problem
 from shared.language import Language, Words
 from shared.schemas import INTEGER_MAX, Schema
 from shared.web.problems import MEDIA_TYPE, type_of
-from shared.web.routes import Route, Router
+from shared.web.routes import Binary, Route, Router
 
 VERSION = "1.0.0"
 IDENTIFIER_PATTERN = "^[A-Za-z0-9_.-]{1,100}$"
@@ -111,12 +111,19 @@ def _operation(route: Route[Any], parameters: list[dict[str, Any]]) -> dict[str,
         roles = ", ".join(sorted(route.roles))
         operation["description"] = Words(f"需要角色：{roles}", f"Needs a role: {roles}")
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(route.body)}
+        operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation
 
 
 def _operation_id(route: Route[Any]) -> str:
     return route.view.__name__
+
+
+def _content(kind: type[Schema] | Binary) -> dict[str, Any]:
+    if isinstance(kind, Binary):
+        # OpenAPI 3.1 says of raw content only its media type.
+        return {media_type: {} for media_type in kind.media_types}
+    return _json(kind)
 
 
 def _json(schema: type[Schema]) -> dict[str, Any]:
@@ -178,7 +185,7 @@ def _success(route: Route[Any]) -> dict[str, Any]:
         str(route.status): {
             "description": route.summary,
             "headers": headers,
-            "content": _json(route.answer),
+            "content": _content(route.answer),
         }
     }
     if route.method == "GET":

@@ -30,7 +30,7 @@ QUERY_FIELDS_MAX = 50
 UNKNOWN_REVISION = -1
 """What a well-formed ETag that is none of ours stands for: no document was ever at it."""
 
-_JSON = re.compile(r'application/json *(; *charset="?utf-8"?)?', re.IGNORECASE)
+JSON = re.compile(r'application/json *(; *charset="?utf-8"?)?', re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _SEQ = re.compile(r"[0-9]{1,16}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}")
@@ -38,14 +38,17 @@ _ETAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,100})"')
 _OWN_ETAG = re.compile(r"([0-9]{1,16})(?:-[0-9a-f]{16})?")
 
 
-def body(environ: Environ, bytes_max: int) -> bytes:
-    """The whole body. Raises Refused: TOO_LARGE, MEDIA, or MALFORMED where it was cut short."""
+def body(environ: Environ, bytes_max: int, media: re.Pattern[str] = JSON) -> bytes:
+    """The whole body, of a content type that is `media`; b"" where there is none.
+
+    Raises Refused: TOO_LARGE, MEDIA, or MALFORMED where it was cut short.
+    """
     length = _length(environ)
     if length == 0:
         return b""
     if length > bytes_max:
         raise Refused(TOO_LARGE, detail={"bytes_max": bytes_max})
-    if not _JSON.fullmatch(environ.get("CONTENT_TYPE", "").strip()):
+    if not media.fullmatch(environ.get("CONTENT_TYPE", "").strip()):
         raise Refused(MEDIA)
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise Refused(MEDIA)

@@ -57,11 +57,20 @@ class Public:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Content that is no JSON: bytes of one of `media_types`, at most `bytes_max` of them."""
+
+    media_types: tuple[str, ...]
+    bytes_max: int
+
+
 @dataclass(slots=True)
 class Answer:
     """What a view gives back: JSON values, and what the headers need to know.
 
-    `seq` is the journal entry that the answer rests on, `revision` the document's; 0 for none.
+    `body` is bytes where the route answers something Binary. `seq` is the journal entry that the
+    answer rests on, `revision` the document's; 0 for none.
     """
 
     body: object
@@ -108,8 +117,9 @@ class Page:
 class Call(Generic[P]):
     """One request, checked. `query` and `body` hold what the route's schemas made of it.
 
-    `claim` is a POST's, `revision` what a PATCH or PUT says it read, `page` a list's; asking for
-    one that the route does not have is an error of the program.
+    `claim` is a POST's, `revision` what a PATCH or PUT says it read, `page` a list's, `upload` the
+    bytes that a route takes in place of JSON; asking for one that the route does not have is an
+    error of the program.
     """
 
     parts: P
@@ -122,6 +132,7 @@ class Call(Generic[P]):
     maybe_claim: Claim | None = None
     maybe_page: Page | None = None
     maybe_revision: int | None = None
+    maybe_upload: bytes | None = None
 
     @property
     def claim(self) -> Claim:
@@ -134,6 +145,10 @@ class Call(Generic[P]):
     @property
     def revision(self) -> int:
         return _given(self.maybe_revision)
+
+    @property
+    def upload(self) -> bytes:
+        return _given(self.maybe_upload)
 
     def freshness(self, usual: Freshness = FRESH) -> Freshness:
         """How fresh a read has to be: as usual, or at the entry that the caller's Commit-Seq names
@@ -162,12 +177,12 @@ class Route(Generic[P]):
     summary: Words
     view: View[P]
     status: int
-    answer: type[Schema]
+    answer: type[Schema] | Binary
     prefix: str
     public: Public | None = None
     scope: str | None = None
     roles: frozenset[str] = frozenset()
-    body: type[Schema] | None = None
+    body: type[Schema] | Binary | None = None
     query: type[Schema] | None = None
     declared_problems: tuple[Problem, ...] = ()
 
@@ -180,6 +195,8 @@ class Route(Generic[P]):
             raise ValueError(f"{self.name}: a public route cannot ask for a role")
         if self.method != "GET" and self.public is not None:
             raise ValueError(f"{self.name}: only reads are public")
+        if isinstance(self.answer, Binary) and len(self.answer.media_types) != 1:
+            raise ValueError(f"{self.name}: an answer is of one media type")
 
     @property
     def name(self) -> str:
@@ -243,11 +260,11 @@ class Router(Generic[P]):
         name: str,
         summary: Words,
         *,
-        answer: type[Schema],
+        answer: type[Schema] | Binary,
         public: Public | None = None,
         scope: str | None = None,
         roles: Iterable[str] = (),
-        body: type[Schema] | None = None,
+        body: type[Schema] | Binary | None = None,
         query: type[Schema] | None = None,
         status: int | None = None,
         problems: tuple[Problem, ...] = (),

@@ -10,8 +10,10 @@ there is to say about a route, and they cost every request as much as all that i
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
@@ -21,19 +23,23 @@ from werkzeug.routing import BaseConverter
 
 from shared.auth.tokens import NOBODY, Identity, TokenVerifier
 from shared.clock import Clock
-from shared.errors import FORBIDDEN, INTERNAL, METHOD, NOT_FOUND, Refused
+from shared.errors import BUSY, FORBIDDEN, INTERNAL, INVALID, METHOD, NOT_FOUND, Refused
 from shared.language import TAGS, Language, accepted
 from shared.loading import Loader
-from shared.schemas import Schema
+from shared.schemas import Schema, field_error
 from shared.storage.access import Claim
 from shared.web import common, cursors, problems, requests
 from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.requests import Environ
 from shared.web.responses import Rendered
-from shared.web.routes import Answer, Call, Page, Route, Router
+from shared.web.routes import Answer, Binary, Call, Page, Route, Router
 
 P = TypeVar("P")
+
+UPLOADS_AT_ONCE = 2
+
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,11 @@ class Handler(Generic[P]):
         self.route = route
         self._parts = parts
         self._edge = edge
-        self._body = None if route.method == "GET" else Loader(route.body or Schema)
+        self._take = self._taker()
         self._query = Loader(route.query or Schema)
         cache = "no-store" if route.public is None else route.public.cache_control
         self._headers = (("Cache-Control", cache), ("Vary", "Accept-Language"))
+        self._media = _JSON if not isinstance(route.answer, Binary) else route.answer.media_types[0]
 
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
         """Raises Refused."""
@@ -95,10 +102,7 @@ class Handler(Generic[P]):
         query = self._query.load(given, whole="query") if given or route.query else given
         call = Call(self._parts, identity, language, path, query, {})
         call.at_least_seq = requests.commit_seq(environ)
-        if self._body is not None:
-            raw = requests.body(environ, self._edge.body_bytes_max)
-            if raw or route.body is not None:
-                call.body = self._body.load(requests.json_value(raw))
+        self._take(environ, call)
         if route.once:
             call.maybe_claim = self._claim(environ, call)
         elif route.conditional:
@@ -107,9 +111,28 @@ class Handler(Generic[P]):
             call.maybe_page = self._page(call)
         return call
 
+    def _taker(self) -> Callable[[Environ, Call[P]], None]:
+        """What takes the body of a request into its call."""
+        route = self.route
+        if route.method == "GET":
+            return lambda _environ, _call: None
+        if isinstance(route.body, Binary):
+            return _uploads(route.body)
+        loader, required = Loader(route.body or Schema), route.body is not None
+
+        def take(environ: Environ, call: Call[P]) -> None:
+            raw = requests.body(environ, self._edge.body_bytes_max)
+            if raw or required:
+                call.body = loader.load(requests.json_value(raw))
+
+        return take
+
     def _claim(self, environ: Environ, call: Call[P]) -> Claim:
         key = requests.idempotency_key(environ)
-        asked = orjson.dumps([call.path, call.query, call.body], option=orjson.OPT_SORT_KEYS)
+        content: object = call.body
+        if call.maybe_upload is not None:
+            content = hashlib.sha256(call.maybe_upload).hexdigest()
+        asked = orjson.dumps([call.path, call.query, content], option=orjson.OPT_SORT_KEYS)
         digest = hmac.digest(self._edge.request_key, b"request\0" + asked, hashlib.sha256)
         return Claim(call.identity.subject, self.route.name, key, digest[:16].hex())
 
@@ -127,7 +150,7 @@ class Handler(Generic[P]):
     # Out
 
     def _rendered(self, environ: Environ, answer: Answer, language: Language) -> Rendered:
-        body = orjson.dumps(answer.body)
+        body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
         headers = [*self._headers, ("Content-Language", TAGS[language])]
         if answer.seq:
             headers.append(("Commit-Seq", str(answer.seq)))
@@ -140,8 +163,36 @@ class Handler(Generic[P]):
             headers.append(("ETag", f'"{answer.revision}"'))
         if answer.location is not None:
             headers.append(("Location", answer.location))
-        headers += (("Content-Type", "application/json"), ("Content-Length", str(len(body))))
+        headers += (("Content-Type", self._media), ("Content-Length", str(len(body))))
         return Rendered(self.route.status, headers, body)
+
+
+class Uploads(Handler[P]):
+    """A route that takes large bodies, a few at a time: what they fill memory with is bounded."""
+
+    def __init__(self, route: Route[P], parts: P, edge: Edge) -> None:
+        super().__init__(route, parts, edge)
+        self._room = BoundedSemaphore(UPLOADS_AT_ONCE)
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
+        if not self._room.acquire(blocking=False):
+            raise Refused(BUSY, retry_after_seconds=2)
+        try:
+            return super().answer(environ, path, language)
+        finally:
+            self._room.release()
+
+
+def _uploads(binary: Binary) -> Callable[[Environ, Call[Any]], None]:
+    """Takes content that is no JSON. Raises Refused(INVALID) where there is none."""
+    media = re.compile("|".join(map(re.escape, binary.media_types)), re.IGNORECASE)
+
+    def take(environ: Environ, call: Call[Any]) -> None:
+        call.maybe_upload = requests.body(environ, binary.bytes_max, media)
+        if not call.upload:
+            raise Refused(INVALID, fields=(field_error("body", "required"),))
+
+    return take
 
 
 def _etag(revision: int, body: bytes) -> str:
@@ -224,7 +275,8 @@ def build(router: Router[P], parts: P, edge: Edge, ready: Ready) -> Application:
     app = Application(router.prefix.strip("/"), edge)
     everywhere = common.routes(router, ready)
     for route in [*router.routes, *everywhere]:
-        app.declare(route.method, route.address, Handler(route, parts, edge))
+        kind = Uploads if isinstance(route.body, Binary) else Handler
+        app.declare(route.method, route.address, kind(route, parts, edge))
     for page in common.pages(router, everywhere):
         app.declare("GET", page.path, page)
     return app

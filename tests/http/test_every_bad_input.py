@@ -4,16 +4,19 @@ from typing import Any
 
 import pytest
 
+from shared.web.routes import Binary
 from tests.support.houses import EVERY_ROUTE, Declared, Open
 from tests.support.served import BODY_BYTES_MAX, refused
 
 WRITES = [each for each in EVERY_ROUTE if each.route.method != "GET"]
-BODIES = [each for each in WRITES if each.route.body is not None]
+BODIES = [each for each in WRITES if each.schema is not None]
+UPLOADS = [each for each in WRITES if isinstance(each.route.body, Binary)]
 READS = [each for each in EVERY_ROUTE if each.route.method == "GET"]
 LISTS = [each for each in READS if each.route.paged]
 
 writes = pytest.mark.parametrize("each", WRITES, ids=lambda each: each.name)
 bodies = pytest.mark.parametrize("each", BODIES, ids=lambda each: each.name)
+uploads = pytest.mark.parametrize("each", UPLOADS, ids=lambda each: each.name)
 reads = pytest.mark.parametrize("each", READS, ids=lambda each: each.name)
 lists = pytest.mark.parametrize("each", LISTS, ids=lambda each: each.name)
 
@@ -24,8 +27,8 @@ def send(opened: Open, each: Declared, body: object = None, **options: Any) -> A
     headers = options.pop("headers", {})
     if route.conditional:
         headers = {"If-Match": '"1"', **headers}
-    if body is None and "raw" not in options and route.body is not None:
-        body = route.body.EXAMPLE
+    if body is None and "raw" not in options and each.schema is not None:
+        body = each.schema.EXAMPLE
     query = "&".join(part for part in (options.pop("query", ""), each.query) if part)
     path = f"{each.path}?{query}" if query else each.path
     served = opened(each.house)
@@ -71,8 +74,8 @@ def test_null_is_no_object(opened: Open, each: Declared) -> None:
 
 @bodies
 def test_an_unknown_field_is_named(opened: Open, each: Declared) -> None:
-    assert each.route.body is not None
-    body = {**(each.route.body.EXAMPLE or {}), "surplus": 1}
+    assert each.schema is not None
+    body = {**(each.schema.EXAMPLE or {}), "surplus": 1}
     refused(send(opened, each, body), 422, "invalid-request", "surplus")
 
 
@@ -114,6 +117,24 @@ def test_an_oversized_body_is_refused(opened: Open, each: Declared) -> None:
     assert send(opened, each, raw=largest).status_code not in {400, 413}
 
 
+@uploads
+def test_an_upload_is_of_a_type_that_is_taken_whole_and_not_too_large(
+    opened: Open, each: Declared
+) -> None:
+    binary = each.route.body
+    assert isinstance(binary, Binary)
+    for media in ("application/json", "text/html", "image/svg+xml", ""):
+        answer = send(opened, each, raw=b"x", headers={"Content-Type": media})
+        refused(answer, 415, "unsupported-media-type")
+    given = {"Content-Type": binary.media_types[0]}
+    refused(send(opened, each, raw=b"", headers=given), 422, "invalid-request", "body")
+    large = b"x" * (binary.bytes_max + 1)
+    problem = refused(send(opened, each, raw=large, headers=given), 413, "too-large")
+    assert problem["bytes_max"] == binary.bytes_max
+    packed = {**given, "Content-Encoding": "gzip"}
+    refused(send(opened, each, raw=b"x", headers=packed), 415, "unsupported-media-type")
+
+
 @reads
 def test_an_unknown_query_field_is_named(opened: Open, each: Declared) -> None:
     refused(send(opened, each, query="surplus=1"), 422, "invalid-request", "surplus")
@@ -152,8 +173,11 @@ def test_a_made_up_cursor_is_named(opened: Open, each: Declared, after: str) -> 
 @writes
 def test_idempotency_and_precondition_are_asked_for(opened: Open, each: Declared) -> None:
     route, served = each.route, opened(each.house)
-    body = route.body.EXAMPLE if route.body else None
-    answer = served.ask(route.method, each.path, body, by="everyone", key="")
+    body = each.schema.EXAMPLE if each.schema else None
+    headers = {}
+    if isinstance(route.body, Binary):
+        headers, body = {"Content-Type": route.body.media_types[0]}, {}
+    answer = served.ask(route.method, each.path, body, by="everyone", key="", headers=headers)
     if route.method == "POST":
         refused(answer, 400, "idempotency-key-missing")
     else:

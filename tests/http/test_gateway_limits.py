@@ -70,6 +70,19 @@ def test_a_large_body_is_refused_before_the_service(tmp_path: Path) -> None:
     assert len(upstream.arrived) == 1
 
 
+def test_a_picture_may_be_larger_than_another_body(tmp_path: Path) -> None:
+    address = "/commerce/v1/products/lily/picture"
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        fits = gateway.request("POST", address, body=b"x" * (5 << 20))
+        large = gateway.request("POST", address, {"Accept-Language": "en"}, b"x" * (5 << 20) + b"x")
+        for other in (f"{address}/removal", f"{address}s", "/commerce/v1/picture"):
+            answer = gateway.request("POST", other, {"Accept-Language": "en"}, b"x" * 65537)
+            assert_problem(answer, 413, "too-large", "The request is too large")
+    assert fits.status == 200
+    assert_problem(large, 413, "too-large", "The request is too large")
+    assert [len(arrived.body) for arrived in upstream.arrived] == [5 << 20]
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"X-Padding": "x" * 9000}, {f"X-{number}": "x" for number in range(80)}],

@@ -23,8 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.commerce import actions, domain
-from services.commerce.actions import Keeper
+from services.commerce import domain
+from services.commerce.actions import goods, orders
+from services.commerce.actions.keepers import Keeper
 from services.commerce.domain import Line
 from shared.errors import Problem, Refused
 from shared.storage.access import Claim
@@ -108,11 +109,11 @@ class Shop(RuleBasedStateMachine):
     def open(self) -> None:
         place = {"division": "620103", "prefecture": "620100", "name_zh": "店", "name_en": ""}
         self.stores = [
-            actions.open_store(self.database, owner, self.claim(owner, "open"), place).value.key
+            goods.open_store(self.database, owner, self.claim(owner, "open"), place).value.key
             for owner in MERCHANTS
         ]
         self.products = [
-            actions.add_product(
+            goods.add_product(
                 self.database,
                 self.keeper(store_of(number)),
                 self.stores[store_of(number)],
@@ -131,7 +132,7 @@ class Shop(RuleBasedStateMachine):
         keeper = self.keeper(store_of(product))
 
         def act() -> object:
-            return actions.adjust_stock(self.database, keeper, self.products[product], claim, delta)
+            return goods.adjust_stock(self.database, keeper, self.products[product], claim, delta)
 
         if stock.on_hand + delta < 0:
             assert_refused(act, domain.COUNT_TOO_LOW)
@@ -142,15 +143,15 @@ class Shop(RuleBasedStateMachine):
     @rule(product=places, on_hand=st.integers(0, 9))
     def count(self, product: int, on_hand: int) -> None:
         keeper, key = self.keeper(store_of(product)), self.products[product]
-        seen = actions.read_stock(self.database, keeper, key).value
-        actions.count_stock(self.database, keeper, key, seen.revision, on_hand)
+        seen = goods.read_stock(self.database, keeper, key).value
+        goods.count_stock(self.database, keeper, key, seen.revision, on_hand)
         self.stock[product].on_hand = on_hand
 
     @rule(product=places, price=st.integers(1, 1000))
     def reprice(self, product: int, price: int) -> None:
         keeper, key = self.keeper(store_of(product)), self.products[product]
-        seen = actions.read_product(self.database, key).value.product
-        actions.change_product(self.database, keeper, key, seen.revision, {"price": price})
+        seen = goods.read_product(self.database, key).value.product
+        goods.change_product(self.database, keeper, key, seen.revision, {"price": price})
         self.prices[product] = price
 
     @rule(target=orders, citizen=citizens, wanted=lines)
@@ -164,15 +165,15 @@ class Shop(RuleBasedStateMachine):
         short = [p for p, quantity in quantities.items() if self.stock[p].on_hand < quantity]
         if short:
             assert_refused(
-                lambda: actions.place_order(self.database, citizen, claim, asked, total),
+                lambda: orders.place_order(self.database, citizen, claim, asked, total),
                 domain.SOLD_OUT,
             )
             return multiple()
         assert_refused(
-            lambda: actions.place_order(self.database, citizen, claim, asked, total + 1),
+            lambda: orders.place_order(self.database, citizen, claim, asked, total + 1),
             domain.PRICE_CHANGED,
         )
-        made = actions.place_order(self.database, citizen, claim, asked, total).value
+        made = orders.place_order(self.database, citizen, claim, asked, total).value
         for product, quantity in quantities.items():
             self.stock[product].on_hand -= quantity
             self.stock[product].reserved += quantity
@@ -186,7 +187,7 @@ class Shop(RuleBasedStateMachine):
         """The same intent again, also after the order has changed: the first answer, no effect."""
         assert order.claim is not None
         asked = [Line(self.products[p], q) for p, q in order.quantities.items()]
-        again = actions.place_order(self.database, order.citizen, order.claim, asked, None)
+        again = orders.place_order(self.database, order.citizen, order.claim, asked, None)
         assert again.replayed
         assert again.value.key == order.id
         assert again.value.body == order.body
@@ -195,7 +196,7 @@ class Shop(RuleBasedStateMachine):
     def cancel(self, order: Order) -> None:
         def act() -> object:
             claim = self.claim(order.citizen, "cancel")
-            return actions.cancel_order(self.database, order.citizen, order.id, claim)
+            return orders.cancel_order(self.database, order.citizen, order.id, claim)
 
         if set(order.states.values()) != {"placed"}:
             assert_refused(act, domain.NOT_CANCELLABLE)
@@ -211,7 +212,7 @@ class Shop(RuleBasedStateMachine):
     def fulfil(self, order: Order, store: int) -> None:
         def act() -> object:
             claim = self.claim("m", "fulfil")
-            return actions.fulfil_order(
+            return orders.fulfil_order(
                 self.database, self.keeper(store), self.stores[store], order.id, claim
             )
 
@@ -236,7 +237,7 @@ class Shop(RuleBasedStateMachine):
     def stock_is_what_the_model_says(self) -> None:
         for number, product in enumerate(getattr(self, "products", [])):
             keeper = self.keeper(store_of(number))
-            body = actions.read_stock(self.database, keeper, product).value.body
+            body = goods.read_stock(self.database, keeper, product).value.body
             model = self.stock[number]
             assert body == {
                 "received": model.on_hand + model.reserved + model.sold,
@@ -249,11 +250,11 @@ class Shop(RuleBasedStateMachine):
     def orders_are_where_the_model_says(self) -> None:
         for citizen in CITIZENS:
             own = [order for order in self.placed if order.citizen == citizen]
-            found = actions.list_orders(self.database, citizen, limit=100, after=None).value
+            found = orders.list_orders(self.database, citizen, limit=100, after=None).value
             assert {hit.document.key for hit in found} == {order.id for order in own}
         for store, key in enumerate(getattr(self, "stores", [])):
             for state in domain.STATES:
-                listed = actions.list_store_orders(
+                listed = orders.list_store_orders(
                     self.database, self.keeper(store), key, state, limit=100, after=None
                 ).value
                 expected = {o.id for o in self.placed if o.states.get(store) == state}

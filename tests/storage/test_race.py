@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from services.commerce import actions, domain
+from services.commerce import domain
+from services.commerce.actions import goods, orders
 from services.commerce.domain import CATALOGUE, Line
 from shared.clock import SystemClock
 from shared.errors import BUSY, Refused
@@ -43,7 +44,7 @@ class Shop:
         self.bucket = bucket
         self.databases = databases
         self.told = Told()
-        actions.plant_store(databases[0], "store_sample", STORE, [(LILY, PRODUCT, UNITS)])
+        goods.plant_store(databases[0], "store_sample", STORE, [(LILY, PRODUCT, UNITS)])
         self.told.received[LILY] = UNITS
         self._start = threading.Barrier(CITIZENS)
 
@@ -84,7 +85,7 @@ class Shop:
 
 def _placed(database: JournalDatabase, citizen: str) -> Document:
     claim = Claim(citizen, PLACE, "key", digest="")
-    return actions.place_order(database, citizen, claim, [Line(LILY, 1)], None).value
+    return orders.place_order(database, citizen, claim, [Line(LILY, 1)], None).value
 
 
 @contextmanager

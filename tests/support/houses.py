@@ -19,7 +19,7 @@ from services.health import schemas as health_schemas
 from services.tourism import routes as tourism_routes
 from services.tourism import schemas as tourism_schemas
 from shared.schemas import Schema
-from shared.web.routes import Route, Router
+from shared.web.routes import Binary, Route, Router
 from tests.support.clinic import LZU, Clinic
 from tests.support.gate import Gate
 from tests.support.served import Json, Served, json_of, made
@@ -75,6 +75,12 @@ class Declared:
         return path
 
     @property
+    def schema(self) -> type[Schema] | None:
+        """What the route's JSON has to be like, if it takes any."""
+        body = self.route.body
+        return None if isinstance(body, Binary) else body
+
+    @property
     def query(self) -> str:
         """What has to be asked, as its schema exemplifies it: `day=…`, or nothing."""
         fields = {} if self.route.query is None else self.route.query().fields
@@ -96,6 +102,8 @@ def _furnish_shop(shop: Shop) -> dict[str, str]:
         "store_id": json_of(shop.get(f"/v1/products/{product}"))["store_id"],
         "order_id": shop.order(product, by="everyone")["id"],
         "pavilion_id": "longnan",
+        "picture_id": shop.picture(product, by="everyone").rpartition("/")[2],
+        "size": "160",
         "code": "620103",
         "slug": "sold-out",
     }

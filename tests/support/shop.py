@@ -5,11 +5,15 @@ with Shop(tmp_path) as shop:
     answer = shop.post("/v1/orders", order_of(lily, 2), by="citizen-1")
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from services.commerce.app import create_app
 from services.commerce.domain import CATALOGUE
+from services.commerce.pictures import Gallery
 from services.commerce.schemas.common import LILY
 from shared.storage.access import Database
 from shared.web.common import Ready
@@ -21,7 +25,7 @@ class Shop(Served):
     """Commerce, and what its tests put into it."""
 
     def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
-        super().__init__(directory, "commerce", CATALOGUE, _create, troubles=troubles)
+        super().__init__(directory, "commerce", CATALOGUE, self._create, troubles=troubles)
 
     def open_store(self, by: str = "merchant-1", **changes: Any) -> str:
         """A new store's id."""
@@ -48,6 +52,16 @@ class Shop(Served):
         self.clock.pass_wall(seconds=1)
         return made(self.post("/v1/orders", order_of(product_id, quantity), by=by))
 
+    def picture(self, product_id: str, upload: bytes | None = None, by: str = "merchant-1") -> str:
+        """The address of a picture that the product now has, without a size."""
+        answer = self.post(
+            f"/v1/products/{product_id}/picture",
+            by=by,
+            raw=upload or photo(),
+            headers={"Content-Type": "image/jpeg"},
+        )
+        return str(made(answer)["picture"])
+
     def stock(self, product_id: str, by: str = "merchant-1") -> Json:
         """A product's stock without its id."""
         answer = self.get(f"/v1/products/{product_id}/stock", by=by)
@@ -56,10 +70,19 @@ class Shop(Served):
         del stock["product_id"]
         return stock
 
+    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+        gallery = Gallery(self.store, "commerce/pictures/")
+        return create_app(database, all_divisions(), gallery, edge, ready)
+
+
+def photo(width: int = 64, height: int = 48, kind: str = "JPEG", **options: Any) -> bytes:
+    """A picture with something to see in it."""
+    file = io.BytesIO()
+    Image.effect_mandelbrot((width, height), (-2, -1.5, 1, 1.5), 60).convert("RGB").save(
+        file, kind, **options
+    )
+    return file.getvalue()
+
 
 def order_of(product_id: str, quantity: int = 1) -> Json:
     return {"lines": [{"product_id": product_id, "quantity": quantity}]}
-
-
-def _create(database: Database, edge: Edge, ready: Ready) -> Application:
-    return create_app(database, all_divisions(), edge, ready)

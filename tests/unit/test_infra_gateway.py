@@ -109,7 +109,7 @@ def test_the_manual_states_the_defaults(tmp_path: Path) -> None:
     choices = Gateway(tmp_path, tmp_path, (COMMERCE,))
     credential, anonymous = choices.credential_rate, choices.anonymous_rate
     for words in (
-        f"{choices.body_bytes_max >> 10} KiB, else 413",
+        f"{choices.body_bytes_max >> 10} KiB, a picture {choices.picture_bytes_max >> 20} MiB",
         f"{choices.uri_bytes_max:,} bytes, else 414",
         f"{credential.per_second} a second and {credential.burst} at once, for each token",
         f"{anonymous.per_second} a second and {anonymous.burst} at once, for each address",

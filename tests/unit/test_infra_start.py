@@ -12,7 +12,7 @@ from infra.layout import Layout
 from infra.programs import ROOT, Plan
 from infra.seeds import commerce, rows, tourism
 from infra.services import SERVICES, seed_of
-from services.commerce import actions
+from services.commerce.actions import goods
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
 from shared.settings import IssuerSettings, NotifierSettings, Settings
@@ -186,7 +186,7 @@ def test_planting_again_changes_nothing(tmp_path: Path) -> None:
 def test_an_interrupted_planting_is_completed(tmp_path: Path) -> None:
     [first, *_] = rows("stores.json")
     with Shop(tmp_path) as shop:
-        actions.plant_store(shop.database, first["id"], {**first, "opened_ms": 1}, [])
+        goods.plant_store(shop.database, first["id"], {**first, "opened_ms": 1}, [])
         assert plant(shop) == 27
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from services.commerce import actions
-from services.commerce.actions import Keeper
+from services.commerce.actions import goods, orders
+from services.commerce.actions.keepers import Keeper
 from services.commerce.domain import CATALOGUE, Line
 from shared.clock import SystemClock
 from shared.storage.access import Claim
@@ -96,16 +96,16 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], Told]
 
 def _trade(database: JournalDatabase, told: Told) -> None:
     products = [(LILY, PRODUCT, 10), (WALNUT, PRODUCT, 10)]
-    actions.plant_store(database, STORE_ID, STORE, products)
+    goods.plant_store(database, STORE_ID, STORE, products)
     lines = [Line(LILY, 2), Line(WALNUT, 1)]
     for number in range(5):
         key = f"key-{number}"
-        made = actions.place_order(database, CITIZEN, claim(PLACE, key), lines, None).value
+        made = orders.place_order(database, CITIZEN, claim(PLACE, key), lines, None).value
         known = Placed(made.key, CITIZEN, {LILY: 2, WALNUT: 1})
         told.placed[claim_row(CITIZEN, PLACE, key)] = known
     placed = [each.order for each in told.placed.values()]
-    actions.cancel_order(database, CITIZEN, placed[3], claim("cancel", "c"))
-    actions.fulfil_order(database, OWNER, STORE_ID, placed[4], claim("fulfil", "f"))
+    orders.cancel_order(database, CITIZEN, placed[3], claim("cancel", "c"))
+    orders.fulfil_order(database, OWNER, STORE_ID, placed[4], claim("fulfil", "f"))
     told.states = {(placed[3], STORE_ID): "cancelled", (placed[4], STORE_ID): "fulfilled"}
     told.received.update({LILY: 10, WALNUT: 10})
     told.refused[claim_row(CITIZEN, PLACE, "key-9")] = "sold-out"

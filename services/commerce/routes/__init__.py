@@ -1,6 +1,6 @@
 """HTTP of commerce: parse, call one action, render. All its routes, put together."""
 
-from services.commerce.routes import orders, places, products, stock, stores
+from services.commerce.routes import orders, pictures, places, products, stock, stores
 from services.commerce.routes.parts import PREFIX, TITLE, Commerce
 from shared.web.routes import Router
 
@@ -11,6 +11,7 @@ router = Router[Commerce](
         *places.router.routes,
         *stores.router.routes,
         *products.router.routes,
+        *pictures.router.routes,
         *stock.router.routes,
         *orders.router.routes,
     ],

@@ -1,6 +1,6 @@
 """Orders over HTTP: a citizen's own, and a store's part of them."""
 
-from services.commerce import actions
+from services.commerce.actions import orders
 from services.commerce.domain import (
     NOT_CANCELLABLE,
     NOT_FOR_SALE,
@@ -32,7 +32,7 @@ router = new_router()
 def place_order(call: Call[Commerce]) -> Answer:
     lines = [Line(line["product_id"], line["quantity"]) for line in call.body["lines"]]
     seen = call.body.get("expected_total")
-    made = actions.place_order(
+    made = orders.place_order(
         call.parts.database,
         call.identity.subject,
         call.claim,
@@ -53,7 +53,7 @@ def place_order(call: Call[Commerce]) -> Answer:
     answer=schemas.OrdersSchema,
 )
 def list_orders(call: Call[Commerce]) -> Answer:
-    found = actions.list_orders(
+    found = orders.list_orders(
         call.parts.database,
         call.identity.subject,
         limit=call.page.fetch,
@@ -72,7 +72,7 @@ def list_orders(call: Call[Commerce]) -> Answer:
 )
 def read_order(call: Call[Commerce]) -> Answer:
     return _order_answer(
-        actions.read_order(
+        orders.read_order(
             call.parts.database, call.identity.subject, call.path["order_id"], call.freshness()
         )
     )
@@ -88,7 +88,7 @@ def read_order(call: Call[Commerce]) -> Answer:
 )
 def cancel_order(call: Call[Commerce]) -> Answer:
     return _order_answer(
-        actions.cancel_order(
+        orders.cancel_order(
             call.parts.database, call.identity.subject, call.path["order_id"], call.claim
         )
     )
@@ -111,7 +111,7 @@ def _order_answer(found: Committed[Document]) -> Answer:
 )
 def list_store_orders(call: Call[Commerce]) -> Answer:
     store_id = call.path["store_id"]
-    found = actions.list_store_orders(
+    found = orders.list_store_orders(
         call.parts.database,
         keeper_of(call),
         store_id,
@@ -131,7 +131,7 @@ def list_store_orders(call: Call[Commerce]) -> Answer:
     answer=schemas.StoreOrderSchema,
 )
 def read_store_order(call: Call[Commerce]) -> Answer:
-    found = actions.read_store_order(
+    found = orders.read_store_order(
         call.parts.database,
         keeper_of(call),
         call.path["store_id"],
@@ -150,7 +150,7 @@ def read_store_order(call: Call[Commerce]) -> Answer:
     problems=(NOT_FULFILLABLE,),
 )
 def fulfil_order(call: Call[Commerce]) -> Answer:
-    found = actions.fulfil_order(
+    found = orders.fulfil_order(
         call.parts.database,
         keeper_of(call),
         call.path["store_id"],

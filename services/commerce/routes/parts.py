@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.commerce.actions import Keeper
+from services.commerce.actions.keepers import Keeper
+from services.commerce.pictures import Gallery
 from shared.divisions import Divisions
 from shared.language import Words
 from shared.storage.access import Database
@@ -26,6 +27,7 @@ class Commerce:
 
     database: Database
     divisions: Divisions
+    gallery: Gallery
 
 
 def new_router() -> Router[Commerce]:

@@ -1,7 +1,7 @@
 """Products over HTTP: search for everyone, shelves for merchants."""
 
-from services.commerce import actions
-from services.commerce.actions import PUBLIC
+from services.commerce.actions import goods
+from services.commerce.actions.goods import PUBLIC
 from services.commerce.routes.parts import MERCHANT, SHOP_WINDOW, Commerce, keeper_of, new_router
 from services.commerce.routes.places import pavilion_of
 from services.commerce.schemas import goods as schemas
@@ -51,7 +51,7 @@ def _products(call: Call[Commerce], equal: dict[str, str]) -> Answer:
         order=order,
         descending=descending,
     )
-    found = actions.search_products(
+    found = goods.search_products(
         call.parts.database,
         search,
         limit=page.fetch,
@@ -87,9 +87,7 @@ def _category(query: Body) -> dict[str, str]:
     answer=schemas.ProductSchema,
 )
 def read_product(call: Call[Commerce]) -> Answer:
-    found = actions.read_product(
-        call.parts.database, call.path["product_id"], call.freshness(PUBLIC)
-    )
+    found = goods.read_product(call.parts.database, call.path["product_id"], call.freshness(PUBLIC))
     offer = found.value
     return Answer(product_json(offer, call.language), found.seq, offer.product.revision)
 
@@ -103,7 +101,7 @@ def read_product(call: Call[Commerce]) -> Answer:
     answer=schemas.ProductsSchema,
 )
 def list_own_products(call: Call[Commerce]) -> Answer:
-    found = actions.list_own_products(
+    found = goods.list_own_products(
         call.parts.database,
         keeper_of(call),
         call.path["store_id"],
@@ -124,12 +122,12 @@ def list_own_products(call: Call[Commerce]) -> Answer:
 )
 def add_product(call: Call[Commerce]) -> Answer:
     body = _priced(call.parts.divisions.placed(call.body))
-    made = actions.add_product(
+    made = goods.add_product(
         call.parts.database, keeper_of(call), call.path["store_id"], call.claim, body
     )
     product = made.value
     # As it was made: the shelf is empty, also in the answer to a repeated request.
-    shown = product_json(actions.Offer(product, available=0), call.language)
+    shown = product_json(goods.Offer(product, available=0), call.language)
     return Answer(shown, made.seq, product.revision, f"/commerce/v1/products/{product.key}")
 
 
@@ -142,7 +140,7 @@ def add_product(call: Call[Commerce]) -> Answer:
     answer=schemas.ProductSchema,
 )
 def change_product(call: Call[Commerce]) -> Answer:
-    changed = actions.change_product(
+    changed = goods.change_product(
         call.parts.database,
         keeper_of(call),
         call.path["product_id"],

@@ -1,6 +1,6 @@
 """Stock over HTTP, for merchants."""
 
-from services.commerce import actions
+from services.commerce.actions import goods
 from services.commerce.domain import COUNT_TOO_HIGH, COUNT_TOO_LOW
 from services.commerce.routes.parts import MERCHANT, Commerce, keeper_of, new_router
 from services.commerce.schemas import goods as schemas
@@ -21,7 +21,7 @@ router = new_router()
 )
 def read_stock(call: Call[Commerce]) -> Answer:
     return _stock_answer(
-        actions.read_stock(
+        goods.read_stock(
             call.parts.database, keeper_of(call), call.path["product_id"], call.freshness()
         )
     )
@@ -38,7 +38,7 @@ def read_stock(call: Call[Commerce]) -> Answer:
 )
 def count_stock(call: Call[Commerce]) -> Answer:
     return _stock_answer(
-        actions.count_stock(
+        goods.count_stock(
             call.parts.database,
             keeper_of(call),
             call.path["product_id"],
@@ -59,7 +59,7 @@ def count_stock(call: Call[Commerce]) -> Answer:
 )
 def adjust_stock(call: Call[Commerce]) -> Answer:
     return _stock_answer(
-        actions.adjust_stock(
+        goods.adjust_stock(
             call.parts.database,
             keeper_of(call),
             call.path["product_id"],

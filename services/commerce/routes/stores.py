@@ -1,7 +1,7 @@
 """Stores over HTTP."""
 
-from services.commerce import actions
-from services.commerce.actions import PUBLIC
+from services.commerce.actions import goods
+from services.commerce.actions.goods import PUBLIC
 from services.commerce.routes.parts import MERCHANT, SHOP_WINDOW, Commerce, new_router
 from services.commerce.routes.places import pavilion_of
 from services.commerce.schemas import goods as schemas
@@ -30,7 +30,7 @@ def _stores(call: Call[Commerce], division: str) -> Answer:
     search = Search(
         "stores", equal=call.parts.divisions.within(division), order="opened_ms", descending=True
     )
-    found = actions.search_stores(
+    found = goods.search_stores(
         call.parts.database,
         search,
         limit=call.page.fetch,
@@ -47,7 +47,7 @@ def _stores(call: Call[Commerce], division: str) -> Answer:
     answer=schemas.StoreSchema,
 )
 def read_store(call: Call[Commerce]) -> Answer:
-    found = actions.read_store(call.parts.database, call.path["store_id"], call.freshness(PUBLIC))
+    found = goods.read_store(call.parts.database, call.path["store_id"], call.freshness(PUBLIC))
     return _store_answer(call, found)
 
 
@@ -61,7 +61,7 @@ def read_store(call: Call[Commerce]) -> Answer:
 )
 def open_store(call: Call[Commerce]) -> Answer:
     body = call.parts.divisions.placed(call.body)
-    made = actions.open_store(call.parts.database, call.identity.subject, call.claim, body)
+    made = goods.open_store(call.parts.database, call.identity.subject, call.claim, body)
     answer = _store_answer(call, made)
     answer.location = f"/commerce/v1/stores/{made.value.key}"
     return answer
@@ -80,7 +80,7 @@ def _store_answer(call: Call[Commerce], found: Committed[Document]) -> Answer:
     answer=schemas.StoresSchema,
 )
 def list_own_stores(call: Call[Commerce]) -> Answer:
-    found = actions.list_own_stores(
+    found = goods.list_own_stores(
         call.parts.database,
         call.identity.subject,
         limit=call.page.fetch,

@@ -22,6 +22,7 @@ LILY: Example = {
     "division": "620103",
     "price": {"amount": 4900, "currency": "CNY"},
 }
+PICTURE_ID = "picture_0b7c1f5e9a3d48c6a2f4e1d09b8c7a65"
 LILY_ID = "product_019a8f5b2c3d7e8f9a0b1c2d3e4f5061"
 STORE_ID = "store_019a8f5b2c3d7e8f9a0b1c2d3e4f5060"
 ORDER_ID = "order_019a8f5b2c3d7e8f9a0b1c2d3e4f5062"

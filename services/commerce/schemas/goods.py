@@ -2,13 +2,13 @@
 
 from typing import ClassVar
 
-from services.commerce.actions import Offer
+from services.commerce.actions.goods import Offer
 from services.commerce.domain import (
     CATEGORIES,
     PRICE_FEN_MAX,
     UNITS_MAX,
 )
-from services.commerce.schemas.common import FEN, LILY, LILY_ID, STORE_ID, PriceSchema
+from services.commerce.schemas.common import FEN, LILY, LILY_ID, PICTURE_ID, STORE_ID, PriceSchema
 from shared.language import Language, Words, local
 from shared.schemas import (
     COUNTY,
@@ -129,6 +129,7 @@ class ProductSchema(Schema):
         "for_sale": True,
         "available": 120,
         "listed_at": "2026-05-01T08:30:00.000Z",
+        "picture": f"/commerce/v1/products/{LILY_ID}/pictures/{PICTURE_ID}",
         "sample": False,
     }
 
@@ -146,6 +147,14 @@ class ProductSchema(Schema):
     for_sale = Flag()
     available = Whole(0, INTEGER_MAX, doc=Words("现货件数", "Units that can be ordered now"))
     listed_at = Instant()
+    picture = Text(
+        300,
+        nullable=True,
+        doc=Words(
+            "图片地址，后加 /160、/480 或 /1080（长边像素）",
+            "Where its picture is; add /160, /480 or /1080, the pixels of its longer side",
+        ),
+    )
     sample = Flag(doc=SAMPLE)
 
 
@@ -190,8 +199,14 @@ def product_json(offer: Offer, language: Language) -> Body:
         "for_sale": body["for_sale"],
         "available": offer.available,
         "listed_at": instant(body["listed_ms"]),
+        "picture": _picture(offer.product),
         "sample": body.get("sample", False),
     }
+
+
+def _picture(product: Document) -> str | None:
+    picture = product.body.get("picture")
+    return f"/commerce/v1/products/{product.key}/pictures/{picture}" if picture else None
 
 
 # Stock

@@ -33,8 +33,12 @@ function fieldOf(parameter) {
 }
 
 function bodyOf(operation) {
-  const content = operation.requestBody?.content["application/json"];
-  if (!content) return [];
+  const types = operation.requestBody?.content ?? {};
+  const content = types["application/json"];
+  if (!content) {
+    const accept = Object.keys(types).join(",");
+    return accept ? [element("label", {}, words().body, element("input", { type: "file", name: "upload", accept }))] : [];
+  }
   const text = JSON.stringify(content.example ?? {}, null, 2);
   const area = element("textarea", { name: "body", rows: Math.min(20, text.split("\n").length + 1), value: text });
   return [element("label", {}, words().body, area)];
@@ -46,13 +50,15 @@ const OWN = new Set(["Accept-Language"]);
 function formOf(path, method, operation) {
   const parameters = (operation.parameters ?? []).filter((parameter) => !OWN.has(parameter.name));
   const answer = element("pre", { hidden: true });
+  const picture = element("img", { hidden: true, alt: "" });
   const form = element("form", {}, ...parameters.map(fieldOf), ...bodyOf(operation));
-  form.append(element("button", { type: "submit" }, words().send), answer);
+  form.append(element("button", { type: "submit" }, words().send), answer, picture);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     answer.hidden = false;
     answer.textContent = "…";
-    send(path, method, new FormData(form)).then((text) => { answer.textContent = text; });
+    picture.hidden = true;
+    send(path, method, new FormData(form), picture).then((text) => { answer.textContent = text; });
   });
   return form;
 }
@@ -69,6 +75,9 @@ function requestOf(path, data) {
     if (place === "body") {
       body = value;
       headers["Content-Type"] = "application/json";
+    } else if (place === "upload") {
+      body = value;
+      headers["Content-Type"] = value.type;
     } else if (value === "") continue;
     else if (place === "path") target = target.replace(`{${key}}`, encodeURIComponent(value));
     else if (place === "query") query.set(key, value);
@@ -77,12 +86,18 @@ function requestOf(path, data) {
   return { target: query.size ? `${target}?${query}` : target, headers, body };
 }
 
-async function send(path, method, data) {
+async function send(path, method, data, picture) {
   const { target, headers, body } = requestOf(path, data);
   try {
     const answer = await fetch(target, { method: method.toUpperCase(), headers, body, cache: "no-store" });
     const lines = [`${answer.status} ${answer.statusText}`];
     for (const [name, value] of answer.headers) lines.push(`${name}: ${value}`);
+    if (answer.headers.get("Content-Type")?.startsWith("image/")) {
+      // By its address, which the page's policy allows and the browser has just fetched.
+      picture.src = target;
+      picture.hidden = false;
+      return lines.join("\n");
+    }
     return `${lines.join("\n")}\n\n${shown(await answer.text())}`;
   } catch (error) {
     return `${words().failed}: ${error.message}`;

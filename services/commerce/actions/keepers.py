@@ -1,0 +1,32 @@
+"""Who keeps a store, and what of it they may touch."""
+
+from dataclasses import dataclass
+
+from shared.errors import NOT_FOUND, STALE, Refused
+from shared.storage.access import Document, View
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who acts on a store: its owner, or an operator of the platform, who may act on any."""
+
+    subject: str
+    operator: bool = False
+
+
+def own_store(view: View, keeper: Keeper, store_id: str) -> Document:
+    store = view.require("stores", store_id)
+    if store.body["owner"] != keeper.subject and not keeper.operator:
+        raise Refused(NOT_FOUND)
+    return store
+
+
+def own_product(view: View, keeper: Keeper, product_id: str) -> Document:
+    product = view.require("products", product_id)
+    own_store(view, keeper, product.body["store"])
+    return product
+
+
+def unchanged(document: Document, revision: int) -> None:
+    if document.revision != revision:
+        raise Refused(STALE)

@@ -1,0 +1,187 @@
+"""Orders: citizens place and cancel them, stores fulfil their parts."""
+
+from collections.abc import Sequence
+
+from services.commerce import domain
+from services.commerce.actions.keepers import Keeper, own_store
+from services.commerce.domain import Line
+from shared.errors import NOT_FOUND, Refused
+from shared.storage.access import (
+    FRESH,
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    Hit,
+    Position,
+    ReadView,
+    Transaction,
+    View,
+)
+from shared.storage.catalogue import Body
+
+
+def place_order(
+    database: Database,
+    citizen: str,
+    claim: Claim,
+    lines: Sequence[Line],
+    expected_total: int | None,
+) -> Committed[Document]:
+    """Order all the lines or none. Raises Refused(SOLD_OUT, NOT_FOR_SALE, PRICE_CHANGED, …)."""
+    wanted = domain.merged(lines)
+
+    def change(tx: Transaction) -> Document:
+        priced = [(line, _for_sale(tx, line)) for line in wanted]
+        order = domain.new_order(citizen, tx.now_ms, priced)
+        domain.check_total(order, expected_total)
+        for line in wanted:
+            stock = tx.require("stock", line.product)
+            domain.reserve(stock.body, line.product, line.quantity)
+            tx.put("stock", line.product, stock.body)
+        order_id = tx.new_id("order")
+        for part in order["parts"]:
+            _consign(tx, order_id, part)
+        tx.emit("order.placed", {"order": order_id})
+        return tx.put("orders", order_id, order)
+
+    return database.transact_once(claim, change)
+
+
+def _consign(tx: Transaction, order_id: str, part: Body) -> None:
+    """Let a store's list say where its part of an order stands."""
+    row = {"store": part["store"], "state": part["state"], "order": order_id}
+    tx.put("consignments", f"{order_id}.{part['store']}", row)
+
+
+def _for_sale(tx: Transaction, line: Line) -> Body:
+    product = tx.get("products", line.product)
+    if product is None:
+        raise Refused(domain.NOT_FOR_SALE, detail={"product_id": line.product})
+    domain.check_for_sale(product.body, line.product)
+    return product.body
+
+
+def cancel_order(
+    database: Database, citizen: str, order_id: str, claim: Claim
+) -> Committed[Document]:
+    """Cancel a citizen's own order, whole. Raises Refused(NOT_CANCELLABLE)."""
+
+    def change(tx: Transaction) -> Document:
+        order = _own_order(tx, citizen, order_id)
+        for line in domain.cancel(order.body):
+            stock = tx.require("stock", line["product"])
+            domain.release(stock.body, line["quantity"])
+            tx.put("stock", line["product"], stock.body)
+        for part in order.body["parts"]:
+            _consign(tx, order_id, part)
+        tx.emit("order.cancelled", {"order": order_id})
+        return tx.put("orders", order_id, order.body)
+
+    return database.transact_once(claim, change)
+
+
+def read_order(
+    database: Database, citizen: str, order_id: str, freshness: Freshness = FRESH
+) -> Committed[Document]:
+    """A citizen's own order."""
+    return database.read(lambda view: _own_order(view, citizen, order_id), freshness)
+
+
+def list_orders(
+    database: Database,
+    citizen: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """A citizen's own orders, newest first."""
+
+    def query(view: ReadView) -> list[Hit]:
+        return view.find("orders_by_citizen", (citizen,), limit=limit, after=after, descending=True)
+
+    return database.read(query, freshness)
+
+
+def list_store_orders(
+    database: Database,
+    keeper: Keeper,
+    store_id: str,
+    state: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """The orders whose part for a merchant's store is in `state`, newest first.
+
+    Positions are those of the consignments.
+    """
+
+    def query(view: ReadView) -> list[Hit]:
+        own_store(view, keeper, store_id)
+        consignments = view.find(
+            "consignments_by_store", (store_id, state), limit=limit, after=after, descending=True
+        )
+        return [
+            Hit(view.require("orders", hit.document.body["order"]), hit.position)
+            for hit in consignments
+        ]
+
+    return database.read(query, freshness)
+
+
+def read_store_order(
+    database: Database,
+    keeper: Keeper,
+    store_id: str,
+    order_id: str,
+    freshness: Freshness = FRESH,
+) -> Committed[Document]:
+    """An order that a merchant's store has a part in."""
+
+    def query(view: ReadView) -> Document:
+        own_store(view, keeper, store_id)
+        return _order_of(view, store_id, order_id)
+
+    return database.read(query, freshness)
+
+
+def fulfil_order(
+    database: Database, keeper: Keeper, store_id: str, order_id: str, claim: Claim
+) -> Committed[Document]:
+    """Mark a store's part of an order as handed over. Raises Refused(NOT_FULFILLABLE)."""
+
+    def change(tx: Transaction) -> Document:
+        own_store(tx, keeper, store_id)
+        order = _order_of(tx, store_id, order_id)
+        part = domain.part_of(order.body, store_id)
+        for line in domain.fulfil(part):
+            stock = tx.require("stock", line["product"])
+            domain.sell(stock.body, line["quantity"])
+            tx.put("stock", line["product"], stock.body)
+        _consign(tx, order_id, part)
+        tx.emit("order.fulfilled", {"order": order_id, "store": store_id})
+        return tx.put("orders", order_id, order.body)
+
+    return database.transact_once(claim, change)
+
+
+# What a caller may touch
+
+
+def _own_order(view: View, citizen: str, order_id: str) -> Document:
+    order = view.require("orders", order_id)
+    if order.body["citizen"] != citizen:
+        raise Refused(NOT_FOUND)
+    return order
+
+
+def _order_of(view: View, store_id: str, order_id: str) -> Document:
+    """An order that a store has a part in."""
+    order = view.require("orders", order_id)
+    if all(part["store"] != store_id for part in order.body["parts"]):
+        raise Refused(NOT_FOUND)
+    return order

@@ -1,0 +1,69 @@
+"""The picture of a product."""
+
+import hashlib
+
+from services.commerce.actions import goods
+from services.commerce.actions.goods import PUBLIC, Offer
+from services.commerce.actions.keepers import Keeper, own_product
+from services.commerce.pictures import Gallery
+from shared.errors import NOT_FOUND, Refused
+from shared.storage.access import (
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    ReadView,
+    Transaction,
+)
+
+
+def set_picture(
+    database: Database,
+    gallery: Gallery,
+    keeper: Keeper,
+    product_id: str,
+    claim: Claim,
+    sizes: dict[str, bytes] | None,
+) -> Committed[Offer]:
+    """Give a product a picture in every size (`pictures.sized`), in place of the one it has; None
+    takes it away. The bytes are stored before the product names them: a crash or a
+    refusal in between leaves some that nobody sees.
+    """
+    # The same request again has the same id, and finds its own bytes.
+    picture_id = f"picture_{hashlib.sha256(f'{claim}'.encode()).hexdigest()[:32]}"
+    database.read(lambda view: own_product(view, keeper, product_id), PUBLIC)
+    if sizes is not None:
+        gallery.keep(picture_id, sizes)
+    replaced: list[str] = []
+
+    def change(tx: Transaction) -> Document:
+        body = dict(own_product(tx, keeper, product_id).body)
+        replaced[:] = [body.pop("picture")] if "picture" in body else []
+        if sizes is not None:
+            body["picture"] = picture_id
+        return tx.put("products", product_id, body)
+
+    made = database.transact_once(claim, change)
+    gallery.drop(replaced)
+    # As everyone sees it now, also in the answer to a repeated request.
+    shown = goods.read_product(database, product_id, Freshness(0.0, made.seq))
+    return Committed(shown.value, made.seq)
+
+
+def read_picture(
+    database: Database,
+    gallery: Gallery,
+    product_id: str,
+    picture_id: str,
+    size: str,
+    freshness: Freshness = PUBLIC,
+) -> Committed[bytes]:
+    """One size of the picture that a product has now; one it had before is NOT_FOUND."""
+
+    def query(view: ReadView) -> None:
+        if view.require("products", product_id).body.get("picture") != picture_id:
+            raise Refused(NOT_FOUND)
+
+    found = database.read(query, freshness)
+    return Committed(gallery.read(picture_id, size), found.seq)

@@ -1,0 +1,240 @@
+"""Pictures of products: as merchants upload them, and as phones on weak networks fetch them."""
+
+import io
+import random
+
+import pytest
+from PIL import Image
+
+from services.commerce import pictures
+from services.commerce.pictures import SIZES, sized
+from shared.errors import Refused
+from shared.storage.memory import refuse
+from shared.storage.objects import Denied, Exists, Uncertain
+from tests.support.served import Json, json_of, made, refused
+from tests.support.shop import Shop, photo
+
+PREFIX = "commerce/pictures/"
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def opened(content: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(content))
+    picture.load()
+    return picture
+
+
+def below(address: str) -> str:
+    """An answer's address as `Served` asks for it."""
+    return address.removeprefix("/commerce")
+
+
+def give(shop: Shop, product: str, upload: bytes, **options: str) -> Json:
+    path = f"/v1/products/{product}/picture"
+    return made(shop.post(path, raw=upload, by="merchant-1", headers=JPEG, **options))
+
+
+def objects(shop: Shop) -> list[str]:
+    return [row.key for row in shop.store.list(PREFIX)]
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((4000, 3000), {"160": (160, 120), "480": (480, 360), "1080": (1080, 810)}),
+        ((600, 900), {"160": (107, 160), "480": (320, 480), "1080": (600, 900)}),
+        ((100, 50), {"160": (100, 50), "480": (100, 50), "1080": (100, 50)}),
+        ((3000, 1), {"160": (160, 1), "480": (480, 1), "1080": (1080, 1)}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_comes_in_three_sizes_and_is_never_enlarged(
+    size: tuple[int, int], expected: dict[str, tuple[int, int]], kind: str
+) -> None:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(file, kind)
+    made = {name: opened(content) for name, content in sized(file.getvalue()).items()}
+    assert {name: picture.size for name, picture in made.items()} == expected
+    assert {(picture.format, picture.mode) for picture in made.values()} == {("WEBP", "RGB")}
+
+
+def test_no_size_weighs_more_than_it_may_whatever_is_seen() -> None:
+    noise = random.Random(1).randbytes(1200 * 1200 * 3)
+    file = io.BytesIO()
+    Image.frombytes("RGB", (1200, 1200), noise).save(file, "PNG")
+    contents = sized(file.getvalue())
+    assert all(len(contents[name]) <= size.bytes_max for name, size in SIZES.items())
+    assert 20 * SIZES["160"].bytes_max <= 160 << 10
+
+
+def test_a_phones_notes_end_here_and_its_picture_stands_upright() -> None:
+    lying = Image.new("RGB", (300, 200), "white")
+    lying.paste("red", (0, 0, 300, 100))  # the upper half, which rotation makes the right half
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "a maker of phones"
+    exif.get_ifd(0x8825)[1] = "N"
+    file = io.BytesIO()
+    lying.save(file, "JPEG", exif=exif)
+    assert b"a maker of phones" in file.getvalue()
+    for content in sized(file.getvalue()).values():
+        picture = opened(content)
+        assert b"a maker of phones" not in content
+        assert dict(picture.getexif()) == {}
+        assert picture.size[0] < picture.size[1]
+        red, green, _ = picture.getpixel((picture.width - 5, picture.height // 2))  # type: ignore[misc]
+        assert (red > 200, green < 60) == (True, True)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_becomes_white(mode: str) -> None:
+    clear = Image.new("RGBA", (50, 50), (0, 0, 0, 0)).convert(mode)
+    file = io.BytesIO()
+    clear.save(file, "PNG", **({"transparency": 0} if mode == "P" else {}))
+    seen = opened(sized(file.getvalue())["160"]).getpixel((25, 25))
+    assert seen == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        b"no picture",
+        b"GIF89a" + bytes(100),
+        b"\x89PNG\r\n\x1a\n" + bytes(50),
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        photo()[:300],
+        photo(kind="PNG")[:-40],
+        photo(kind="WEBP")[:-40],
+    ],
+    ids=["text", "GIF", "a header", "SVG", "half a JPEG", "half a PNG", "half a WebP"],
+)
+def test_what_cannot_be_read_is_no_picture(shop: Shop, upload: bytes) -> None:
+    with pytest.raises(Refused) as refusal:
+        sized(upload)
+    assert refusal.value.problem == pictures.NOT_A_PICTURE
+    path = f"/v1/products/{shop.lily()}/picture"
+    refused(shop.post(path, raw=upload, by="merchant-1", headers=JPEG), 422, "not-a-picture")
+
+
+def test_a_picture_that_unfolds_too_far_is_refused_before_it_is_decoded() -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
+    assert len(bomb.getvalue()) < 200_000
+    for upload in (bomb.getvalue(), photo(6000, 4001)):
+        with pytest.raises(Refused) as refusal:
+            sized(upload)
+        assert refusal.value.problem == pictures.TOO_MANY_PIXELS
+
+
+# Over HTTP
+
+
+def test_a_product_shows_its_picture_in_the_size_that_one_asks_for(shop: Shop) -> None:
+    product = shop.lily()
+    assert json_of(shop.get(f"/v1/products/{product}"))["picture"] is None
+    answer = give(shop, product, photo(800, 600))
+    shop.clock.pass_monotonic(2)
+    assert json_of(shop.get(f"/v1/products/{product}"))["picture"] == answer["picture"]
+    for name in SIZES:
+        picture = shop.get(f"{below(answer['picture'])}/{name}")
+        assert (picture.status_code, picture.content_type) == (200, "image/webp")
+        assert max(opened(picture.data).size) == min(int(name), 800)
+        assert picture.headers["Cache-Control"].startswith("public, max-age=86400")
+        tag = {"If-None-Match": picture.headers["ETag"]}
+        assert shop.get(f"{below(answer['picture'])}/{name}", headers=tag).status_code == 304
+
+
+@pytest.mark.parametrize("size", ["161", "0", "1080.webp", "large"])
+def test_a_size_that_there_is_not_is_not_found(shop: Shop, size: str) -> None:
+    address = below(shop.picture(shop.lily()))
+    refused(shop.get(f"{address}/{size}"), 404, "not-found")
+
+
+def test_a_picture_is_found_under_its_own_product_alone(shop: Shop) -> None:
+    address, other = below(shop.picture(shop.lily())), shop.lily()
+    picture = address.rpartition("/")[2]
+    refused(shop.get(f"/v1/products/{other}/pictures/{picture}/160"), 404, "not-found")
+    refused(shop.get(f"{address}x/160"), 404, "not-found")
+
+
+def test_a_new_picture_takes_the_place_of_the_old_and_leaves_nothing(fresh_shop: Shop) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    first, second = shop.picture(product), shop.picture(product, photo(90, 90))
+    shop.clock.pass_monotonic(2)
+    assert first != second
+    refused(shop.get(f"{below(first)}/160"), 404, "not-found")
+    assert shop.get(f"{below(second)}/160").status_code == 200
+    assert len(objects(shop)) == len(SIZES)
+    gone = made(shop.post(f"/v1/products/{product}/picture/removal", by="merchant-1"))
+    shop.clock.pass_monotonic(2)
+    assert gone["picture"] is None
+    refused(shop.get(f"{below(second)}/160"), 404, "not-found")
+    assert objects(shop) == []
+
+
+def test_an_upload_that_is_sent_again_is_the_same_picture(fresh_shop: Shop) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    first = give(shop, product, photo(), key="once")
+    revision = shop.get(f"/v1/products/{product}").headers["ETag"].partition("-")[0]
+    assert give(shop, product, photo(), key="once")["picture"] == first["picture"]
+    assert shop.get(f"/v1/products/{product}").headers["ETag"].partition("-")[0] == revision
+    assert len(objects(shop)) == len(SIZES)
+    path = f"/v1/products/{product}/picture"
+    other = shop.post(path, raw=photo(65), by="merchant-1", headers=JPEG, key="once")
+    refused(other, 422, "idempotency-key-reused")
+    assert shop.get(f"{below(first['picture'])}/160").status_code == 200
+
+
+def test_nobody_gives_or_takes_a_picture_of_anothers_product(shop: Shop) -> None:
+    product = shop.lily()
+    path = f"/v1/products/{product}/picture"
+    refused(shop.post(path, raw=photo(), by="merchant-2", headers=JPEG), 404, "not-found")
+    refused(shop.post(f"{path}/removal", by="merchant-2"), 404, "not-found")
+    refused(shop.post(path, raw=photo(), by="citizen-1", headers=JPEG), 403, "forbidden")
+    made(shop.post(path, raw=photo(), by="operator-1", headers=JPEG))
+
+
+# Failures
+
+
+def test_a_store_that_is_away_gives_no_product_half_a_picture(fresh_shop: Shop) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    path = f"/v1/products/{product}/picture"
+    shop.store.inject("create", refuse(Uncertain("timeout")), key=PREFIX)
+    answer = shop.post(path, raw=photo(), by="merchant-1", headers=JPEG, key="again")
+    refused(answer, 503, "busy")
+    assert json_of(shop.get(f"/v1/products/{product}"))["picture"] is None
+    address = below(give(shop, product, photo(), key="again")["picture"])
+    for name in SIZES:
+        assert shop.get(f"{address}/{name}").status_code == 200
+    shop.store.inject("get", refuse(Uncertain("timeout")), key=PREFIX)
+    refused(shop.get(f"{address}/160"), 503, "busy")
+
+
+def test_a_size_that_was_being_stored_and_never_came_is_not_taken_for_stored(
+    fresh_shop: Shop,
+) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    path = f"/v1/products/{product}/picture"
+    shop.store.inject("create", refuse(Exists("409")), key=PREFIX)
+    answer = shop.post(path, raw=photo(), by="merchant-1", headers=JPEG)
+    refused(answer, 503, "busy")
+    assert json_of(shop.get(f"/v1/products/{product}"))["picture"] is None
+
+
+def test_a_service_that_may_not_delete_still_replaces_pictures(fresh_shop: Shop) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    first = shop.picture(product)
+    shop.store.inject("delete", refuse(Denied("403")), key=PREFIX, times=len(SIZES))
+    second = shop.picture(product)
+    shop.clock.pass_monotonic(2)
+    refused(shop.get(f"{below(first)}/160"), 404, "not-found")
+    assert shop.get(f"{below(second)}/160").status_code == 200
