@@ -85,7 +85,8 @@ def test_words_are_in_the_callers_language(house: House, document: Json) -> None
 
 def test_examples_are_what_they_are_examples_of(house: House) -> None:
     examples = [schema for schema in house.schema_classes() if schema.EXAMPLE is not None]
-    assert len(examples) >= 6
+    taken = {route.body for route in house.router.routes if isinstance(route.body, type)}
+    assert taken <= set(examples)
     for schema in examples:
         assert schema().validate(schema.EXAMPLE or {}) == {}, schema
 
