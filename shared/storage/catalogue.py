@@ -95,6 +95,11 @@ class Catalogue:
             if set(collection.upgrades) != set(range(1, collection.version)):
                 raise ValueError(f"{collection.name}: one upgrade is needed for each older version")
 
+    @property
+    def searchable(self) -> bool:
+        """Whether any collection is."""
+        return any(collection.searchable for collection in self.collections.values())
+
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever the replica's tables would."""
         tables = sorted(

@@ -355,6 +355,8 @@ class JournalDatabase:
 
     def _feed_finder(self, parts: _Parts) -> None:
         """Let search hear of what was written, in a thread: a first build takes its time."""
+        if not self._catalogue.searchable:
+            return
         if self._feeder is None or not self._feeder.is_alive():
             self._feeder = threading.Thread(
                 target=self._feed, args=(parts.follower.replica,), name="feeder", daemon=True

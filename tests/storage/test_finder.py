@@ -14,6 +14,7 @@ import pytest
 from shared.errors import Refused
 from shared.storage import finder as finders
 from shared.storage.access import Position, Search, Transaction
+from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
 from shared.storage.finder import Finder, _place
 from tests.storage.world import Container, World
@@ -51,6 +52,16 @@ def test_what_was_written_is_found_at_once(here: Container) -> None:
     assert found(here.database) == ["lily"]
     put(here.database, "dried")
     assert sorted(found(here.database)) == ["dried", "lily"]
+
+
+def test_where_nothing_is_searched_nothing_is_fed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = world.container("plain", catalogue=Catalogue(Collection("notes")))
+    plain.database.transact(lambda tx: tx.put("notes", "n", {}))
+    plain.database._follow()
+    assert plain.database._feeder is None
+    assert caplog.records == []
 
 
 def test_the_tailer_lets_search_hear_of_what_others_wrote(
