@@ -7,9 +7,10 @@ cache without fsync. It suits one machine; a province runs a store that somebody
 """
 
 import json
+import random
 import socket
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -26,6 +27,8 @@ _INNER_PORTS = (
     "filer.port.grpc",
     "s3.port.grpc",
 )
+
+_PORTS = range(16384, 32768)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +141,18 @@ class Seaweed:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on right now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports of 127.0.0.1 that nothing listens on right now, all different.
+
+    They lie below the range that outgoing connections take theirs from (32768 on Linux, 49152
+    elsewhere): one of those, made between this choice and its use, would keep the port.
+    """
+    with ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            port = random.SystemRandom().choice(_PORTS)
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
     return ports
 
 
