@@ -62,6 +62,7 @@ DAMAGE: dict[str, Damage] = {
     "emptied": lambda path: truncate(path, 0),
     "truncated to a page": lambda path: truncate(path, 4096),
     "truncated by a page": lambda path: truncate(path, path.stat().st_size - 4096),
+    "truncated within a page": lambda path: truncate(path, path.stat().st_size - 1000),
     "garbage": lambda path: path.write_bytes(b"garbage" * 4096),
     "foreign": foreign,
     "replaced": replaced,
