@@ -10,6 +10,8 @@ on the replica's state, offers one entry to the journal, and answers everyone:
 - undecided: all are refused with BUSY; their retries, with their idempotency keys, get the truth;
 - nothing to write (sold out, not found, already done): a refusal is a decision too, and rests on a
   proof of the head that began after the changes were queued. If the head moved, they run again.
+  Where the time of day refuses what the state allows (closed), an empty entry is the proof: it
+  takes the place that an earlier attempt, given up but still on its way, could else come to hold.
 
 An entry n+1 is never begun before n is decided.
 """
@@ -30,7 +32,7 @@ from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
 from shared.storage.proofs import Proof, ProofTimeout
-from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
+from shared.storage.replica import Reader, ReadTooLong, Replica, ReplicaBroken
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 
 log = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class Proofs(Protocol):
 class Pending(Generic[T]):
     """One caller's change on its way, and the answer once there is one."""
 
-    __slots__ = ("_done", "abandoned", "change", "error", "queued", "seq", "value")
+    __slots__ = ("_done", "abandoned", "asked_time", "change", "error", "queued", "seq", "value")
 
     def __init__(self, change: Change[T], queued: float) -> None:
         self.change = change
@@ -96,6 +98,7 @@ class Pending(Generic[T]):
         self.error: Exception | None = None
         self.seq = 0
         self.abandoned = False
+        self.asked_time = False
         # A plain lock is the cheapest thing that one thread can wait on and another release.
         self._done = threading.Lock()
         self._done.acquire()
@@ -269,9 +272,11 @@ class Committer:
             head = reader.head
             batch = Batch(reader, self._clock, self._clock.now_ms())
             fitting = self._run_all(batch, pendings)
-            if batch.layer.writes or batch.layer.events:
+            written = bool(batch.layer.writes or batch.layer.events)
+            if written:
                 self._tidy(batch)
-        if not (batch.layer.writes or batch.layer.events):
+            fenced = not written and self._hangs_on_time(reader, pendings[:fitting])
+        if not written and not fenced:
             undecided = self._decide_unwritten(pendings[:fitting], head.seq, deadline)
             return undecided + pendings[fitting:]
         self._check_clock()
@@ -298,6 +303,7 @@ class Committer:
             if count and self._clock.monotonic() > until:
                 return count
             pending.error = None
+            batch.asked_time = False
             try:
                 pending.value = batch.run(pending.change, bytes_max=self._limits.entry_bytes_max)
             except BatchFull as full:
@@ -312,7 +318,26 @@ class Committer:
                 raise
             except Exception as error:  # noqa: BLE001 - it is the caller's to see, not this thread's
                 pending.error = error
+            pending.asked_time = batch.asked_time
         return len(pendings)
+
+    def _hangs_on_time(self, reader: Reader, pendings: list[Pending[Any]]) -> bool:
+        """Whether a refusal would have been another answer at the time of the head's entry.
+
+        An attempt at the same that was given up (its store did not answer, its process died) may
+        still be on its way to the place behind the head, made on this very state. What this state
+        refuses it cannot hold; what only the hour refuses, it can.
+        """
+        for pending in pendings:
+            if pending.asked_time and isinstance(pending.error, errors.Refused):
+                try:
+                    Batch(reader, self._clock, 0).run(pending.change, bytes_max=1 << 62)
+                except errors.Refused as earlier:
+                    if earlier.problem != pending.error.problem:
+                        return True
+                else:
+                    return True
+        return False
 
     def _decide_unwritten(
         self, pendings: list[Pending[Any]], seq: int, deadline: float

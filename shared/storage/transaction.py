@@ -163,6 +163,8 @@ class Batch:
         self.seq = reader.head.seq + 1
         # Entry times never go back, whatever this machine's clock says.
         self.now_ms = max(now_ms, reader.head.time_ms)
+        self.asked_time = False
+        """Whether a change looked at the time since this was last cleared."""
         self.layer = Layer()
         self._clock = clock
         self._ordinal = 0
@@ -240,6 +242,7 @@ class BatchTransaction:
 
     @property
     def now_ms(self) -> int:
+        self._batch.asked_time = True
         return self._batch.now_ms
 
     def new_id(self, prefix: str) -> str:

@@ -1,9 +1,13 @@
 """Invariant 4: a refusal is a decision, and rests on a proof begun after the change was queued."""
 
+import pytest
+
 from shared import errors
-from shared.errors import Refused
-from shared.storage.access import Document, Transaction
-from shared.storage.memory import Gate
+from shared.errors import Problem, Refused
+from shared.storage.access import Change, Document, Transaction
+from shared.storage.journal import ATTEMPTS_MAX
+from shared.storage.memory import Gate, Late, drop
+from shared.storage.objects import Exists
 from shared.storage.proofs import Proof
 from tests.storage.world import (
     JOURNAL,
@@ -158,3 +162,61 @@ def test_a_refusal_is_kept_from_nobody_by_what_it_read_elsewhere(here: Container
 
     assert problem(outcome) == errors.FORBIDDEN
     assert here.database.read(lambda view: view.get("notes", "n")).value is None
+
+
+# What only the hour refuses
+
+CLOSED = Problem("closed", 409, "已关闭", "Closed")
+
+
+def sell_until(ms: int) -> Change[Document]:
+    def change(tx: Transaction) -> Document:
+        if tx.now_ms > ms:
+            raise Refused(CLOSED)
+        return sell("lily")(tx)
+
+    return change
+
+
+def test_what_is_refused_for_the_hour_cannot_land_afterwards(
+    here: Container, there: Container, world: World
+) -> None:
+    here.database.transact(add_stock("lily", 1))
+    there.probe()
+    closes_ms = here.clock.now_ms() + 1000
+    late = Late()
+    here.store.inject("create", late, key=JOURNAL)
+    here.store.inject("create", drop, key=JOURNAL, times=ATTEMPTS_MAX - 1)
+    first = Caller(lambda: here.database.transact_once(claim("k"), sell_until(closes_ms)))
+    assert problem(first.outcome()) == errors.BUSY
+    world.pass_wall(seconds=2)
+
+    again = Caller(lambda: there.database.transact_once(claim("k"), sell_until(closes_ms)))
+
+    assert problem(again.outcome()) == CLOSED
+    with pytest.raises(Exists):
+        late.land()
+    assert world.head() == 3
+
+
+def test_the_hour_takes_one_entry_however_many_it_refuses(here: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 1))
+    closes_ms = here.clock.now_ms()
+    world.pass_wall(seconds=1)
+
+    for _ in range(3):
+        outcome = Caller(lambda: here.database.transact(sell_until(closes_ms))).outcome()
+        assert problem(outcome) == CLOSED
+
+    assert world.head() == 3
+
+
+def test_what_the_state_refuses_at_any_hour_writes_nothing(here: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 0))
+    closes_ms = here.clock.now_ms() + 3_600_000
+    world.pass_wall(seconds=1)
+
+    outcome = Caller(lambda: here.database.transact(sell_until(closes_ms))).outcome()
+
+    assert problem(outcome) == SOLD_OUT
+    assert world.head() == 2

@@ -103,6 +103,21 @@ MUTANTS = (
         "tests/storage/test_refusals.py::test_stock_added_elsewhere_is_sold_at_once",
     ),
     Mutant(
+        "refuses for the hour what is still on its way",
+        f"{_ENGINE}/committer.py",
+        "fenced = not written and self._hangs_on_time(reader, pendings[:fitting])",
+        "fenced = False",
+        "tests/storage/test_refusals.py::test_what_is_refused_for_the_hour_cannot_land_afterwards",
+    ),
+    Mutant(
+        "takes a torn page for absence",
+        f"{_ENGINE}/replica.py",
+        "if main.st_size % _PAGE_BYTES:",
+        "if main.st_size == 0:",
+        "tests/storage/test_replica_recovery.py::"
+        "test_a_damaged_replica_is_rebuilt_on_opening[truncated within a page]",
+    ),
+    Mutant(
         "decides a batch for its oldest change only",
         f"{_ENGINE}/committer.py",
         "queued = max(",
