@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-system lint format fuzz proof bench lock
+.PHONY: help run test test-system lint format fuzz simulate proof bench lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,12 @@ format: $(VENV)/.dev ## rewrite the sources in the one style
 fuzz: $(VENV)/.dev ## generated requests and histories with fresh seeds, many more of them
 	$(PYTEST) tests --ignore=tests/system -m fuzz --hypothesis-profile=fuzz --timeout=3600
 
-proof: $(VENV)/.dev ## the crash tests at full length: 50 kills
+simulate: $(VENV)/.dev ## one simulated history of the engine, told; SEED=7 STEPS=20000 to repeat one
+	$(BIN)/python -m tests.simulation replay $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
+
+proof: $(VENV)/.dev ## 100,000 simulated histories (goes on where it stopped), then 50 kills
+	$(BIN)/python -m tests.simulation prove $(if $(FIRST),--first $(FIRST)) \
+		$(if $(HISTORIES),--histories $(HISTORIES))
 	$(PYTEST) tests/system -m proof --proof -s --timeout=7200
 
 bench: $(VENV)/.bench ## measure against the peers; writes docs/benchmarks.md

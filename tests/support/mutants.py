@@ -4,7 +4,15 @@ A mutant is one passage replaced by another that breaks one promise and nothing 
 stands exactly once in its file. `docs/reliability.md` shows the list.
 """
 
+import ast
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("shared", "services", "infra", "tests", "data", "bench", "docs")
 
 _ENGINE = "shared/storage"
 
@@ -312,6 +320,26 @@ MUTANTS = (
         "tests/http/test_tourism_bookings.py::test_a_hold_expires_and_is_free_for_the_next",
     ),
 )
+
+
+def copy_tree(copy: Path) -> None:
+    """A copy of the project, to be broken."""
+    for folder in COPIED:
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+
+
+@contextmanager
+def seeded(tree: Path, mutant: Mutant) -> Iterator[None]:
+    """A mutant, alive in the copy for as long as the block lasts."""
+    file = tree / mutant.file
+    sound = file.read_text(encoding="utf-8")
+    assert sound.count(mutant.sound) == 1, "the passage that it breaks is no longer there, once"
+    broken = sound.replace(mutant.sound, mutant.broken)
+    ast.parse(broken)
+    file.write_text(broken, encoding="utf-8")
+    yield
+    file.write_text(sound, encoding="utf-8")
 
 
 def table() -> str:

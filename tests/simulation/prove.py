@@ -1,0 +1,91 @@
+"""Judging many histories: block by block, on all processors, going on where it stopped."""
+
+import hashlib
+import json
+import multiprocessing
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tests.simulation.run import simulate
+
+BLOCK = 200
+"""Histories between two notes of how far it got."""
+
+ROOT = Path(__file__).parents[2]
+
+
+def version() -> str:
+    """Changes with the engine and with the simulator."""
+    files = [*(ROOT / "shared").rglob("*.py"), *Path(__file__).parent.glob("*.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:16]
+
+
+def judge(block: int) -> dict[str, Any]:
+    """Run one block of seeds; its figures, and what was wrong by seed."""
+    figures: Counter[str] = Counter()
+    happened: Counter[str] = Counter()
+    wrong: dict[str, list[str]] = {}
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        outcome = simulate(seed)
+        figures.update(histories=1, requests=outcome.operations, entries=outcome.entries)
+        happened.update(outcome.happened)
+        if outcome.faults:
+            wrong[str(seed)] = outcome.faults
+    return {"block": block, "figures": figures, "happened": happened, "wrong": wrong}
+
+
+def prove(first: int, histories: int, record: Path) -> int:
+    """Judge so many seeds from `first` (both rounded to whole blocks); 1 if any was wrong."""
+    blocks = range(first // BLOCK, -(-(first + histories) // BLOCK))
+    done = _read(record)
+    left = [block for block in blocks if block not in done]
+    with (
+        multiprocessing.Pool() as pool,
+        tqdm(
+            total=len(blocks) * BLOCK, unit=" histories", initial=BLOCK * (len(blocks) - len(left))
+        ) as bar,
+    ):
+        for judged in pool.imap_unordered(judge, left):
+            done[judged["block"]] = judged
+            _write(record, done)
+            bar.update(BLOCK)
+            for seed, faults in judged["wrong"].items():
+                tqdm.write(f"seed {seed}: {faults[0]}", file=sys.stderr)
+    return _report([done[block] for block in blocks])
+
+
+def _report(judged: list[dict[str, Any]]) -> int:
+    figures: Counter[str] = Counter()
+    happened: Counter[str] = Counter()
+    wrong: dict[str, list[str]] = {}
+    for block in judged:
+        figures.update(block["figures"])
+        happened.update(block["happened"])
+        wrong |= block["wrong"]
+    print(", ".join(f"{count:,} {what}" for what, count in figures.items()))
+    for what, count in happened.most_common():
+        print(f"{count:>12,}  {what}")
+    print(f"{len(wrong):>12,}  histories with a violation")
+    for seed, faults in wrong.items():
+        print(f"seed {seed}: {'; '.join(faults)}")
+    return 1 if wrong else 0
+
+
+def _read(record: Path) -> dict[int, dict[str, Any]]:
+    if not record.exists():
+        return {}
+    kept = json.loads(record.read_text())
+    if kept["version"] != version():
+        return {}
+    return {block["block"]: block for block in kept["blocks"]}
+
+
+def _write(record: Path, done: dict[int, dict[str, Any]]) -> None:
+    record.parent.mkdir(exist_ok=True)
+    fresh = record.with_suffix(".new")
+    fresh.write_text(json.dumps({"version": version(), "blocks": list(done.values())}))
+    fresh.replace(record)

@@ -1,0 +1,464 @@
+"""Threads as greenlets: one runs at a time, a seed decides which, and time is a number.
+
+`Scheduler.run` is the hub. A task leaves it the processor at `pause`, `sleep` and `block`; the hub
+lets a random ready task go on, or, where none is ready, lets time pass to the next timer. `Lock`,
+`Condition`, `Event`, `BoundedSemaphore`, `Thread`, `local` and `Executor` are those of the standard
+library as far as the engine uses them.
+
+A task may belong to a `Owner` (a process). Tasks of one that has died never run again, as after
+`kill -9`: nothing is unwound while the simulation lasts. Those of a frozen one wait.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, ClassVar, Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+import greenlet
+
+T = TypeVar("T")
+
+STEP_SECONDS = 20e-6
+"""What one turn of a task takes on average."""
+
+SWITCH = 0.3
+"""How often a task that could go on lets another one run."""
+
+
+class Owner(Protocol):
+    """Who can die or stand still."""
+
+    alive: bool
+    frozen_until: float
+
+
+class Stuck(Exception):  # noqa: N818
+    """Nobody can go on, or the end does not come."""
+
+
+class Task:
+    """One thread."""
+
+    def __init__(self, call: Callable[[], None], owner: Owner | None, name: str) -> None:
+        self.name = name
+        self.owner = owner
+        self.done = False
+        self.waiting = False
+        self.ticket = 0
+        """Which wait a timer belongs to: one that was over before must not end the next."""
+        self.timed_out = False
+        self.joiners = Waiters()
+        self.greenlet = greenlet.greenlet(call)
+
+
+class Waiters:
+    """Tasks that wait for one thing."""
+
+    __slots__ = ("tasks",)
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+
+@dataclass(order=True, slots=True)
+class _Timer:
+    at: float
+    number: int
+    act: Callable[[], None] = field(compare=False)
+
+
+class Scheduler:
+    """One simulation's threads and time."""
+
+    current: ClassVar["Scheduler | None"] = None
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.now = 0.0
+        self.steps = 0
+        self.failures: list[str] = []
+        self._ready: list[Task] = []
+        self._tasks: list[Task] = []
+        self._timers: list[_Timer] = []
+        self._numbers = itertools.count()
+        self.over = False
+        self._hub = greenlet.getcurrent()
+        self._main = Task(lambda: None, None, "hub")
+        self.task = self._main
+        self.on_point: Callable[[str], None] = lambda _: None
+        """Called at each named point that a task passes; it may end or freeze the task's owner."""
+
+    # The hub
+
+    def run(self, until: Callable[[], bool], *, seconds: float, steps: int) -> None:
+        """Let tasks run until `until()`. Raises Stuck after so much simulated time or work."""
+        deadline, last = self.now + seconds, self.steps + steps
+        while not until():
+            if self.now > deadline or self.steps > last:
+                raise Stuck(f"no end after {self.now:.0f} s and {self.steps} steps")
+            self._step()
+
+    def _step(self) -> None:
+        self.steps += 1
+        if not self._ready:
+            if not self._timers:
+                raise Stuck("every thread waits for another")
+            self.now = max(self.now, self._timers[0].at)
+        else:
+            self.now += self.random.random() * 2 * STEP_SECONDS
+        while self._timers and self._timers[0].at <= self.now:
+            heapq.heappop(self._timers).act()
+        if self._ready:
+            self._resume(self._pick())
+
+    def _pick(self) -> Task:
+        place = int(self.random.random() * len(self._ready))
+        task = self._ready[place]
+        self._ready[place] = self._ready[-1]
+        self._ready.pop()
+        return task
+
+    def _resume(self, task: Task) -> None:
+        owner = task.owner
+        if owner is not None:
+            if not owner.alive:
+                return
+            if owner.frozen_until > self.now:
+                self.at(owner.frozen_until, lambda: self._ready.append(task))
+                return
+        self.task = task
+        task.greenlet.switch()
+        self.task = self._main
+
+    def at(self, when: float, act: Callable[[], None]) -> None:
+        """Have the hub call `act` at a moment."""
+        heapq.heappush(self._timers, _Timer(when, next(self._numbers), act))
+
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        self.at(self.now + seconds, act)
+
+    def spawn(self, call: Callable[[], None], owner: Owner | None, name: str) -> Task:
+        if self.over:
+            raise greenlet.GreenletExit
+
+        def run() -> None:
+            try:
+                call()
+            except greenlet.GreenletExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a thread that dies is a finding
+                self.failures.append(f"{name} died of {error!r}")
+            task.done = True
+            if not self.over:
+                self.wake(task.joiners)
+
+        task = Task(run, owner, name)
+        task.greenlet.parent = self._hub
+        self._tasks.append(task)
+        self._ready.append(task)
+        return task
+
+    def end(self) -> None:
+        """Unwind every task that is left; none of them can wait for anything any more."""
+        self.over = True
+        for task in self._tasks:
+            while not task.greenlet.dead and task.greenlet:
+                self.task = task
+                task.greenlet.throw(greenlet.GreenletExit)
+        self.task = self._main
+        self._tasks.clear()
+
+    # Tasks
+
+    @property
+    def in_task(self) -> bool:
+        return self.task is not self._main and not self.over
+
+    def pause(self, point: str = "") -> None:
+        """Perhaps let another task run."""
+        if not self.in_task:
+            return
+        if point:
+            self.on_point(point)
+            owner = self.task.owner
+            if owner is not None and (not owner.alive or owner.frozen_until > self.now):
+                self._yield_ready()
+                return
+        if self.random.random() < SWITCH:
+            self._yield_ready()
+
+    def _yield_ready(self) -> None:
+        self._ready.append(self.task)
+        self._hub.switch()
+
+    def sleep(self, seconds: float) -> None:
+        if self.over:
+            raise greenlet.GreenletExit
+        if self.in_task:
+            self.block(Waiters(), seconds)
+
+    def block(self, waiters: Waiters, seconds: float | None = None) -> bool:
+        """Wait until woken; False if time ran out first."""
+        if self.over:
+            raise greenlet.GreenletExit
+        if not self.in_task:
+            raise Stuck("the hub cannot wait")
+        task = self.task
+        task.ticket += 1
+        task.waiting, task.timed_out = True, False
+        waiters.tasks.append(task)
+        if seconds is not None:
+            ticket = task.ticket
+
+            def expire() -> None:
+                if task.waiting and task.ticket == ticket:
+                    task.waiting, task.timed_out = False, True
+                    waiters.tasks.remove(task)
+                    self._ready.append(task)
+
+            self.after(max(seconds, 0.0), expire)
+        self._hub.switch()
+        return not task.timed_out
+
+    def wake(self, waiters: Waiters, count: int | None = None) -> None:
+        """Make `count` of those who wait ready, any of them; all without it."""
+        while waiters.tasks and (count is None or count > 0):
+            place = int(self.random.random() * len(waiters.tasks))
+            task = waiters.tasks.pop(place)
+            task.waiting = False
+            self._ready.append(task)
+            if count is not None:
+                # One that will never run must not swallow the signal.
+                count -= task.owner is None or task.owner.alive
+
+
+def scheduler() -> Scheduler:
+    """The simulation that runs."""
+    if Scheduler.current is None:
+        raise RuntimeError("no simulation runs")
+    return Scheduler.current
+
+
+# The standard library's `threading`, as far as the engine uses it
+
+
+class Lock:
+    def __init__(self) -> None:
+        self._here = scheduler()
+        self._held = False
+        self._waiters = Waiters()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        here = self._here
+        if here.over:
+            raise greenlet.GreenletExit
+        here.pause()
+        deadline = here.now + timeout if timeout >= 0 else None
+        while self._held:
+            left = None if deadline is None else deadline - here.now
+            if not blocking or (left is not None and left <= 0):
+                return False
+            here.block(self._waiters, left)
+        self._held = True
+        return True
+
+    def release(self) -> None:
+        here = self._here
+        if here.over:
+            return
+        if not self._held:
+            raise RuntimeError("release unlocked lock")
+        self._held = False
+        here.wake(self._waiters, 1)
+        here.pause()
+
+    def locked(self) -> bool:
+        return self._held
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Condition:
+    def __init__(self) -> None:
+        self._here = scheduler()
+        self._lock = Lock()
+        self._waiters = Waiters()
+
+    def __enter__(self) -> bool:
+        return self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        # Joining the waiters and letting go of the lock must be one step.
+        self._lock._held = False
+        here = self._here
+        here.wake(self._lock._waiters, 1)
+        try:
+            return here.block(self._waiters, timeout)
+        finally:
+            self._lock.acquire()
+
+    def notify(self, n: int = 1) -> None:
+        self._here.wake(self._waiters, n)
+
+    def notify_all(self) -> None:
+        self._here.wake(self._waiters)
+
+
+class Event:
+    def __init__(self) -> None:
+        self._here = scheduler()
+        self._set = False
+        self._waiters = Waiters()
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+        here = self._here
+        here.wake(self._waiters)
+        here.pause()
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        here = self._here
+        here.pause()
+        if not self._set:
+            here.block(self._waiters, timeout)
+        return self._set
+
+
+class BoundedSemaphore:
+    def __init__(self, value: int = 1) -> None:
+        self._here = scheduler()
+        self._free = self._most = value
+
+    def acquire(self, blocking: bool = True) -> bool:
+        if blocking:
+            raise NotImplementedError("the engine never waits for one")
+        self._here.pause()
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
+    def release(self) -> None:
+        if self._free >= self._most:
+            raise ValueError("Semaphore released too many times")
+        self._free += 1
+
+
+class Thread:
+    """Belongs to whoever's task makes it."""
+
+    def __init__(
+        self,
+        target: Callable[..., None],
+        args: Iterable[Any] = (),
+        name: str = "thread",
+        *,
+        daemon: bool = True,
+    ) -> None:
+        self._here = scheduler()
+        self._call = lambda: target(*args)
+        self._name = name
+        self._task: Task | None = None
+
+    def start(self) -> None:
+        here = self._here
+        self._task = here.spawn(self._call, here.task.owner, self._name)
+        here.pause()
+
+    def is_alive(self) -> bool:
+        return self._task is not None and not self._task.done
+
+    def join(self, timeout: float | None = None) -> None:
+        if self._here.over:
+            return  # of a generator that is only now taken away
+        if self._task is not None and not self._task.done:
+            self._here.block(self._task.joiners, timeout)
+
+
+class Local:
+    """`threading.local`."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_here", scheduler())
+        object.__setattr__(self, "_slots", WeakKeyDictionary[Task, dict[str, Any]]())
+
+    def __getattr__(self, name: str) -> Any:
+        slots: dict[str, Any] = self._slots.get(self._here.task, {})
+        if name not in slots:
+            raise AttributeError(name)
+        return slots[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._slots.setdefault(self._here.task, {})[name] = value
+
+
+class Executor:
+    """`ThreadPoolExecutor`: results in order, at most so many calls at once."""
+
+    def __init__(self, workers: int, thread_name_prefix: str = "pool") -> None:
+        self._here = scheduler()
+        self._workers = workers
+        self._name = thread_name_prefix
+        self._threads: list[Thread] = []
+
+    def __enter__(self) -> "Executor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Whoever waits here may be a generator being taken away, which must not raise.
+        with suppress(greenlet.GreenletExit):
+            for thread in self._threads:
+                thread.join()
+
+    def map(self, call: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:
+        waiting = deque(enumerate(items))
+        results: list[Callable[[], T] | None] = [None] * len(waiting)
+        arrived = Event()
+
+        def work() -> None:
+            while waiting:
+                place, item = waiting.popleft()
+                results[place] = _outcome(call, item)
+                arrived.set()
+
+        self._threads += [Thread(work, name=self._name) for _ in range(self._workers)]
+        for thread in self._threads[-self._workers :]:
+            thread.start()
+        for place in range(len(results)):
+            while (outcome := results[place]) is None:
+                arrived.clear()
+                arrived.wait()
+            yield outcome()
+
+
+def _outcome(call: Callable[[Any], T], item: Any) -> Callable[[], T]:
+    try:
+        value = call(item)
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+        return _raising(error)
+    return lambda: value
+
+
+def _raising(error: Exception) -> Callable[[], Any]:
+    def again() -> Any:
+        raise error
+
+    return again

@@ -1,0 +1,167 @@
+"""Simulated histories in CI, and proofs that the simulator sees what it has to see."""
+
+import secrets
+
+import pytest
+
+from shared.storage.entry import Entry, Event, Write, digest, encode, encode_value
+from shared.storage.journal import Journal, Stored
+from shared.storage.transaction import BatchTransaction
+from tests.simulation.checker import check
+from tests.simulation.history import Attempt, History, Reading
+from tests.simulation.run import simulate
+from tests.simulation.shop import Look, Restock, Sell
+from tests.simulation.store import FAULTS
+
+FIXED = 14
+"""Blocks of fixed seeds; each takes a few seconds."""
+
+BLOCK = 50
+
+FRESH = 100
+
+
+@pytest.mark.parametrize("block", range(FIXED))
+def test_fixed_seeds(block: int) -> None:
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        outcome = simulate(seed)
+        assert not outcome.faults, told(outcome.seed, outcome.faults, outcome.lines)
+
+
+def test_fresh_seeds(capsys: pytest.CaptureFixture[str]) -> None:
+    first = secrets.randbelow(1 << 40)
+    with capsys.disabled():
+        print(f"\nsimulated histories from seed {first}")
+    for seed in range(first, first + FRESH):
+        outcome = simulate(seed)
+        assert not outcome.faults, told(outcome.seed, outcome.faults, outcome.lines)
+
+
+def told(seed: int, faults: list[str], lines: list[str]) -> str:
+    again = f"python -m tests.simulation replay --seed {seed}"
+    return "\n".join([*lines, *faults, again])
+
+
+def test_a_seed_replays_exactly() -> None:
+    first, again = simulate(20), simulate(20)
+
+    assert first.digest == again.digest
+    assert first.lines == again.lines
+    assert first.digest != simulate(21).digest
+
+
+def test_every_kind_of_trouble_is_met() -> None:
+    unmet = {
+        *("crash", "freeze", "container killed", "clock set", "disk full"),
+        *("replica gone", "replica truncated", "replica stale"),
+        *FAULTS,
+    }
+    for seed in range(200):
+        unmet -= {kind.split(" at ")[0] for kind in simulate(seed).happened}
+        if not unmet:
+            break
+
+    assert not unmet
+
+
+# Engines that are broken on purpose, and what is said of them
+
+
+def found(said: str, seeds: int) -> bool:
+    """Whether one of so many histories shows such a fault."""
+    return any(said in fault for seed in range(seeds) for fault in simulate(seed).faults)
+
+
+def test_an_engine_that_takes_anothers_entry_for_its_own_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Journal, "_who_holds", lambda *_: Stored())
+
+    assert found("was acknowledged and is lost", 100)
+
+
+def test_an_engine_that_forgets_keys_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(tx: BatchTransaction, collection: str, key: str) -> object:
+        return None if collection == "idempotency" else get(tx, collection, key)
+
+    get = BatchTransaction.get
+    monkeypatch.setattr(BatchTransaction, "get", forgetful)
+
+    assert found("stands in entry", 100)
+
+
+# The judge alone
+
+
+def journal(*operations: int) -> list[bytes]:
+    """Entries in which `operations` put 5 units of lily on the shelf, each alone."""
+    stored = [encode(Entry(1, "c1", "w", "", 0, database="d"))]
+    for count, number in enumerate(operations, 1):
+        seq = count + 1
+        body = encode_value({"left": 5 * count, "sold": 0, "received": 5 * count})
+        event = Event(f"e{seq}", "done", encode_value({"operation": number}))
+        write = Write("stock", "lily", seq << 16 | 1, 1, body)
+        entry = Entry(seq, f"c{seq}", "w", digest(stored[-1]), 0, (write,), (event,))
+        stored.append(encode(entry))
+    return stored
+
+
+def restocked(number: int, left: int, seq: int, *, floor: int = 1) -> Attempt:
+    row = ("lily", {"left": left, "sold": 0, "received": left})
+    return Attempt(Restock(number, "lily", 5), "a.1", floor, True, "done", "", row, seq, seq)
+
+
+SALE = Sell(9, "citizen", "lily", 3, 1 << 50)
+
+
+def test_a_sound_history_passes() -> None:
+    history = History([restocked(1, 5, 2), restocked(2, 10, 3, floor=2)])
+    history.attempts.append(Attempt(SALE, "a.1", 1, True, "refused", "sold-out", ceiling=2))
+    look = Look("citizen", "lily")
+    lily = ("lily", {"left": 5, "sold": 0, "received": 5})
+    history.readings.append(Reading(look, "a.1", 2, "fresh", [lily, lily], 2))
+
+    assert check(journal(1, 2), history) == []
+
+
+WRONG = {
+    "lost": (journal(1), [restocked(1, 5, 2), restocked(2, 10, 3)], "and is lost"),
+    "done twice": (journal(1, 1), [restocked(1, 5, 2)], "stands in entry 2 and 3"),
+    "another answer": (journal(1), [restocked(1, 6, 2)], "in its place it is"),
+    "two answers": (journal(1), [restocked(1, 5, 2), restocked(1, 6, 2)], "was answered"),
+    "out of order": (
+        journal(1, 2),
+        [restocked(2, 10, 3), restocked(1, 5, 3, floor=3)],
+        "had been told before it was asked for",
+    ),
+    "nobody's": (journal(1, 7), [restocked(1, 5, 2)], "nobody asked for operation 7"),
+    "a refusal without its state": (
+        journal(1),
+        [restocked(1, 5, 2), Attempt(SALE, "a.1", 2, True, "refused", "sold-out", ceiling=2)],
+        "in no state of its time",
+    ),
+    "refused and done": (
+        journal(1),
+        [Attempt(Restock(1, "lily", 5), "a.1", 1, True, "refused", "closed", ceiling=2)],
+        "was refused closed, stands in entry 2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stored", "attempts", "said"), WRONG.values(), ids=WRONG)
+def test_a_wrong_history_is_seen(stored: list[bytes], attempts: list[Attempt], said: str) -> None:
+    assert said in "\n".join(check(stored, History(attempts)))
+
+
+def test_a_stale_read_is_seen() -> None:
+    history = History([restocked(1, 5, 2)])
+    history.readings.append(Reading(Look("citizen", "lily"), "a.1", 2, "fresh", [], 1))
+
+    assert "had been told before" in "\n".join(check(journal(1), history))
+
+
+def test_an_entry_that_says_other_than_its_operations_is_seen() -> None:
+    *before, last = journal(1)
+    changed = last.replace(b'{"left":5,"sold":0,"received":5}', b'{"left":6,"sold":0,"received":5}')
+
+    assert "and should be" in "\n".join(check([*before, changed], History([restocked(1, 5, 2)])))
