@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryBucket
+from shared.storage.snapshot import vacuum_into
 from tests.simulation.machine import MachineClock, Process
 from tests.simulation.scheduler import Scheduler, Waiters
 from tests.simulation.shop import CATALOGUE
@@ -158,20 +159,18 @@ class Container:
 
     def keep_copy(self) -> None:
         """Remember the replica as it is now, to be found again after a crash."""
-        for path in sorted(self.root.rglob("current/replica.db")):
-            copy = self.cluster.root / f"{self.name}-kept.db"
-            copy.unlink(missing_ok=True)
-            source = sqlite3.connect(path)
-            try:
-                source.execute("VACUUM INTO ?", (str(copy),))
-                kept = sqlite3.connect(copy)
-                kept.execute("PRAGMA journal_mode = WAL")
-                kept.close()
-                self._kept = copy
-            except sqlite3.Error:
-                self._kept = None
-            finally:
-                source.close()
+        parts = [each.database._parts for each in self.servers if each.alive]
+        # Only one that is in use: what has just been truncated is no older replica.
+        used = next((part.follower.replica for part in parts if part is not None), None)
+        if used is None or not used.path.exists() or used.wal_bytes() == 0:
+            return
+        copy = self.cluster.root / f"{self.name}-kept.db"
+        copy.unlink(missing_ok=True)
+        vacuum_into(used.path, copy)
+        kept = sqlite3.connect(copy)
+        kept.execute("PRAGMA journal_mode = WAL")
+        kept.close()
+        self._kept = copy
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ has to come to its end, and every replica, however it got there, has to be what 
 import hashlib
 import logging
 import shutil
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -278,9 +279,9 @@ def _dump(database: JournalDatabase) -> list[Any]:
     try:
         with used.reading() as reader:
             return list(reader.dump())
-    except ReplicaBroken:
+    except (ReplicaBroken, sqlite3.Error) as error:
         parts.follower.renew(used)
-        raise
+        raise ReplicaBroken("it is replaced") from error
 
 
 def _committed(
