@@ -13,7 +13,7 @@ from tests.simulation.run import simulate
 from tests.simulation.shop import Look, Restock, Sell
 from tests.simulation.store import FAULTS
 
-FIXED = 14
+FIXED = 10
 """Blocks of fixed seeds; each takes a few seconds."""
 
 BLOCK = 50

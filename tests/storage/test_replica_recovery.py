@@ -25,6 +25,7 @@ from tests.storage.world import (
     problem,
     sell,
 )
+from tests.support.waiting import wait_until
 
 Damage = Callable[[Path], object]
 
@@ -131,6 +132,11 @@ def test_a_replica_damaged_under_load_loses_nothing(
     def selling() -> None:
         sold.append(here.database.transact(sell("lily")).seq)
 
+    def sold_by(count: int) -> None:
+        # Looking without a pause would keep the interpreter from those who are to sell.
+        wait_until(lambda: bool(unexpected) or len(sold) >= count, "sales", step_seconds=0.005)
+        assert not unexpected
+
     threads = [
         Caller(lambda: load(selling)),
         Caller(lambda: load(lambda: here.database.read(lambda view: view.get("notes", "n7")))),
@@ -139,11 +145,9 @@ def test_a_replica_damaged_under_load_loses_nothing(
     ]
     for _ in range(2):
         before = len(sold)
-        while len(sold) < min(before + 3, 100):
-            assert not unexpected
+        sold_by(min(before + 3, 100))
         damage(here.replica.path)
-    while len(sold) < min(before + 6, 100):
-        assert not unexpected
+    sold_by(min(before + 6, 100))
     stop.set()
     for thread in threads:
         thread.value()
