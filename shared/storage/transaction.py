@@ -8,6 +8,7 @@ The state underneath is a read transaction. So no failure of SQLite (a full disk
 transaction, a lost savepoint) can let a change's effects reach the replica past the journal.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -144,14 +145,14 @@ class Layer:
     bytes: int = 0
 
 
-class Answer:
+class Answer(ABC):
     """A change's value that can be asked for again: its document must be in the entry as it is."""
 
     __slots__ = ()
 
+    @abstractmethod
     def name(self) -> tuple[str, str]:
         """Collection and key of the document."""
-        raise NotImplementedError
 
 
 class Batch:

@@ -37,10 +37,10 @@ class StoreClock:
         return 0.0
 
     def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
+        raise AssertionError("a store waits for nothing")
 
     def random(self, size: int) -> bytes:
-        raise NotImplementedError
+        raise AssertionError("a store draws nothing")
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from shared.storage import (
     tailer,
     turnstile,
 )
-from tests.simulation import scheduler as threads
+from tests.simulation import threads
 from tests.simulation.scheduler import Scheduler, Waiters, scheduler
 from tests.support.clock import NEW_YEAR_MS
 

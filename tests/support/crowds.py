@@ -13,6 +13,7 @@ import random
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -119,7 +120,7 @@ class _Intent:
         return self.client.insist(self.path, self.body, self.key)
 
 
-class Party:
+class Party(ABC):
     """One who takes, reads and gives back, as one account at a time."""
 
     def __init__(self, client: Client) -> None:
@@ -127,9 +128,9 @@ class Party:
         self.surprises: list[str] = []
         self._unsure: list[_Intent] = []
 
+    @abstractmethod
     def trade(self, chance: random.Random) -> bool:
         """Do one thing or a few; whether something was taken, and that was acknowledged."""
-        raise NotImplementedError
 
     def post(
         self, path: str, body: Body | None, record: Callable[[Reply], None], key: str = ""
