@@ -20,6 +20,7 @@ test: lint ## every check and test that needs nothing but Python
 	$(PYTEST) tests --ignore=tests/system
 
 test-system: $(VENV)/.dev ## races, crashes, containers, browser: needs infra/install-debian-packages
+	$(PYTEST) tests/contract/test_object_store.py --store=ceph
 	$(PYTEST) tests/system
 
 lint: $(VENV)/.dev ## style, types, import rules

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import Phase, settings
 
+from tests.support.ceph import CephServer
 from tests.support.moto import MotoServer
 from tests.support.seaweed import SeaweedServer
 
@@ -21,6 +22,12 @@ settings.load_profile("repeatable")  # `make fuzz` names the other one
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--proof", action="store_true", help="crash tests at full length")
+    parser.addoption(
+        "--store",
+        action="append",
+        choices=["memory", "moto", "seaweed", "ceph"],
+        help="ask the contract of this store (memory, moto and seaweed without it)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +46,15 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephServer]:
+    """One Ceph for the whole run; it needs what infra/install-debian-packages installs."""
+    server = CephServer(tmp_path_factory.mktemp("ceph"))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

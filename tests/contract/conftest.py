@@ -23,14 +23,20 @@ def opened(address: S3Address) -> Iterator[S3Store]:
         store.close()
 
 
-@pytest.fixture(params=["memory", "moto", "seaweed"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "store" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--store") or ["memory", "moto", "seaweed"]
+        metafunc.parametrize("store", chosen, indirect=True)
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     """An empty bucket of each kind of store."""
     if request.param == "memory":
         yield MemoryStore()
         return
-    if request.param == "seaweed":
-        address = new_bucket(request.getfixturevalue("seaweed"))
+    if request.param in ("seaweed", "ceph"):
+        address = new_bucket(request.getfixturevalue(request.param))
     else:
         endpoint = request.getfixturevalue("moto").endpoint
         bucket = f"test-{uuid.uuid4().hex[:12]}"

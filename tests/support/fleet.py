@@ -12,17 +12,18 @@ process itself be killed, a guard sees to that.
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from infra import gateway, guard, processes, programs, stores
 from infra.credentials import Credentials
@@ -36,6 +37,7 @@ from shared.auth.subjects import service_subject
 from shared.clock import SystemClock
 from shared.settings import IssuerSettings, Settings
 from shared.storage.s3 import S3Address, S3Store
+from tests.support.ceph import CephServer
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ledger import Ledger, Told, audit, contradictions, entries_of
 from tests.support.waiting import wait_until
@@ -167,6 +169,42 @@ class Container(Part):
         raise AssertionError(f"nobody held the commit lock of {self.program.name}")
 
 
+class StoreServer(Protocol):
+    """The fleet's object store; `start` after `kill` continues on the same data and port."""
+
+    def start(self) -> None:
+        """Start what does not run of it; return when it answers."""
+
+    def kill(self) -> None:
+        """SIGKILL to all of it."""
+
+    def kill_some(self, chance: random.Random) -> None:
+        """SIGKILL to a part of it, or to all."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """SIGSTOP to all of it for the block."""
+
+
+class _SeaweedPart(Part):
+    """SeaweedFS is one process."""
+
+    def __init__(self, seaweed: Seaweed, layout: Layout) -> None:
+        super().__init__(self._program(seaweed, layout), layout)
+        self._seaweed = seaweed
+
+    def start(self) -> None:
+        self.program = self._program(self._seaweed, self._layout)
+        super().start()
+        wait_until(self._seaweed.is_ready, f"SeaweedFS; its log is {self.log}")
+
+    def kill_some(self, chance: random.Random) -> None:
+        self.kill()
+
+    @staticmethod
+    def _program(seaweed: Seaweed, layout: Layout) -> Program:
+        return Program("store", tuple(seaweed.argv()), layout.store)
+
+
 def _is_stopped(pid: int) -> bool:
     states = [
         path.read_text().rpartition(")")[2].split()[0]
@@ -179,7 +217,8 @@ class Fleet:
     """Everything, on free ports and under one directory. Use as a context manager.
 
     `gateways`: the nth one sends writes to the nth container first. With `faults` the containers
-    reach their store through `proxy`. `told` is what all clients together were told.
+    reach their store through `proxy`. With `ceph` their store is Ceph rather than SeaweedFS.
+    `told` is what all clients together were told.
     """
 
     def __init__(
@@ -190,26 +229,22 @@ class Fleet:
         containers: int = 1,
         gateways: int = 1,
         faults: bool = False,
+        ceph: bool = False,
     ) -> None:
         self.service = service
         self.layout = Layout(root.absolute())
         self._ports = free_ports(1 + gateways)
         self._plan = Plan(self.layout, _CREDENTIALS, self._ports[1], containers)
-        self._seaweed = Seaweed(
-            directory=self.layout.store,
-            port=self._ports[0],
-            access_key=_CREDENTIALS.store_access_key,
-            secret_key=_CREDENTIALS.store_secret_key,
-            bin=Path(sys.prefix) / "bin" / "weed",
-        )
         self._ending = ExitStack()
         self.told = Told()
-        self.proxy = FaultProxy(self._seaweed.endpoint) if faults else None
+        self.store, self._endpoint = self._ceph() if ceph else self._seaweed()
+        self.proxy = FaultProxy(self._endpoint) if faults else None
         self.containers: list[Container] = []
         self.doors = [Door(port, service) for port in self._ports[1:]]
 
     def __enter__(self) -> Self:
         with ExitStack() as ending:
+            ending.push(self._ending.pop_all())
             self._start(ending)
             self._ending = ending.pop_all()
         return self
@@ -229,10 +264,8 @@ class Fleet:
         ending.callback(watch.wait)
         assert watch.stdin is not None
         ending.callback(watch.stdin.close)
-        self.store = Part(self._store_program(), self.layout)
-        ending.callback(self._seaweed.remove_sockets)
         ending.callback(self.store.kill)
-        self.start_store()
+        self.store.start()
         if self.proxy is not None:
             ending.enter_context(self.proxy)
         environment = self._store_environment()
@@ -255,17 +288,25 @@ class Fleet:
 
     # Store
 
-    def _store_program(self) -> Program:
-        return Program("store", tuple(self._seaweed.argv()), self.layout.store)
+    def _seaweed(self) -> tuple[StoreServer, str]:
+        """The store and its endpoint."""
+        seaweed = Seaweed(
+            directory=self.layout.store,
+            port=self._ports[0],
+            access_key=_CREDENTIALS.store_access_key,
+            secret_key=_CREDENTIALS.store_secret_key,
+            bin=Path(sys.prefix) / "bin" / "weed",
+        )
+        self._ending.callback(seaweed.remove_sockets)
+        return _SeaweedPart(seaweed, self.layout), seaweed.endpoint
 
-    def start_store(self) -> None:
-        """Start the store, on the data that it had; return when it answers."""
-        self.store.program = self._store_program()
-        self.store.start()
-        wait_until(self._seaweed.is_ready, f"SeaweedFS; its log is {self.store.log}")
+    def _ceph(self) -> tuple[StoreServer, str]:
+        credentials = (_CREDENTIALS.store_access_key, _CREDENTIALS.store_secret_key)
+        server = CephServer(self.layout.store, *credentials)
+        return server, server.endpoint
 
     def _store_environment(self) -> dict[str, str]:
-        return stores._environment(self._seaweed.endpoint, _CREDENTIALS)
+        return stores._environment(self._endpoint, _CREDENTIALS)
 
     def _proxied(self, environment: dict[str, str]) -> dict[str, str]:
         if self.proxy is None:
@@ -277,7 +318,7 @@ class Fleet:
         """The bucket itself, past any proxy."""
         address = S3Address(
             self._store_environment()["GANSU_STORE_BUCKET"],
-            self._seaweed.endpoint,
+            self._endpoint,
             access_key=_CREDENTIALS.store_access_key,
             secret_key=_CREDENTIALS.store_secret_key,
         )
@@ -319,9 +360,10 @@ class Fleet:
         """Kill the store and every container, and start them all again: nothing is under way
         then, anywhere.
         """
-        for part in (*self.containers, self.store):
-            part.kill()
-        self.start_store()
+        for container in self.containers:
+            container.kill()
+        self.store.kill()
+        self.store.start()
         for container in self.containers:
             container.start()
         self.wait_ready()

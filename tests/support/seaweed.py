@@ -4,6 +4,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Protocol
 
 from infra.seaweed import Seaweed, free_ports
 from shared.storage.s3 import S3Address
@@ -58,12 +59,19 @@ class SeaweedServer:
         return self.seaweed.is_ready()
 
 
-def address(server: SeaweedServer, bucket: str) -> S3Address:
+class Server(Protocol):
+    """A real store that takes the tests' keys."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+def address(server: Server, bucket: str) -> S3Address:
     """A bucket of that store, whether or not it has been made."""
     return S3Address(bucket, server.endpoint, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
 
 
-def new_bucket(server: SeaweedServer) -> S3Address:
+def new_bucket(server: Server) -> S3Address:
     """A fresh bucket of that store."""
     made = address(server, f"test-{uuid.uuid4().hex[:12]}")
     S3Admin(made).ensure_bucket()

@@ -5,17 +5,26 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from infra.services import SERVICES
 from tests.support.crowds import Venue
 from tests.support.fleet import Fleet
 from tests.support.patients import open_ward
 from tests.support.shoppers import open_market
 from tests.support.tourists import open_site
 
+ON_CEPH = "commerce on Ceph"
+
+FLEETS = (*SERVICES, ON_CEPH)
+"""What a proof is tried on: every service on SeaweedFS, one of them on Ceph."""
+
 
 @contextmanager
-def fleet_of(service: str, root: Path, *, faults: bool = False) -> Iterator[Fleet]:
-    """Two containers of a service behind two gateways, with the samples that its venue is among."""
-    with Fleet(root, service=service, containers=2, gateways=2, faults=faults) as fleet:
+def fleet_of(kind: str, root: Path, *, faults: bool = False) -> Iterator[Fleet]:
+    """Two containers of one of `FLEETS` behind two gateways, with the samples that its venue is
+    among.
+    """
+    service, ceph = kind.partition(" ")[0], kind == ON_CEPH
+    with Fleet(root, service=service, containers=2, gateways=2, faults=faults, ceph=ceph) as fleet:
         if service != "commerce":
             fleet.plant()
         yield fleet

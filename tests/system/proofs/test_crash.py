@@ -17,13 +17,12 @@ from contextlib import suppress
 
 import pytest
 
-from infra.services import SERVICES
 from shared.storage.replica import BUSY_SECONDS
 from shared.storage.turnstile import PATIENCE_SECONDS
 from tests.support.crowds import Crowd, Venue
 from tests.support.fleet import Fleet, Part
 from tests.support.shoppers import open_market
-from tests.support.venues import fleet_of
+from tests.support.venues import FLEETS, fleet_of
 
 CITIZENS = 12
 SEED = 620102
@@ -41,7 +40,7 @@ another replica.
 FROZEN_SECONDS = 4.0
 
 
-@pytest.fixture(scope="module", params=SERVICES)
+@pytest.fixture(scope="module", params=FLEETS)
 def fleet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
@@ -87,9 +86,9 @@ class Killer:
             part.start()
 
     def _store(self) -> None:
-        self._fleet.store.kill()
+        self._fleet.store.kill_some(self.chance)
         self._pause()
-        self._fleet.start_store()
+        self._fleet.store.start()
 
     def _pause(self) -> None:
         time.sleep(self.chance.uniform(0, 1))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.services import SERVICES
 from shared.storage.http1 import SILENCE_SECONDS
 from shared.storage.journal import ATTEMPTS_MAX
 from tests.support.crowds import Crowd, Venue
@@ -28,7 +27,7 @@ from tests.support.fault_proxy import (
 )
 from tests.support.fleet import Fleet
 from tests.support.stub_http import Request
-from tests.support.venues import fleet_of
+from tests.support.venues import FLEETS, ON_CEPH, fleet_of
 from tests.support.waiting import wait_until
 
 CITIZENS = 12
@@ -44,7 +43,7 @@ ANSWER_SECONDS_MAX = 17.0
 KINDS = (lose_reply, garble, fail, drop, late(TOO_LATE_SECONDS), delayed(TOO_LATE_SECONDS))
 
 
-@pytest.fixture(scope="module", params=SERVICES)
+@pytest.fixture(scope="module", params=FLEETS)
 def fleet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
@@ -79,7 +78,7 @@ def test_each_way_to_lose_a_reply_in_turn(fleet: Fleet, venue: Venue) -> None:
 
 
 # What is given up is the engine's; it knows nothing of what a service does.
-@pytest.mark.parametrize("fleet", ["commerce"], indirect=True)
+@pytest.mark.parametrize("fleet", ["commerce", ON_CEPH], indirect=True)
 @pytest.mark.timeout(300)
 def test_an_entry_lands_after_its_writer_gave_it_up(fleet: Fleet, venue: Venue) -> None:
     """All attempts at an entry time out and everyone is refused; then, while the next batch is on
@@ -119,7 +118,7 @@ def first_is_given_up(creates: list[Request]) -> bool:
     return there.count(creates[0].body) == ATTEMPTS_MAX and len(set(there)) > 1
 
 
-@pytest.mark.parametrize("fleet", ["commerce"], indirect=True)
+@pytest.mark.parametrize("fleet", ["commerce", ON_CEPH], indirect=True)
 @pytest.mark.timeout(300)
 def test_a_store_that_stands_still_gets_all_attempts_when_it_goes_on(
     fleet: Fleet, venue: Venue

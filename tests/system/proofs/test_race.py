@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -22,7 +23,7 @@ from tests.support.tourists import Site, Tourist
 
 UNITS = 10
 CITIZENS = 40
-RACES = 10
+RACES, RACES_CEPH = 10, 20
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,15 @@ def test_two_containers_that_both_write(fleet: Fleet) -> None:
     wrote = fleet.assert_books_agree().writers - before
     containers = {writer.rpartition(".")[0] for writer in wrote}
     assert containers == {container.program.name for container in fleet.containers}
+
+
+def test_two_containers_that_both_write_on_ceph(tmp_path: Path) -> None:
+    """There a contended create is decided in milliseconds, not in seconds as by SeaweedFS."""
+    with Fleet(tmp_path, containers=2, gateways=2, ceph=True) as fleet:
+        market = open_market(fleet, stores=1)
+        for _ in range(RACES_CEPH):
+            assert_ten_are_sold(market, fleet.doors)
+        assert len(fleet.assert_books_agree().writers) >= 2
 
 
 def test_what_is_added_through_one_container_is_sold_through_the_other_at_once(
