@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import conditions, gateway, http, limits, search, transactions
+from bench import conditions, containers, gateway, http, limits, search, transactions
 from bench import lab as labs
 from bench import report as reports
 from bench.lab import Lab
@@ -27,6 +27,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "f": gateway.measure,
     "g": transactions.processes,
     "h": search.measure,
+    "i": containers.measure,
 }
 
 _LOAD_MAX = 0.5

@@ -20,6 +20,10 @@ MARKDOWN = """\
   machine: ES256 tokens, a fresh Idempotency-Key each time. Every answer was 2xx, or the run would
   have failed. Half of a process's threads may wait to write, so 64 writers are given 128 threads.
 - **Storing nothing** is the same route with an action that computes the order and keeps nothing.
+- **Containers** on one journal are processes with a replica each, in-process, over Ceph 16
+  (monitor, manager, one OSD without copies, its gateway, all on the same two cores), 64 callers
+  each. Fairness is the slowest container's orders to the mean, in the worst ten seconds. With
+  affinity one of them has everybody's callers.
 - **The file** that the gateway is compared with comes from the same nginx, with one worker and an
   access log.
 """

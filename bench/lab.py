@@ -35,10 +35,16 @@ class Pace:
     rounds: int
     shapes_max: int
     flushed: bool
+    windows: int
+    """Of ten seconds, in a round of which fairness is asked."""
 
 
-FULL = Pace(search_seconds=1.0, round_seconds=3.0, rounds=3, shapes_max=100, flushed=True)
-QUICK = Pace(search_seconds=0.5, round_seconds=1.0, rounds=1, shapes_max=1, flushed=False)
+FULL = Pace(
+    search_seconds=1.0, round_seconds=3.0, rounds=3, shapes_max=100, flushed=True, windows=3
+)
+QUICK = Pace(
+    search_seconds=0.5, round_seconds=1.0, rounds=1, shapes_max=1, flushed=False, windows=1
+)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ PARTS = {
     "f": "The public list through the gateway",
     "g": "One against two writing processes",
     "h": "Search among a million products",
+    "i": "Containers that write one journal, on Ceph",
 }
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -16,6 +17,7 @@ from shared.errors import Refused
 from shared.storage.access import Claim
 
 WARM_UP_SECONDS = 0.7
+WINDOW_SECONDS = 10.0
 _START_SECONDS = 60.0
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -37,6 +39,8 @@ class Round:
     asked: int = 0
     cpu_seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
+    windows: Counter[int] = field(default_factory=Counter)
+    """Orders placed in each ten seconds."""
     puts: list[float] = field(default_factory=list)
 
     @property
@@ -51,6 +55,7 @@ class Round:
         self.asked += other.asked
         self.cpu_seconds += other.cpu_seconds
         self.latencies += other.latencies
+        self.windows += other.windows
         self.puts += other.puts
 
 
@@ -66,10 +71,19 @@ def run(
 
     Raises RuntimeError where a process fails, or an order does.
     """
-    barrier = _SPAWN.Barrier(processes)
     total = Round(processes, callers, seconds)
+    for part in run_each([recipe] * processes, products, callers=callers, seconds=seconds):
+        total.add(part)
+    return total
+
+
+def run_each(
+    recipes: Sequence[Recipe], products: Sequence[str], *, callers: int, seconds: float
+) -> list[Round]:
+    """The same with a process, and a result, for each recipe."""
+    barrier = _SPAWN.Barrier(len(recipes))
     ends, workers = [], []
-    for _ in range(processes):
+    for recipe in recipes:
         ours, theirs = _SPAWN.Pipe(duplex=False)
         work = _Work(recipe, list(products), callers, seconds)
         worker = _SPAWN.Process(target=_work, args=(work, barrier, theirs), daemon=True)
@@ -77,15 +91,17 @@ def run(
         theirs.close()
         ends.append(ours)
         workers.append(worker)
+    parts: list[Round] = []
     for end, worker in zip(ends, workers, strict=True):
         try:
-            total.add(end.recv())
+            parts.append(end.recv())
         except EOFError:
             raise RuntimeError("a process of the round failed; it said why above") from None
         worker.join()
-    if total.failed:
-        raise RuntimeError(f"{total.failed} orders of a round failed")
-    return total
+    failed = sum(part.failed for part in parts)
+    if failed:
+        raise RuntimeError(f"{failed} orders of a round failed")
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +149,7 @@ def _call(shop: Shop, work: _Work, begin: float, part: Round) -> None:
         if began >= begin:
             part.latencies.append(time.monotonic() - began)
             setattr(part, outcome, getattr(part, outcome) + 1)
+            part.windows[int((began - begin) / WINDOW_SECONDS)] += outcome == "placed"
 
 
 def _place(shop: Shop, citizen: str, claim: Claim, product: str) -> str:
