@@ -39,7 +39,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-YIELD_SECONDS_MAX = 0.1
+_EARLY = 0.9
+"""Of an entry's time: whoever is next looks some ten times while the one before it writes."""
+
+_PATIENCE = 5
+"""Times of an entry of one's own that each container ahead is given. On a busy machine its entry
+takes longer: with two, four containers on two cores wrote past each other."""
+
+YIELD_SECONDS_MAX = 0.5
+"""A sick store's average must not become a pause of its own."""
 
 CLOCK_SKEW_MS_MAX = 30_000
 """A writer further than this from the store's clock does not write: entry times never go back, so
@@ -139,15 +147,6 @@ class CommitFigures:
     slowest_put_seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class _Contention:
-    """Whether other containers write too, and how often in a row this one won."""
-
-    foreign_until: float = float("-inf")
-    wins: int = 0
-    put_seconds: float = 0.01
-
-
 class Committer:
     """One process's committing thread. It starts with the first change, so after fork."""
 
@@ -178,7 +177,7 @@ class Committer:
         self._waiting = 0
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._contention = _Contention()
+        self._entry_seconds = 0.02
         self._ahead_ms = self._wall_ahead_ms()
         self.figures = CommitFigures()
 
@@ -225,7 +224,6 @@ class Committer:
                     if self._closed:
                         return
                     self._wake.wait()
-            self._yield_to_others()
             try:
                 with self._turns.turn():
                     self._round(self._take())
@@ -268,6 +266,9 @@ class Committer:
         """Try once; those that still need an answer come back."""
         if self._follower.trouble is not None:
             self._follower.probe()
+        if self._follower.rivals.write():
+            self._await_turn()
+        began = self._clock.monotonic()
         with self._follower.reading() as reader:
             head = reader.head
             batch = Batch(reader, self._clock, self._clock.now_ms())
@@ -291,10 +292,29 @@ class Committer:
         )
         if not self._store(entry):
             return pendings
+        self._entry_seconds += (self._clock.monotonic() - began - self._entry_seconds) / 8
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
         self.figures.changes += fitting
         return pendings[fitting:]
+
+    def _await_turn(self) -> None:
+        """Come level with the other containers, and let those go first that wrote longer ago.
+
+        One GET is cheaper than a batch run for a place that is taken; and who stands some entries
+        behind would lose once for each of them, and never come level.
+        """
+        rivals = self._follower.rivals
+        last = self._clock.monotonic() + YIELD_SECONDS_MAX
+        self._follower.probe()
+        while ahead := rivals.ahead():
+            # Since the latest entry: who has nothing to write does not hold up the others.
+            until = min(last, rivals.seen_at + ahead * _PATIENCE * self._entry_seconds)
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                return
+            self._clock.sleep(min((ahead - _EARLY) * self._entry_seconds, left))
+            self._follower.probe()
 
     def _run_all(self, batch: Batch, pendings: list[Pending[Any]]) -> int:
         """Run changes into the batch; how many of them got in."""
@@ -389,8 +409,6 @@ class Committer:
             outcome = self._journal.append(entry.seq, stored, entry.commit)
         if isinstance(outcome, Lost):
             self.figures.lost += 1
-            self._contention.wins = 0
-            self._contention.foreign_until = self._clock.monotonic() + 1.0
             self._follower.advance(entry.seq, outcome.winner)
             return False
         self._count(self._clock.monotonic() - began)
@@ -407,16 +425,3 @@ class Committer:
         figures.entries += 1
         figures.put_seconds += seconds
         figures.slowest_put_seconds = max(figures.slowest_put_seconds, seconds)
-        self._contention.wins += 1
-        self._contention.put_seconds += (seconds - self._contention.put_seconds) / 8
-
-    def _yield_to_others(self) -> None:
-        """Let other containers win after two wins in a row; losers never back off.
-
-        Jitter instead starved one of eight writers for 120 s in a simulation.
-        """
-        contention = self._contention
-        if contention.wins >= 2 and self._clock.monotonic() < contention.foreign_until:
-            contention.wins = 0
-            # A sick store's average must not become a pause of its own.
-            self._clock.sleep(min(2 * contention.put_seconds, YIELD_SECONDS_MAX))

@@ -38,6 +38,7 @@ from shared.storage.journal import Journal, JournalGap, Lost
 from shared.storage.objects import ObjectStore, StoreError
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
 from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
+from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
 from shared.storage.transaction import ORDINAL_BITS, ReadOnlyView
@@ -186,7 +187,13 @@ class JournalDatabase:
         database_id = ensure_journal(journal, self._clock, self._writer)
         folder = ReplicaDirectory(self._directory, database_id, self._catalogue, self._clock)
         follower = Follower(
-            journal, folder, self._snapshots, self._catalogue, database_id, self._clock
+            journal,
+            folder,
+            self._snapshots,
+            self._catalogue,
+            database_id,
+            self._clock,
+            Rivals(self._clock, self._writer),
         )
         try:
             # A listing, not only a probe: a key beyond a gap must stop this writer from the start.

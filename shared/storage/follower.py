@@ -18,9 +18,10 @@ from shared.clock import Clock
 from shared.storage import replica as replicas
 from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
-from shared.storage.entry import Entry, UnreadableEntry, digest
+from shared.storage.entry import Entry, UnreadableEntry, decode, digest
 from shared.storage.journal import Journal, JournalGap
 from shared.storage.replica import ForeignEntry, Reader, Replica, ReplicaBroken
+from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 
 RENEW_SECONDS = 2.0
@@ -45,6 +46,7 @@ class Follower:
         catalogue: Catalogue,
         database_id: str,
         clock: Clock,
+        rivals: Rivals,
     ) -> None:
         self._journal = journal
         self._directory = directory
@@ -52,6 +54,7 @@ class Follower:
         self._catalogue = catalogue
         self._database_id = database_id
         self._clock = clock
+        self.rivals = rivals
         self._swap = threading.Lock()
         self._listed_at = clock.monotonic()
         self.trouble: str | None = None
@@ -143,7 +146,9 @@ class Follower:
 
     def _apply(self, replica: Replica, stored: bytes, seq: int) -> None:
         try:
-            replica.apply(stored, seq)
+            entry = decode(stored, seq)
+            replica.apply_entry(entry, stored)
+            self.rivals.saw(entry.writer)
         except ForeignEntry as error:
             if self._belongs(replica):
                 raise
@@ -158,6 +163,7 @@ class Follower:
     def advance_own(self, entry: Entry, stored: bytes) -> None:
         """Apply the entry that this process encoded to `stored` and has seen stored."""
         with self.naming_trouble():
+            self.rivals.saw(entry.writer)
             self.replica.apply_entry(entry, stored)
 
     @contextmanager

@@ -1,9 +1,13 @@
 """Invariants 1 and 3: "done" is heard only once it is stored, and what is unknown is read."""
 
+import threading
+import time
+
 import pytest
 
 from shared import errors
 from shared.errors import Refused
+from shared.storage import committer, rivals
 from shared.storage.committer import CommitLimits
 from shared.storage.journal import ATTEMPTS_MAX
 from shared.storage.memory import Gate, Late, drop, lose_reply, refuse
@@ -132,11 +136,13 @@ def test_a_repetition_gets_the_truth_about_what_was_stored_unheard(
 
 
 def test_anothers_entry_in_the_place_is_a_loss_and_the_change_runs_again(
-    here: Container, there: Container, world: World
+    here: Container, there: Container, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.database.transact(add_stock("lily", 1))
     there.database.transact(note("n"))
     here.probe()
+    # It writes without looking first, as whoever has met nobody does.
+    monkeypatch.setattr(rivals, "LATELY_SECONDS", -1.0)
     late = Late()
     here.store.inject("create", late, key=JOURNAL)
     here.store.inject("get", gate := Gate(), key=key(4))
@@ -215,3 +221,41 @@ def test_an_object_of_garbage_in_the_place_is_neither_stored_nor_skipped(
     assert problem(outcome) == errors.BUSY
     assert world.head() == 2
     assert "entry 2" in here.database.troubles()[0]
+
+
+def test_one_that_fell_behind_comes_level_before_it_writes(
+    here: Container, there: Container, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would run its batch for every entry that it is behind, and never come level."""
+    monkeypatch.setattr(rivals, "LATELY_SECONDS", 1e9)
+    there.database.transact(note("n"))
+    here.database.transact(note("n"))
+    for _ in range(5):
+        there.database.transact(note("n"))
+    offered = len(here.store.offered)
+
+    assert here.database.transact(note("n")).seq == world.head()
+    assert len(here.store.offered) == offered + 1
+
+
+def test_one_whose_turn_is_later_waits_no_longer_than_the_others_have_something_to_write(
+    here: Container, there: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rivals, "LATELY_SECONDS", 1e9)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread().name == "committer":
+            slept.append(seconds)
+            here.clock.pass_monotonic(seconds)
+        else:
+            time.sleep(seconds)
+
+    monkeypatch.setattr(here.clock, "sleep", sleep)
+    there.database.transact(note("n"))
+    here.database.transact(note("n"))
+    here.clock.pass_monotonic(committer.YIELD_SECONDS_MAX)
+    here.database.transact(note("n"))
+    assert slept == []
+    here.database.transact(note("n"))
+    assert 0 < sum(slept) <= committer.YIELD_SECONDS_MAX
