@@ -292,9 +292,9 @@ class Committer:
         )
         if not self._store(entry):
             return pendings
-        self._entry_seconds += (self._clock.monotonic() - began - self._entry_seconds) / 8
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
+        self._entry_seconds += (self._clock.monotonic() - began - self._entry_seconds) / 8
         self.figures.changes += fitting
         return pendings[fitting:]
 
