@@ -167,6 +167,17 @@ class _Connection(real_sqlite3.Connection):
             return cursor
         return super().execute(sql, parameters)
 
+    def set_progress_handler(self, progress_handler: Any, n: int) -> None:
+        """In the middle of a statement nobody else may run: who closed the connection then, as a
+        death does, would take the statement from under SQLite, which crashes.
+        """
+
+        def asked() -> Any:
+            with scheduler().holding():
+                return progress_handler()
+
+        super().set_progress_handler(progress_handler and asked, n)
+
 
 class _Sqlite:
     def __getattr__(self, name: str) -> Any:

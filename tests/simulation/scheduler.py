@@ -9,7 +9,8 @@ A task may belong to a `Owner` (a process). Tasks of one that has died never run
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar, Protocol, TypeVar
@@ -82,6 +83,7 @@ class Scheduler:
         self._timers: list[_Timer] = []
         self._numbers = itertools.count()
         self.over = False
+        self._held = False
         self._hub = greenlet.getcurrent()
         self._main = Task(lambda: None, None, "hub")
         self.task = self._main
@@ -176,7 +178,7 @@ class Scheduler:
 
     def pause(self, point: str = "") -> None:
         """Perhaps let another task run."""
-        if not self.in_task:
+        if not self.in_task or self._held:
             return
         if point:
             self.on_point(point)
@@ -186,6 +188,15 @@ class Scheduler:
                 return
         if self.random.random() < SWITCH:
             self._yield_ready()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let nobody else run for the block, which must not wait."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
 
     def _yield_ready(self) -> None:
         self._ready.append(self.task)
