@@ -2,7 +2,7 @@
 
     python -m tests.support.ceph DIRECTORY      bring it up, until Ctrl-C takes it down
 
-One monitor, one manager, one OSD and one gateway, from nothing in some ten seconds, as Debian
+One monitor, one manager, one OSD and one gateway, from nothing in some fifteen seconds, as Debian
 packages them. All that they keep is in the directory: an OSD of one sparse file, without copies.
 Nothing but loopback reaches it, and its secrets are the tests', so it is fit for tests alone.
 """
@@ -91,10 +91,6 @@ class CephServer:
     @property
     def endpoint(self) -> str:
         return self._door.endpoint
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "client.rgw.log"
 
     def start(self) -> None:
         """Make the cluster where there is none; start what does not run; return when it answers."""
