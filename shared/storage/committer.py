@@ -264,10 +264,10 @@ class Committer:
 
     def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
         """Try once; those that still need an answer come back."""
-        if self._follower.trouble is not None:
-            self._follower.probe()
         if self._follower.rivals.write():
             self._await_turn()
+        elif self._follower.trouble is not None:
+            self._follower.probe()
         began = self._clock.monotonic()
         with self._follower.reading() as reader:
             head = reader.head
