@@ -35,7 +35,7 @@ from shared.storage.committer import CommitFigures, CommitLimits, Committer, bus
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost
-from shared.storage.objects import ObjectStore, StoreError
+from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
 from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
 from shared.storage.rivals import Rivals
@@ -150,6 +150,7 @@ class JournalDatabase:
         self._failure = ""
         self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
         self._snapshots = Snapshots(store, prefix, self._catalogue)
+        self._not_followed = ""
         self._snapshot_checked = float("-inf")
         self._snapshot_thread: threading.Thread | None = None
         self._feeder: threading.Thread | None = None
@@ -178,7 +179,7 @@ class JournalDatabase:
             self._parts = self._open()
         except Exception as error:
             self._failed_at = self._clock.monotonic()
-            self._failure = str(error) or repr(error)
+            self._failure = self._told(error)
             log.error("the database cannot be opened: %s", self._failure)
             raise busy() from error
 
@@ -340,7 +341,7 @@ class JournalDatabase:
             return
         now = self._clock.monotonic()
         if parts.prover.latest().began < now - EVERY_SECONDS:
-            parts.prover.prove(now, now + READ_PATIENCE_SECONDS)
+            self._prove(parts, now)
         if now - self._snapshot_checked > SNAPSHOT_CHECK_SECONDS:
             self._snapshot_checked = now
             self._consider_snapshot(parts)
@@ -348,6 +349,18 @@ class JournalDatabase:
         if self._chore is not None and now - self._chore_looked > CHORE_SECONDS:
             self._chore_looked = now
             self._look_after(parts, self._chore)
+
+    def _prove(self, parts: _Parts, now: float) -> None:
+        """Prove the head; say in the log what is in the way, once for as long as it is the same."""
+        try:
+            parts.prover.prove(now, now + READ_PATIENCE_SECONDS)
+        except _UNAVAILABLE as error:
+            told = self._told(error)
+            if told != self._not_followed:
+                log.warning("the journal is not followed: %s", told)
+            self._not_followed = told
+        else:
+            self._not_followed = ""
 
     def _consider_snapshot(self, parts: _Parts) -> None:
         if self._snapshot_thread is not None and self._snapshot_thread.is_alive():
@@ -420,9 +433,21 @@ class JournalDatabase:
         try:
             if parts.prover.latest().began < now - 2.0:
                 self._proven(parts, now, now + READ_PATIENCE_SECONDS)
+            # A young proof says nothing of the replica: its disk may have filled up since.
+            self._read_at(parts, lambda view: view.seq, 0)
         except (*_UNAVAILABLE, errors.Refused) as error:
-            return [parts.follower.trouble or f"the object store does not answer: {error!r}"]
+            return [parts.follower.trouble or self._told(error)]
         return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()
+
+    def _told(self, error: Exception) -> str:
+        """One sentence for the operator."""
+        if isinstance(error, StoreError):
+            return error.told()
+        if isinstance(error, ProofTimeout | errors.Refused):
+            return f"{Uncertain.meaning} in time"
+        if isinstance(error, OSError):
+            return f"the directory {self._directory} cannot be used: {error}"
+        return str(error) or repr(error)
 
     def figures(self) -> CommitFigures:
         """Counts of this process's commits."""

@@ -8,6 +8,7 @@
   `trouble`: it is named, never skipped, and nothing is read or written past it.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from shared.storage.journal import Journal, JournalGap
 from shared.storage.replica import ForeignEntry, Reader, Replica, ReplicaBroken
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
+
+log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 2.0
 """How long a thread waits while another one replaces the replica, which may take minutes."""
@@ -65,6 +68,8 @@ class Follower:
         found = self._directory.published()
         if found is not None and self._belongs(found):
             return found
+        if found is not None:
+            log.warning("the replica %s is not of this journal: it is built anew", found.path)
         return self._replaced(found)
 
     def _belongs(self, found: Replica) -> bool:
@@ -102,7 +107,9 @@ class Follower:
         try:
             return self._directory.replace(broken, self._build)
         except (OSError, sqlite3.Error) as error:
-            raise ReplicaBroken(f"no replica can be built here: {error}") from error
+            raise ReplicaBroken(
+                f"no replica can be built in {self._directory.path}: {error}"
+            ) from error
 
     def _build(self, path: Path) -> None:
         if not self._snapshots.restore(path, self._journal):
@@ -125,7 +132,7 @@ class Follower:
             head = replica.head().seq
             stored = self._journal.read(head + 1)
             if stored is None:
-                self._confirm_end(head)
+                self._confirm_end(replica, head)
                 return head
             self._apply(replica, stored, head + 1)
             target = self._journal.head_from(head + 1)
@@ -136,11 +143,15 @@ class Follower:
             self.trouble = None
             return target
 
-    def _confirm_end(self, head: int) -> None:
-        """A gap looks like the end of the journal; only a listing tells them apart."""
+    def _confirm_end(self, replica: Replica, head: int) -> None:
+        """A gap looks like the end of the journal; only a listing tells them apart. So does the
+        end of a journal that was restored, under this process, to an entry before its head.
+        """
         now = self._clock.monotonic()
         if self.trouble is not None or now - self._listed_at > LISTED_SECONDS:
             self._journal.head_from(head)
+            if not self._belongs(replica):
+                raise ReplicaBroken(f"the journal no longer holds entry {head} as it was")
             self._listed_at = now
             self.trouble = None
 

@@ -23,25 +23,42 @@ from typing import Protocol
 class StoreError(Exception):
     """An object-store operation did not succeed; the subclass says what that means."""
 
+    meaning = "the object store failed"
+    """For an operator, before what the store said."""
+
+    def told(self) -> str:
+        """The whole of it in one sentence."""
+        return f"{self.meaning}: {self}"
+
 
 class Absent(StoreError):  # noqa: N818
     """The store answered that the key does not exist."""
+
+    meaning = "the object store has no such object"
 
 
 class Exists(StoreError):  # noqa: N818
     """A create found the key taken, or being taken."""
 
+    meaning = "the object store has that object already"
+
 
 class Uncertain(StoreError):  # noqa: N818
     """Whether the operation was applied is not known."""
+
+    meaning = "the object store does not answer"
 
 
 class Denied(StoreError):  # noqa: N818
     """The store refused the credentials."""
 
+    meaning = "the object store denies access"
+
 
 class Misconfigured(StoreError):  # noqa: N818
     """There is no such bucket, or no object store at that address."""
+
+    meaning = "the address names no bucket of an object store"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,87 +1,27 @@
 """The start-up probe refuses every store that would let history fork."""
 
 from collections.abc import Callable
-from threading import Barrier
 
 import pytest
 
 from shared.clock import SystemClock
 from shared.storage import probe as probing
 from shared.storage.memory import MemoryStore, drop, refuse
-from shared.storage.objects import Absent, Denied, ObjectInfo, Uncertain
+from shared.storage.objects import Denied, Uncertain
 from shared.storage.probe import UnsafeStore, probe
-
-
-class IgnoresCondition(MemoryStore):
-    def create(self, key: str, body: bytes) -> None:
-        self.bucket.delete(key)
-        super().create(key, body)
-
-
-class ReplacesAndRefuses(MemoryStore):
-    def create(self, key: str, body: bytes) -> None:
-        try:
-            super().create(key, body)
-        finally:
-            self.bucket.tamper(key, body)
-
-
-class ChecksThenStores(MemoryStore):
-    """Two steps, as moto under threads: racers that both look first both store."""
-
-    looked = Barrier(2)
-
-    def create(self, key: str, body: bytes) -> None:
-        taken = self.bucket.list(key, "", 1)
-        if "race" in key and not taken:
-            self.looked.wait(10)
-            self.bucket.delete(key)
-        super().create(key, body)
-
-
-class StoresTheLoser(MemoryStore):
-    def get(self, key: str) -> bytes:
-        return b"racer of old" if "race" in key else super().get(key)
-
-
-class LosesRacersReplies(MemoryStore):
-    def create(self, key: str, body: bytes) -> None:
-        super().create(key, body)
-        if "race" in key:
-            raise Uncertain("reply lost")
-
-
-class AnswersAnything(MemoryStore):
-    def get(self, key: str) -> bytes:
-        try:
-            return super().get(key)
-        except Absent:
-            return b"<html>Welcome!</html>"
-
-
-class Versioned(MemoryStore):
-    def versioning(self) -> str:
-        return "suspended"
-
-
-class ListsLate(MemoryStore):
-    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
-        return super().list(prefix, after=after, limit=limit)[:-1]
-
-
-class IgnoresAfter(MemoryStore):
-    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
-        return super().list(prefix, limit=limit)
-
-
-class Fast(MemoryStore):
-    def clock_skew_ms(self) -> int | None:
-        return -31_000
-
-
-class Undated(MemoryStore):
-    def clock_skew_ms(self) -> int | None:
-        return None
+from tests.support.hostile import (
+    AnswersAnything,
+    ChecksThenStores,
+    Fast,
+    IgnoresAfter,
+    IgnoresCondition,
+    ListsLate,
+    LosesRacersReplies,
+    ReplacesAndRefuses,
+    StoresTheLoser,
+    Undated,
+    Versioned,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.storage import replica as replicas
+from tests.storage.disk import Disk
 from tests.storage.world import Container, World
 
 
@@ -24,6 +26,14 @@ def here(world: World) -> Container:
 @pytest.fixture
 def there(world: World) -> Container:
     return world.container("there")
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    made = Disk()
+    monkeypatch.setattr(replicas, "_connect", made.connect)
+    yield made
+    made.free()
 
 
 _watched: list[list[str]] = []

@@ -1,15 +1,14 @@
 """Invariant 7, the hard half: SQLite fails, and what is stored stays stored, once and whole."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shared import errors
-from shared.storage import replica as replicas
 from shared.storage.access import Transaction
 from shared.storage.replica import ReplicaBroken
+from tests.storage.disk import Disk
 from tests.storage.world import (
     Caller,
     Container,
@@ -21,42 +20,6 @@ from tests.storage.world import (
     problem,
     sell,
 )
-
-
-class Disk:
-    """A disk whose space a test takes away: SQLite's files stay as long as they are."""
-
-    def __init__(self) -> None:
-        self.full = False
-        self._connect = replicas._connect
-
-    def connect(self, path: Path, mode: str) -> sqlite3.Connection:
-        connection = self._connect(path, mode)
-        if self.full:
-            limit(connection)
-        return connection
-
-    def fill(self, container: Container) -> None:
-        self.full = True
-        for session in list(container.replica._sessions):
-            limit(session.connection)
-
-    def free(self) -> None:
-        self.full = False
-
-
-def limit(connection: sqlite3.Connection) -> None:
-    """No page more than the file has; SQLite then says that the disk is full."""
-    [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
-    connection.execute(f"PRAGMA max_page_count = {max(pages, 1)}")
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
-    made = Disk()
-    monkeypatch.setattr(replicas, "_connect", made.connect)
-    yield made
-    made.free()
 
 
 def large(tx: Transaction) -> None:
