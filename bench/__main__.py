@@ -1,6 +1,6 @@
 """`python -m bench`: measure everything in turn, tell it, and write docs/benchmarks.md.
 
-python -m bench              the whole, some fifteen minutes
+python -m bench              the whole, some twenty minutes
 python -m bench --quick      the whole in three minutes, for a first look; writes no page
 python -m bench --only a d   some parts; writes no page
 """
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import conditions, containers, gateway, http, limits, search, transactions
+from bench import conditions, containers, gateway, growth, http, limits, search, transactions
 from bench import lab as labs
 from bench import report as reports
 from bench.lab import Lab
@@ -28,6 +28,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "g": transactions.processes,
     "h": search.measure,
     "i": containers.measure,
+    "j": growth.measure,
 }
 
 _LOAD_MAX = 0.5
@@ -46,6 +47,7 @@ def main() -> None:
         for part in asked.only:
             report.add(_MEASURES[part](lab))
     report.conditions = conditions.MARKDOWN
+    report.drawn["j"] = growth.drawn(report.findings)
     report.limits += limits.of(report.findings)
     report.seconds = time.monotonic() - began
     print(f"\n{report.terminal()}\n")

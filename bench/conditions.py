@@ -24,6 +24,12 @@ MARKDOWN = """\
   (monitor, manager, one OSD without copies, its gateway, all on the same two cores), 64 callers
   each. Fairness is the slowest container's orders to the mean, in the worst ten seconds. With
   affinity one of them has everybody's callers.
+- **Documents**, in the last part, are orders of one line and their stores' rows, half of each, 25
+  orders a citizen, beside a thousand products with their stock. One caller asks, of all sizes in
+  turn; reading and lists are of the replica alone, placing waits for SeaweedFS. A process opens on
+  an existing replica (restart) or in an empty directory (cold start: the newest snapshot and what
+  was written since), through a line of one gigabit a second, until it says that it is ready. Its
+  memory is the peak until then.
 - **The file** that the gateway is compared with comes from the same nginx, with one worker and an
   access log.
 """

@@ -21,6 +21,7 @@ PARTS = {
     "g": "One against two writing processes",
     "h": "Search among a million products",
     "i": "Containers that write one journal, on Ceph",
+    "j": "A thousand to a million documents",
 }
 
 
@@ -72,6 +73,8 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     conditions: str = ""
+    drawn: dict[str, str] = field(default_factory=dict)
+    """Charts of a part, as Markdown."""
 
     def add(self, findings: Iterable[Finding]) -> None:
         self.findings += findings
@@ -139,7 +142,9 @@ class Report:
         ]
         if not rows:
             return ""
-        return f"## ({part}) {PARTS[part]}\n\n" + _table(("what", "figure", "how"), rows)
+        table = _table(("what", "figure", "how"), rows)
+        charts = f"\n{self.drawn[part]}" if self.drawn.get(part) else ""
+        return f"## ({part}) {PARTS[part]}\n\n{table}{charts}"
 
 
 def machine() -> dict[str, str]:
