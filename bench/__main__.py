@@ -43,15 +43,18 @@ def main() -> None:
     if report.load_before > _LOAD_MAX:
         print(f"Others load this machine ({report.load_before:.1f}): figures will be too low.")
     began = time.monotonic()
-    with labs.opened(labs.QUICK if asked.quick else labs.FULL) as lab:
-        for part in asked.only:
-            report.add(_MEASURES[part](lab))
+    try:
+        with labs.opened(labs.QUICK if asked.quick else labs.FULL) as lab:
+            for part in asked.only:
+                report.add(_MEASURES[part](lab))
+    finally:
+        # What was found before a part failed took minutes, too.
+        report.seconds = time.monotonic() - began
+        report.write_json()
     report.conditions = conditions.MARKDOWN
     report.drawn["j"] = growth.drawn(report.findings)
     report.limits += limits.of(report.findings)
-    report.seconds = time.monotonic() - began
     print(f"\n{report.terminal()}\n")
-    report.write_json()
     if asked.quick or set(asked.only) < set(_MEASURES):
         print("Part of the whole: docs/benchmarks.md stays as it is.")
     else:

@@ -22,7 +22,7 @@ from bench import goods, shops
 from bench.lab import Lab
 from bench.report import Finding
 from bench.rounds import percentile
-from bench.shops import PREFIX, open_database
+from bench.shops import PREFIX, await_ready, open_database
 from services.commerce import domain
 from services.commerce.actions import orders
 from services.commerce.domain import Line
@@ -338,9 +338,7 @@ def _open(address: S3Address, directory: Path, results: Connection) -> None:
     clock = SystemClock()
     began = time.monotonic()
     database = open_database(GigabitStore(address, clock), directory, clock, 64)
-    # As who asks for readiness does: a read that waits for an opening is refused in time.
-    while database.troubles():
-        time.sleep(0.02)
+    await_ready(database)
     seconds = time.monotonic() - began
     results.send(_Opening(seconds, _peak_bytes()))
     database.close()

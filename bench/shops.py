@@ -1,5 +1,6 @@
 """What a round of in-process orders runs on: recipes that a worker process opens for itself."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ class Ours:
         store = MeasuredStore(S3Store(self.address, clock), clock, self.delay_seconds)
         database = open_database(store, self.directory, clock, callers)
         # A replica that others wrote past comes level before the round, not within it.
-        database.read(lambda _: None)
+        await_ready(database)
 
         def place(citizen: str, claim: Claim, lines: list[Line]) -> Committed[Document]:
             return orders.place_order(database, citizen, claim, lines, None)
@@ -87,6 +88,12 @@ def open_database(
         clock=clock,
         limits=CommitLimits(waiting_max=callers),
     )
+
+
+def await_ready(database: JournalDatabase) -> None:
+    """As a container's start does: a read that waits for a long opening would be refused."""
+    while database.troubles():
+        time.sleep(0.02)
 
 
 def seed(address: S3Address, directory: Path) -> None:
