@@ -271,6 +271,11 @@ class Committer:
         began = self._clock.monotonic()
         with self._follower.reading() as reader:
             head = reader.head
+            # Whoever gave up may hear from another container that this state refuses it. It must
+            # not be done on a later one; so it is left out, once the state is fixed.
+            pendings = [pending for pending in pendings if not pending.abandoned]
+            if not pendings:
+                return []
             batch = Batch(reader, self._clock, self._clock.now_ms())
             fitting = self._run_all(batch, pendings)
             written = bool(batch.layer.writes or batch.layer.events)

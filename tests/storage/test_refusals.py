@@ -5,6 +5,7 @@ import pytest
 from shared import errors
 from shared.errors import Problem, Refused
 from shared.storage.access import Change, Document, Transaction
+from shared.storage.committer import CommitLimits
 from shared.storage.journal import ATTEMPTS_MAX
 from shared.storage.memory import Gate, Late, drop
 from shared.storage.objects import Exists
@@ -220,3 +221,27 @@ def test_what_the_state_refuses_at_any_hour_writes_nothing(here: Container, worl
 
     assert problem(outcome) == SOLD_OUT
     assert world.head() == 2
+
+
+def test_what_its_caller_gave_up_is_not_done_on_a_later_state(world: World) -> None:
+    """The caller asks elsewhere, is refused, and must not find it done after all."""
+    here = world.container("here", limits=CommitLimits(patience_seconds=0.2))
+    there = world.container("there")
+    there.database.transact(add_stock("lily", 0))
+    here.probe()
+    here.store.inject("get", gate := Gate(), key=JOURNAL)
+    given_up = Caller(lambda: here.database.transact_once(claim("k"), sell("lily")))
+    gate.wait()
+    assert problem(given_up.outcome()) == errors.BUSY
+    again = Caller(lambda: there.database.transact_once(claim("k"), sell("lily")))
+    assert problem(again.outcome()) == SOLD_OUT
+    there.database.transact(add_stock("lily", 1))
+
+    gate.release()
+
+    last = Caller(lambda: here.database.transact(note("last")))
+    wait_until(lambda: not here.committer._queue, "the round that was given up is over")
+    last.outcome()
+    there.probe()
+    stock = there.database.read(lambda view: view.require("stock", "lily")).value
+    assert (stock.body["left"], stock.body["sold"]) == (1, 0)

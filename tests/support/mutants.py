@@ -111,6 +111,13 @@ MUTANTS = (
         "tests/storage/test_refusals.py::test_stock_added_elsewhere_is_sold_at_once",
     ),
     Mutant(
+        "does on a later state what its caller gave up",
+        f"{_ENGINE}/committer.py",
+        "            pendings = [pending for pending in pendings if not pending.abandoned]\n",
+        "",
+        "tests/storage/test_refusals.py::test_what_its_caller_gave_up_is_not_done_on_a_later_state",
+    ),
+    Mutant(
         "refuses for the hour what is still on its way",
         f"{_ENGINE}/committer.py",
         "fenced = not written and self._hangs_on_time(reader, pendings[:fitting])",
