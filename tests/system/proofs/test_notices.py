@@ -152,6 +152,10 @@ def test_every_order_is_told_once_though_the_notifier_is_killed(
                     else:
                         killed_between_sending_and_noting(notifier, phones)
                     notifier.start()
+                # The last one has to be at work before it is asked to end: eight at most may still
+                # be on their way from the one before it.
+                before = len(phones.sent)
+                wait_until(lambda: len(phones.sent) > before + 8, f"see {notifier.log}")
             phones.mended = True  # each failure would cost this test five seconds
             events = placed(fleet)
             wait_until(lambda: phones.sent.keys() >= events, "every message", seconds=60)
