@@ -6,7 +6,7 @@ app = create_app(database, …, open_edge(settings, "commerce", clock), database
 """
 
 from shared.auth.keys import SigningKeys, source_of
-from shared.auth.subjects import subjects
+from shared.auth.subjects import SubjectOf, subjects
 from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
 from shared.settings import Settings
@@ -60,12 +60,16 @@ def _writer(settings: Settings, clock: Clock) -> str:
     return f"{settings.container}.{own}" if settings.container else own
 
 
-def open_edge(settings: Settings, service: str, clock: Clock) -> Edge:
-    """A service's HTTP edge. Tokens have to be meant for `service`, by name."""
+def open_edge(
+    settings: Settings, service: str, clock: Clock, subject_of: SubjectOf | None = None
+) -> Edge:
+    """A service's HTTP edge. Tokens have to be meant for `service`, by name. Callers are subjects
+    of the service's own, unless `subject_of` says otherwise.
+    """
     keys = SigningKeys(source_of(settings.jwks), clock)
     verifier = TokenVerifier(
         keys,
-        subjects(settings.subject_key),
+        subject_of or subjects(settings.subject_key),
         clock,
         issuer=settings.issuer,
         audience=service,

@@ -293,6 +293,56 @@ class NotifierSettings(StoreSettings):
             raise SettingsError("GANSU_NOTICES_URL and GANSU_NOTICES_KEY are missing")
 
 
+def _sealing_key() -> Any:
+    return _variable(
+        "GANSU_SEALING_KEY",
+        _secret,
+        "Seals what identity's journal must not hold in clear: signing keys, numbers and codes on"
+        " their way to a phone. Identity and its notifier share it; it never changes.",
+        development="development only: what the journal holds sealed",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings(Settings):
+    """What one process of the identity service needs to know beside what every service does."""
+
+    TITLE: ClassVar[str] = "Identity"
+
+    sealing_key: bytes = _sealing_key()
+    token_key: bytes = _variable(
+        "GANSU_TOKEN_KEY",
+        _secret,
+        "Makes authorization codes, refresh tokens and clients' secrets. Changing it signs everyone"
+        " out and ends every client's secret.",
+        development="development only: codes, refresh tokens and secrets",
+        secret=True,
+    )
+    token_seconds: int = _variable(
+        "GANSU_ACCESS_TOKEN_SECONDS",
+        _whole(60, 86_400),
+        "How long an access token is good for, also after its grant was taken back.",
+        default="600",
+        development="3600",
+    )
+    codes_per_minute: int = _variable(
+        "GANSU_CODES_PER_MINUTE",
+        _whole(1, 1_000_000),
+        "How many sign-in codes are sent in a minute, to all numbers together.",
+        default="1200",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityNotifierSettings(NotifierSettings):
+    """What identity's notifier needs to know beside what every notifier does."""
+
+    TITLE: ClassVar[str] = "Identity's notifier"
+
+    sealing_key: bytes = _sealing_key()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSettings(_Environment):
     """What the development issuer needs to know."""
@@ -334,6 +384,16 @@ def load_notifier() -> NotifierSettings:
     return NotifierSettings.from_environ(os.environ)
 
 
+def load_identity() -> IdentitySettings:
+    """The identity service's settings from the process's own environment."""
+    return IdentitySettings.from_environ(os.environ)
+
+
+def load_identity_notifier() -> IdentityNotifierSettings:
+    """The settings of identity's notifier from the process's own environment."""
+    return IdentityNotifierSettings.from_environ(os.environ)
+
+
 def load_issuer() -> IssuerSettings:
     """The development issuer's settings from the process's own environment."""
     return IssuerSettings.from_environ(os.environ)
@@ -342,16 +402,28 @@ def load_issuer() -> IssuerSettings:
 def documentation() -> str:
     """`docs/settings.md`, whole."""
     parts = ["# Settings", "", "Written by `python -m shared.settings`; do not edit."]
-    stores = {setting.name for setting in fields(StoreSettings)}
-    for group in (Settings, NotifierSettings, IssuerSettings):
+    for group, below, told in _GROUPS:
         parts += ["", f"## {group.TITLE}", ""]
-        rows = fields(group)
-        if group is NotifierSettings:
-            parts += ["Beside `GANSU_ENV`, the store's and the replica directory's, as above:", ""]
-            rows = tuple(setting for setting in rows if setting.name not in stores)
+        known = {setting.name for setting in fields(below)} if below else set()
+        if told:
+            parts += [told, ""]
         parts += ["| variable | default | in development | what |", "|---|---|---|---|"]
-        parts += map(_row, rows)
+        parts += [_row(setting) for setting in fields(group) if setting.name not in known]
     return "\n".join(parts) + "\n"
+
+
+_GROUPS: tuple[tuple[Any, Any, str], ...] = (
+    (Settings, None, ""),
+    (
+        NotifierSettings,
+        StoreSettings,
+        "Beside `GANSU_ENV`, the store's and the replica directory's, as above:",
+    ),
+    (IdentitySettings, Settings, "Beside what every service reads:"),
+    (IdentityNotifierSettings, NotifierSettings, "Beside what every notifier reads:"),
+    (IssuerSettings, None, ""),
+)
+"""What stands in the documentation: a group, the one whose settings it has as well, and a word."""
 
 
 def _row(setting: Field[Any]) -> str:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shared.clock import Clock, SystemClock
 from shared.errors import Refused
@@ -43,11 +43,21 @@ _CONNECTIONS = 16
 _EXPECTED = (StoreError, JournalGap, UnreadableEntry, CannotTell, Refused)
 
 
-def main(service: str, catalogue: Catalogue, notices: Notices) -> int:
-    """Send a service's notices until SIGTERM; the exit status."""
+def main(
+    service: str,
+    catalogue: Catalogue,
+    notices: Notices,
+    *,
+    load: Callable[[], Any] = load_notifier,
+    wrapped: Callable[[Any, Notifier], Notifier] = lambda _, notifier: notifier,
+    idle_seconds: float = IDLE_SECONDS,
+) -> int:
+    """Send a service's notices until SIGTERM; the exit status. `load` reads the settings, and
+    `wrapped` puts around the notifier what has to be done to messages at the last moment.
+    """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
-        settings = load_notifier()
+        settings = load()
     except SettingsError as error:
         log.error("the settings cannot be used: %s", error)
         return 2
@@ -60,11 +70,11 @@ def main(service: str, catalogue: Catalogue, notices: Notices) -> int:
         ends.callback(store.close)
         database = open_outbox(settings, store, service, clock)
         ends.callback(database.close)
-        notifier = _notifier(settings, service, clock, ends)
+        notifier = wrapped(settings, _notifier(settings, service, clock, ends))
         journal = Journal(store, f"{settings.store_prefix}{service}/", clock)
         feed = Feed(journal, database, notices, catalogue, clock)
         log.info("notices of %s go to: %s", service, settings.notices)
-        run(feed, Sender(database, notifier, clock), stopping)
+        run(feed, Sender(database, notifier, clock), stopping, idle_seconds)
         log.info("stopping")
     return 0
 
@@ -95,7 +105,9 @@ def _notifier(settings: NotifierSettings, service: str, clock: Clock, ends: Exit
     return gateway
 
 
-def run(feed: Feed, sender: Sender, stopping: threading.Event) -> None:
+def run(
+    feed: Feed, sender: Sender, stopping: threading.Event, idle_seconds: float = IDLE_SECONDS
+) -> None:
     """Follow and send until `stopping` is set; what fails is logged and tried again."""
     pause = EVERY_SECONDS
     while not stopping.is_set():
@@ -103,14 +115,15 @@ def run(feed: Feed, sender: Sender, stopping: threading.Event) -> None:
         if read:
             sender.wake()
         due = _tried(sender.step)
-        pause = _pause(pause, busy=bool(read), troubled=read is None or due is None)
+        troubled = read is None or due is None
+        pause = _pause(pause, idle_seconds, busy=bool(read), troubled=troubled)
         stopping.wait(0 if read else min(pause, pause if due is None else due))
 
 
-def _pause(before: float, *, busy: bool, troubled: bool) -> float:
+def _pause(before: float, idle_seconds: float, *, busy: bool, troubled: bool) -> float:
     if troubled:
         return min(before * 2, TROUBLE_SECONDS)
-    return EVERY_SECONDS if busy else min(before * 1.25, IDLE_SECONDS)
+    return EVERY_SECONDS if busy else min(before * 1.25, idle_seconds)
 
 
 def _tried(step: Callable[[], T]) -> T | None:

@@ -1,0 +1,1 @@
+"""Identity: accounts, who signs in to them and how, and the tokens that services trust."""

@@ -1,0 +1,1 @@
+"""What clients of identity can want: one function each, one transaction each."""

@@ -1,0 +1,61 @@
+"""Signing keys: made in time, agreed upon through the journal, used and published.
+
+Only `Keys` sees a private half, in memory and for as long as the process lives.
+"""
+
+from functools import lru_cache
+
+import orjson
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from services.identity.domain import keys
+from services.identity.domain.sealing import Sealing
+from shared.storage.access import Database, Document, Transaction, View, recent
+from shared.storage.catalogue import Body
+
+_PUBLISHED = recent(5.0)
+
+
+class Keys:
+    """Identity's keys. Thread-safe."""
+
+    def __init__(self, sealing: Sealing) -> None:
+        self._sealing = sealing
+        self._opened = lru_cache(maxsize=2 * keys.KEYS_MAX)(self._unsealed)
+
+    def roll(self, tx: Transaction) -> None:
+        """Make the next key where it is time, and let those go that nobody needs."""
+        for hit in tx.find("keys_by_end", (), until=tx.now_ms, limit=keys.KEYS_MAX):
+            tx.delete("keys", hit.document.key)
+        from_ms = keys.next_from_ms((found.body for found in standing(tx)), tx.now_ms)
+        if from_ms is None:
+            return
+        kid = tx.new_id("key")
+        made = ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": "ES256"})
+        private = orjson.dumps(made.as_dict(private=True))
+        sealed = self._sealing.seal("keys", kid, private)
+        tx.put("keys", kid, keys.new_key(dict(made.as_dict(private=False)), sealed, from_ms))
+
+    def sign(self, tx: Transaction, kind: str, claims: Body) -> str:
+        """The claims as a JWT of this `typ`, signed with the key of the hour."""
+        self.roll(tx)
+        [key] = [found for found in standing(tx) if keys.signs(found.body, tx.now_ms)]
+        header = {"alg": "ES256", "typ": kind, "kid": key.key}
+        return jwt.encode(header, claims, self._opened(key.key, key.body["sealed"]), ["ES256"])
+
+    def published(self, database: Database) -> list[Body]:
+        """The public halves, newest last; the first key is made by whoever asks first."""
+        found = database.read(standing, _PUBLISHED).value
+        if not found:
+            database.transact(self.roll)
+            found = database.read(standing).value
+        return [document.body["jwk"] for document in found]
+
+    def _unsealed(self, kid: str, sealed: str) -> ECKey:
+        return ECKey.import_key(orjson.loads(self._sealing.unseal("keys", kid, sealed)))
+
+
+def standing(view: View) -> list[Document]:
+    """All keys that somebody may need, by when they end."""
+    return [hit.document for hit in view.find("keys_by_end", (), limit=keys.KEYS_MAX)]

@@ -1,0 +1,32 @@
+"""What identity tidies while it serves: its keys, and what is over."""
+
+from services.identity.actions.keys import Keys, standing
+from services.identity.domain import keys
+from shared.storage.access import Chore, ReadView, Transaction
+
+REMOVED_MAX = 50
+"""Documents of one kind that one transaction removes."""
+
+_ENDING = (
+    ("grants", "grants_by_end"),
+    ("sign_ins", "sign_ins_by_end"),
+    ("counts", "counts_by_end"),
+)
+
+
+def upkeep(own: Keys) -> Chore:
+    """Keys made in time; grants, sign-ins and counts removed once they are over."""
+
+    def due(view: ReadView, now_ms: int) -> bool:
+        if keys.next_from_ms((found.body for found in standing(view)), now_ms) is not None:
+            return True
+        indexes = [index for _, index in _ENDING] + ["keys_by_end"]
+        return any(view.find(index, (), until=now_ms, limit=1) for index in indexes)
+
+    def change(tx: Transaction) -> None:
+        own.roll(tx)
+        for collection, index in _ENDING:
+            for hit in tx.find(index, (), until=tx.now_ms, limit=REMOVED_MAX):
+                tx.delete(collection, hit.document.key)
+
+    return Chore(due, change)

@@ -1,0 +1,30 @@
+"""Accounts: who can sign in, what they are to the platform, and the numbers that lead to them.
+
+An account's id is what access tokens name as `sub`. Services make a subject of it, each its own,
+and store nothing else; only identity stores ids.
+"""
+
+from collections.abc import Sequence
+
+from shared.storage.catalogue import Body, Collection
+
+COLLECTIONS = (
+    Collection("accounts"),
+    # The account that a mobile number signs in to; under the number's keyed digest, which is all
+    # that is kept of it.
+    Collection("phones"),
+)
+
+CITIZEN = ("citizen",)
+"""What everybody is who signs in with a number for the first time."""
+
+STATES = ("open", "closed")
+
+
+def new_account(roles: Sequence[str], now_ms: int) -> Body:
+    """An account that can sign in."""
+    return {"roles": sorted(roles), "state": "open", "made_ms": now_ms}
+
+
+def may_sign_in(account: Body) -> bool:
+    return bool(account["state"] == "open")

@@ -1,0 +1,57 @@
+"""What identity tells people of its events; `shared.notices.mapping` says by which rules.
+
+A sign-in code goes to a number that no other service and no journal may read. So what is written
+down for it is sealed: the recipient is the sign-in and what was sealed for it, the words have a
+place for the code. `Unsealing` puts number and code in, in the moment of sending.
+"""
+
+import orjson
+
+from services.identity.domain.sealing import Sealing
+from shared.clock import Clock
+from shared.language import Words
+from shared.notices.mapping import Happening, Notice, Notices
+from shared.notices.message import Message, Notifier, Unsent
+
+_CODE = "······"
+
+_TEXT = Words(
+    f"{_CODE} 是您的登录验证码，5分钟内有效。切勿告诉任何人。",
+    f"{_CODE} is your sign-in code, good for 5 minutes. Tell it to nobody.",
+)
+
+
+def _code_made(happening: Happening) -> Notice:
+    sign_in = happening.data["sign_in"]
+    sealed = happening.document("sign_ins", sign_in)["sealed"]
+    return Notice(f"{sign_in}.{sealed}", _TEXT)
+
+
+NOTICES: Notices = {"sign_in.code_made": _code_made}
+
+
+def sealed_for(number: str, code: str, good_ms: int) -> bytes:
+    """What the notifier has to know of a sign-in, to be sealed."""
+    return orjson.dumps([number, code, good_ms])
+
+
+class Unsealing:
+    """A notifier that puts number and code into messages, and hands them to another."""
+
+    def __init__(self, sealing: Sealing, clock: Clock, notifier: Notifier) -> None:
+        self._sealing = sealing
+        self._clock = clock
+        self._notifier = notifier
+
+    def send(self, message: Message) -> None:
+        """Raises Unsent, for good where the code is no longer good for anything."""
+        sign_in, _, sealed = message.recipient.partition(".")
+        try:
+            opened = self._sealing.unseal("sign_ins", sign_in, sealed)
+        except ValueError as error:
+            raise Unsent("it was sealed with another key") from error
+        number, code, good_ms = orjson.loads(opened)
+        if self._clock.now_ms() >= good_ms:
+            raise Unsent("its code has expired", for_good=True)
+        zh, en = (text.replace(_CODE, code) for text in message.text)
+        self._notifier.send(Message(message.id, number, message.kind, Words(zh, en)))

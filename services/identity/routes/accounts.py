@@ -1,0 +1,20 @@
+"""Accounts over HTTP: one's own."""
+
+from services.identity.actions import accounts as actions
+from services.identity.routes.parts import Identity, new_router
+from services.identity.schemas.accounts import AccountSchema, account_json
+from shared.language import Words
+from shared.web.routes import Answer, Call
+
+router = new_router()
+
+
+@router.route(
+    "GET /v1/account",
+    Words("我的账号", "My own account"),
+    scope="account:read",
+    answer=AccountSchema,
+)
+def read_account(call: Call[Identity]) -> Answer:
+    found = actions.read_account(call.parts.database, call.identity.subject, call.freshness())
+    return Answer(account_json(found.value), found.seq, found.value.revision)

@@ -1,0 +1,1 @@
+"""JSON of identity, in and out."""

@@ -1,0 +1,42 @@
+"""The application that a server runs: `gunicorn services.identity.wsgi:app`.
+
+The only module of the service that does anything when it is imported.
+"""
+
+import logging
+
+from services.identity.actions.keys import Keys
+from services.identity.actions.upkeep import upkeep
+from services.identity.app import create_app
+from services.identity.domain import CATALOGUE
+from services.identity.domain.secrets import Secrets
+from services.identity.routes.parts import Identity
+from shared import settings
+from shared.assembly import open_database, open_edge
+from shared.clock import SystemClock
+
+_NAME = "identity"
+
+_settings = settings.load_identity()
+_clock = SystemClock()
+_secrets = Secrets(_settings.subject_key, _settings.token_key, _settings.sealing_key, _clock.random)
+_keys = Keys(_secrets.sealing)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys))
+
+# The library tells whole tokens at its lowest level, whoever turns that on.
+logging.getLogger("authlib").setLevel(logging.WARNING)
+
+app = create_app(
+    Identity(
+        _database,
+        _secrets,
+        _keys,
+        _clock,
+        _settings.issuer,
+        _settings.token_seconds,
+        _settings.codes_per_minute,
+    ),
+    # Accounts are identity's own: here, and nowhere else, callers are account ids.
+    open_edge(_settings, _NAME, _clock, subject_of=str),
+    _database.troubles,
+)
