@@ -30,11 +30,6 @@ def _code_made(happening: Happening) -> Notice:
 NOTICES: Notices = {"sign_in.code_made": _code_made}
 
 
-def sealed_for(number: str, code: str, good_ms: int) -> bytes:
-    """What the notifier has to know of a sign-in, to be sealed."""
-    return orjson.dumps([number, code, good_ms])
-
-
 class Unsealing:
     """A notifier that puts number and code into messages, and hands them to another."""
 

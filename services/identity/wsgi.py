@@ -6,6 +6,7 @@ The only module of the service that does anything when it is imported.
 import logging
 
 from services.identity.actions.keys import Keys
+from services.identity.actions.oauth import Issuing
 from services.identity.actions.upkeep import upkeep
 from services.identity.app import create_app
 from services.identity.domain import CATALOGUE
@@ -21,21 +22,14 @@ _settings = settings.load_identity()
 _clock = SystemClock()
 _secrets = Secrets(_settings.subject_key, _settings.token_key, _settings.sealing_key, _clock.random)
 _keys = Keys(_secrets.sealing)
+_issuing = Issuing(_secrets, _keys, _settings.issuer, _settings.token_seconds)
 _database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys))
 
 # The library tells whole tokens at its lowest level, whoever turns that on.
 logging.getLogger("authlib").setLevel(logging.WARNING)
 
 app = create_app(
-    Identity(
-        _database,
-        _secrets,
-        _keys,
-        _clock,
-        _settings.issuer,
-        _settings.token_seconds,
-        _settings.codes_per_minute,
-    ),
+    Identity(_database, _issuing, _clock, _settings.codes_per_minute),
     # Accounts are identity's own: here, and nowhere else, callers are account ids.
     open_edge(_settings, _NAME, _clock, subject_of=str),
     _database.troubles,

@@ -3,10 +3,12 @@
 Only `Keys` sees a private half, in memory and for as long as the process lives.
 """
 
+import re
 from functools import lru_cache
 
 import orjson
-from joserfc import jwt
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from services.identity.domain import keys
@@ -15,6 +17,8 @@ from shared.storage.access import Database, Document, Transaction, View, recent
 from shared.storage.catalogue import Body
 
 _PUBLISHED = recent(5.0)
+
+_KID = re.compile(r"key_[0-9a-f]{32}")
 
 
 class Keys:
@@ -43,6 +47,20 @@ class Keys:
         [key] = [found for found in standing(tx) if keys.signs(found.body, tx.now_ms)]
         header = {"alg": "ES256", "typ": kind, "kid": key.key}
         return jwt.encode(header, claims, self._opened(key.key, key.body["sealed"]), ["ES256"])
+
+    def read(self, view: View, token: str) -> Body | None:
+        """The claims of a JWT that one of these keys has signed; None for any other text."""
+        try:
+            kid = jws.extract_compact(token.encode()).headers().get("kid")
+            found = view.get("keys", kid) if isinstance(kid, str) and _KID.fullmatch(kid) else None
+            if found is None:
+                return None
+            key = ECKey.import_key(found.body["jwk"])
+            claims = orjson.loads(jws.deserialize_compact(token, key, ["ES256"]).payload or b"")
+        # A header that is no JSON object fails inside the library in ways of its own.
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        return claims if isinstance(claims, dict) else None
 
     def published(self, database: Database) -> list[Body]:
         """The public halves, newest last; the first key is made by whoever asks first."""

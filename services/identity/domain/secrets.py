@@ -54,6 +54,10 @@ class Secrets:
         """The digest of a client's network address, to count by."""
         return f"net_{_text(_mac(self._digest_key, b'address', address))}"
 
+    def sign_in(self, page: str, number: str) -> str:
+        """The one sign-in that a page and a number can have."""
+        return f"sign_in_{_mac(self._digest_key, b'sign-in', page, number)[:16].hex()}"
+
     def code(self, sign_in: str, code: str) -> str:
         """The digest of the code that was sent for a sign-in."""
         return _text(_mac(self._digest_key, b"code", sign_in, code))

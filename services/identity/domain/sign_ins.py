@@ -11,6 +11,7 @@ Limits are counted in windows that begin with the first count; see `LIMITS`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import orjson
 import phonenumbers
 
 from shared.errors import Problem, Refused, invalid
@@ -50,7 +51,7 @@ LIMITS: Mapping[str, Limit] = {
     "number-hour": Limit(5, HOUR_MS),
     "number-day": Limit(10, DAY_MS),
     # A village may share one address.
-    "address-hour": Limit(120, HOUR_MS),
+    "address-hour": Limit(60, HOUR_MS),
 }
 """How many codes are sent, to one number and for one address; `OVERALL` is a setting's."""
 
@@ -90,6 +91,11 @@ def new_sign_in(phone: str, code: str, sealed: str, now_ms: int) -> Body:
         "good_ms": now_ms + CODE_MS,
         "until_ms": now_ms + CODE_MS + KEPT_MS,
     }
+
+
+def sealed_for(number: str, code: str, good_ms: int) -> bytes:
+    """What the notifier has to know of a sign-in, to be sealed."""
+    return orjson.dumps([number, code, good_ms])
 
 
 def attempt(sign_in: Body, *, right: bool, now_ms: int) -> bool:

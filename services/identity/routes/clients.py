@@ -89,6 +89,6 @@ def close(call: Call[Identity]) -> Answer:
 def _with_secret(call: Call[Identity], made: Committed[Document]) -> Answer:
     client = made.value
     has_one = client.body["kind"] != "app"
-    secret = call.parts.secrets.client_secret(client.key, client.body["secret"])
+    secret = call.parts.issuing.secrets.client_secret(client.key, client.body["secret"])
     body = {**client_json(client), "secret": secret if has_one else None}
     return Answer(body, made.seq, client.revision)

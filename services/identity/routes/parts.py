@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.identity.actions.keys import Keys
-from services.identity.domain.secrets import Secrets
+from services.identity.actions.oauth import Issuing
 from shared.clock import Clock
 from shared.language import Words
 from shared.storage.access import Database
@@ -19,15 +18,12 @@ OPERATOR = ("operator",)
 class Identity:
     """What the routes work with. Callers are account ids here: identity is where they belong.
 
-    `issuer` is the address that tokens name, without a slash at its end.
+    `codes_per_minute` bounds what is sent to all numbers together.
     """
 
     database: Database
-    secrets: Secrets
-    keys: Keys
+    issuing: Issuing
     clock: Clock
-    issuer: str
-    token_seconds: int
     codes_per_minute: int
 
 

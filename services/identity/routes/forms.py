@@ -1,0 +1,98 @@
+"""What a browser brings: a form's values, a cookie, an address. What a form carries between pages.
+
+A page is sealed for the browser that it was made for: the form names what the app asked for, and a
+digest of the browser's cookie. So no other site, and no other browser, can send it; nothing in it
+can be changed; and until a code is asked for nothing is stored.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import orjson
+
+from services.identity.domain.sealing import Sealing
+from shared.errors import INVALID, MALFORMED, Refused
+from shared.schemas import field_error
+from shared.web import requests
+from shared.web.requests import Environ
+
+BODY_BYTES_MAX = 16 << 10
+COOKIE = "gansu_sign_in"
+PAGE_MS = 30 * 60_000
+"""How long a page waits for its person."""
+
+_FORM = re.compile(r'application/x-www-form-urlencoded *(; *charset="?utf-8"?)?', re.IGNORECASE)
+_BROWSER = re.compile(rf"(?:^|; *){COOKIE}=([0-9a-f]{{32}})(?:;|$)")
+_FIELDS_MAX = 20
+
+
+def form(environ: Environ) -> dict[str, str]:
+    """A form's values. Raises Refused: MALFORMED, MEDIA, TOO_LARGE; INVALID for one given twice."""
+    raw = requests.body(environ, BODY_BYTES_MAX, _FORM)
+    try:
+        pairs = parse_qsl(
+            raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
+        )
+    except ValueError:
+        raise Refused(MALFORMED) from None
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise Refused(INVALID, fields=(field_error(name[:100], "twice"),))
+        values[name] = value
+    return values
+
+
+def browser(environ: Environ) -> str | None:
+    """What the cookie calls the browser."""
+    read = _BROWSER.search(environ.get("HTTP_COOKIE", ""))
+    return None if read is None else read[1]
+
+
+def cookie(name: str, *, secure: bool) -> str:
+    """The Set-Cookie that names a browser until it is closed; sent by our own pages alone."""
+    return f"{COOKIE}={name}; Path=/identity; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+
+
+def address(environ: Environ) -> str:
+    """Where a request comes from, as the gateway says; of IPv6 the network, which one has whole."""
+    said = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("REMOTE_ADDR") or ""
+    try:
+        read = ipaddress.ip_address(said)
+    except ValueError:
+        return "unknown"
+    if read.version == 6:
+        return str(ipaddress.ip_network((read, 64), strict=False))
+    return str(read)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page on its way through a browser: `id` is its own, `values` are what the app asked for,
+    `sign_in` is what waits for a code, `shown` the end of the number that it went to.
+    """
+
+    id: str
+    browser: str
+    values: Mapping[str, str]
+    made_ms: int
+    sign_in: str = ""
+    shown: str = ""
+
+    def sealed(self, sealing: Sealing) -> str:
+        members = [self.id, self.browser, dict(self.values), self.made_ms, self.sign_in, self.shown]
+        return sealing.seal("pages", "sign-in", orjson.dumps(members))
+
+
+def opened(sealing: Sealing, environ: Environ, sealed: str, now_ms: int) -> Page | None:
+    """A page that comes back from the browser that it was made for, in time; else None."""
+    try:
+        page = Page(*orjson.loads(sealing.unseal("pages", "sign-in", sealed)))
+    except (ValueError, TypeError):
+        return None
+    if page.browser != browser(environ) or not 0 <= now_ms - page.made_ms < PAGE_MS:
+        return None
+    return page
