@@ -8,13 +8,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-system lint format fuzz simulate proof bench lock
+.PHONY: help run token test test-system lint format fuzz simulate proof bench lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.local ## the whole platform on this machine; PORT=8090 elsewhere, STORE=moto to forget
 	@$(BIN)/python -m infra.run $(if $(PORT),--port $(PORT)) $(if $(STORE),--store $(STORE))
+
+token: $(VENV)/.local ## sign in to what `make run` started, as ACCOUNT=citizen-0001 or another
+	@$(BIN)/python -m infra.sign_in $(if $(DIRECTORY),--directory '$(DIRECTORY)') $(ACCOUNT)
 
 test: lint ## every check and test that needs nothing but Python
 	$(PYTEST) tests --ignore=tests/system

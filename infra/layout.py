@@ -9,7 +9,8 @@
 .run/replicas/      derived from the store, lost at will
 .run/sockets/       where services listen
 .run/gateway/       nginx's configuration, cache and temporary files
-.run/issuer/        the development issuer's signing key
+.run/keys.json      identity's public keys, as its services read them
+.run/sign-ins/      what `make token` keeps of its sign-ins, readable by the owner only
 """
 
 import hashlib
@@ -61,8 +62,12 @@ class Layout:
         return self.root / "gateway"
 
     @property
-    def issuer(self) -> Path:
-        return self.root / "issuer"
+    def keys(self) -> Path:
+        return self.root / "keys.json"
+
+    @property
+    def sign_ins(self) -> Path:
+        return self.root / "sign-ins"
 
     @property
     def sockets(self) -> Path:
@@ -81,5 +86,5 @@ class Layout:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.geteuid():
                 raise PermissionError(f"{folder} belongs to another user")
-        for folder in (self.processes, self.logs, self.environment):
+        for folder in (self.processes, self.logs, self.environment, self.sign_ins):
             folder.mkdir(mode=0o700, exist_ok=True)

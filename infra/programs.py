@@ -38,21 +38,6 @@ class Plan:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
 
-def issuer(plan: Plan) -> Program:
-    """The development issuer of access tokens."""
-    environment = {
-        "GANSU_ENV": "development",
-        "GANSU_ISSUER": f"{plan.url}/{ISSUER}",
-        "GANSU_ISSUER_DIRECTORY": str(plan.layout.issuer),
-    }
-    return _gunicorn(plan, ISSUER, "infra.dev_issuer:app", 1, environment)
-
-
-def keys_of(plan: Plan) -> Path:
-    """The issuer's public keys, a file that it writes when it starts."""
-    return plan.layout.issuer / "jwks.json"
-
-
 def containers(plan: Plan, service: str, store: Mapping[str, str]) -> list[Program]:
     """A service's containers; `store` is the environment that its store is reached by."""
     return [
@@ -72,11 +57,22 @@ def service_environment(plan: Plan, service: str, container: str) -> dict[str, s
     return {
         "GANSU_ENV": "development",
         "GANSU_ISSUER": f"{plan.url}/{ISSUER}",
-        "GANSU_JWKS": str(keys_of(plan)),
+        "GANSU_JWKS": str(plan.layout.keys),
         "GANSU_SUBJECT_KEY": plan.credentials.key_of(service, "subject"),
         "GANSU_REQUEST_KEY": plan.credentials.key_of(service, "request"),
         "GANSU_CONTAINER": container,
         "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / container),
+        **_identitys(plan, service, "token", "sealing"),
+    }
+
+
+def _identitys(plan: Plan, service: str, *purposes: str) -> dict[str, str]:
+    """Further keys of the one service that has any."""
+    if service != ISSUER:
+        return {}
+    return {
+        f"GANSU_{purpose.upper()}_KEY": plan.credentials.key_of(service, purpose)
+        for purpose in purposes
     }
 
 
@@ -88,6 +84,7 @@ def notifier(plan: Plan, service: str, store: Mapping[str, str]) -> Program:
         "GANSU_ENV": "development",
         "GANSU_CONTAINER": name,
         "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / name),
+        **_identitys(plan, service, "sealing"),
     }
     argv = (sys.executable, "-m", f"services.{service}.notify")
     # A message that is under way has ten seconds to go, and its note as many.
@@ -102,16 +99,18 @@ def seed(plan: Plan, service: str, store: Mapping[str, str]) -> Program:
 
 
 def door(plan: Plan) -> Program:
-    """The gateway, configured before all services and the issuer."""
+    """The gateway, configured before all services."""
     layout = plan.layout
-    routed = {service: _names(plan, service) for service in SERVICES} | {ISSUER: [ISSUER]}
     gateway.install(
         Gateway(
             layout.gateway,
             layout.logs,
             tuple(
-                Service(service, tuple(f"unix:{_socket(plan, name)}" for name in names))
-                for service, names in routed.items()
+                Service(
+                    service,
+                    tuple(f"unix:{_socket(plan, name)}" for name in _names(plan, service)),
+                )
+                for service in SERVICES
             ),
             listen=f"127.0.0.1:{plan.port}",
             public_host=f"127.0.0.1:{plan.port}",

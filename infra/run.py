@@ -5,6 +5,7 @@ person is told, and in which order it all ends.
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -33,6 +34,9 @@ START_SECONDS = 60.0
 TAKE_OVER_SECONDS = 15.0
 DEATHS_MAX = 3
 LOG_CHECK_SECONDS = 10.0
+KEYS_SECONDS = 600.0
+"""Between looks at identity's keys, which are published days before they sign."""
+
 LOG_TAIL_LINES = 15
 _STEP_SECONDS = 0.1
 
@@ -105,18 +109,17 @@ class Start:
     def everything(self) -> None:
         """Return when the platform serves, its sample data included. Raises Failed, Stopped."""
         # The gateway last, so that it ends first: nobody is sent to a service that has gone.
-        self._run(programs.issuer(self.plan))
         if self.store.program is not None:
             self._run(self.store.program)
         self._await(self.store.is_ready, "the object store")
         self._provision()
-        self._await(programs.keys_of(self.plan).exists, "the issuer's keys")
         for service in SERVICES:
             for program in programs.containers(self.plan, service, self.store.environment):
                 self._run(program)
         self._run(programs.door(self.plan))
-        for service in (ISSUER, *SERVICES):
+        for service in SERVICES:
             self._await_ready(service)
+        self._await(lambda: publish_keys(self.plan), "the keys of tokens")
         for service in SERVICES:
             self._seed(service)
         # Behind the gateway though nobody waits for them: they would slow the start of what serves.
@@ -148,7 +151,7 @@ class Start:
             raise Failed(f"The samples of {service} were not planted. {last_words}")
 
     def _client(self) -> Client:
-        return Client(self.plan.port, tls=self.plan.tls is not None)
+        return client_of(self.plan)
 
     def _await_ready(self, service: str) -> None:
         client = self._client()
@@ -174,14 +177,39 @@ class Start:
         return "\n  ".join([f"The end of {log}:", *lines])
 
 
-def watch(supervisor: Supervisor, clock: Clock, stopping: threading.Event) -> None:
+def client_of(plan: Plan) -> Client:
+    """A client of the platform as planned."""
+    return Client(plan.port, tls=plan.tls is not None)
+
+
+def publish_keys(plan: Plan) -> bool:
+    """Write identity's public keys to the file that services read; whether it had any to give.
+
+    They could as well ask the address itself. But behind TLS the gateway has a certificate of the
+    person's own, which services have no reason to trust.
+    """
+    answer = client_of(plan).ask("GET", f"/{ISSUER}/.well-known/jwks.json")
+    if answer is None or answer.status != 200 or not json.loads(answer.body)["keys"]:
+        return False
+    # Whole or not at all: services read the file while it is written.
+    draft = plan.layout.keys.with_suffix(".draft")
+    draft.write_bytes(answer.body)
+    draft.rename(plan.layout.keys)
+    return True
+
+
+def watch(plan: Plan, supervisor: Supervisor, clock: Clock, stopping: threading.Event) -> None:
     """Keep everything alive until somebody asks for the end."""
-    checked = clock.monotonic()
+    checked = published = clock.monotonic()
     while not stopping.wait(_STEP_SECONDS):
         supervisor.watch()
-        if clock.monotonic() - checked > LOG_CHECK_SECONDS:
-            checked = clock.monotonic()
+        now = clock.monotonic()
+        if now - checked > LOG_CHECK_SECONDS:
+            checked = now
             supervisor.bound_logs()
+        if now - published > KEYS_SECONDS:
+            published = now
+            publish_keys(plan)
 
 
 # The whole
@@ -202,7 +230,7 @@ def run(options: argparse.Namespace, clock: Clock, stopping: threading.Event) ->
             say("Starting …")
             Start(plan, store, supervisor, clock, stopping).everything()
             say(welcome(plan, store, clock.monotonic() - began))
-            watch(supervisor, clock, stopping)
+            watch(plan, supervisor, clock, stopping)
         except Stopped:
             pass
         finally:
@@ -245,21 +273,21 @@ def listen_for_the_end(stopping: threading.Event) -> None:
 def welcome(plan: Plan, store: Store, seconds: float) -> str:
     """What a person can do now."""
     insecure = " --insecure" if plan.tls else ""
+    elsewhere = "" if plan.layout.root == ROOT / ".run" else f" DIRECTORY='{plan.layout.root}'"
     apis = "\n                 ".join(f"{plan.url}/{service}/docs" for service in SERVICES)
     return f"""
 Smart Gansu is ready after {seconds:.1f} s.
 
   Gateway        {plan.url}
   Try the API    {apis}
-  Accounts       {plan.url}/{ISSUER}/dev: citizen-0001, merchant-gansu, operator-1
+  Accounts       citizen-0001, merchant-gansu, operator-1, ...: data/seed/identity.json
   Object store   {store.title}
   Secrets, logs  {plan.layout.secrets}, {plan.layout.logs}
 
 Search, sign in, order:
 
   curl{insecure} -s '{plan.url}/commerce/v1/products?q=%E7%99%BE%E5%90%88'
-  TOKEN=$(curl{insecure} -s -d account=citizen-0001 {plan.url}/{ISSUER}/dev/token | \\
-    sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')
+  TOKEN=$(make -s token ACCOUNT=citizen-0001{elsewhere})
   curl{insecure} -s {plan.url}/commerce/v1/orders -H "Authorization: Bearer $TOKEN" \\
     -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-order' \\
     -d '{{"lines":[{{"product_id":"sample-lanzhou-lily","quantity":2}}]}}'

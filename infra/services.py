@@ -11,8 +11,9 @@ by infra/seeds/‹name›.py, which has
 import importlib
 from typing import Protocol, cast
 
-SERVICES = ("commerce", "tourism", "health")
+SERVICES = ("identity", "commerce", "tourism", "health")
 ISSUER = "identity"
+"""The one that gives the tokens which all of them trust."""
 
 
 class Seed(Protocol):

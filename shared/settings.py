@@ -343,32 +343,6 @@ class IdentityNotifierSettings(NotifierSettings):
     sealing_key: bytes = _sealing_key()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerSettings(_Environment):
-    """What the development issuer needs to know."""
-
-    TITLE: ClassVar[str] = "The development issuer"
-
-    issuer: str = _variable(
-        "GANSU_ISSUER",
-        _URL,
-        "The `iss` of the tokens it gives.",
-        development="http://127.0.0.1:8080/identity",
-    )
-    directory: Path = _variable(  # noqa: RUF009 - a field, as all of them
-        "GANSU_ISSUER_DIRECTORY",
-        Path,
-        "Where its signing key is kept, so that tokens outlive a restart.",
-        development="/tmp/gansu/issuer",  # noqa: S108 - a laptop's; it starts nowhere else
-    )
-    token_seconds: int = _variable(
-        "GANSU_ISSUER_TOKEN_SECONDS",
-        _whole(1, 30 * 86_400),
-        "How long a token is good for.",
-        default=str(12 * 3600),
-    )
-
-
 def load() -> Settings:
     """A service's settings from the process's own environment."""
     return Settings.from_environ(os.environ)
@@ -394,11 +368,6 @@ def load_identity_notifier() -> IdentityNotifierSettings:
     return IdentityNotifierSettings.from_environ(os.environ)
 
 
-def load_issuer() -> IssuerSettings:
-    """The development issuer's settings from the process's own environment."""
-    return IssuerSettings.from_environ(os.environ)
-
-
 def documentation() -> str:
     """`docs/settings.md`, whole."""
     parts = ["# Settings", "", "Written by `python -m shared.settings`; do not edit."]
@@ -421,7 +390,6 @@ _GROUPS: tuple[tuple[Any, Any, str], ...] = (
     ),
     (IdentitySettings, Settings, "Beside what every service reads:"),
     (IdentityNotifierSettings, NotifierSettings, "Beside what every notifier reads:"),
-    (IssuerSettings, None, ""),
 )
 """What stands in the documentation: a group, the one whose settings it has as well, and a word."""
 

@@ -20,14 +20,24 @@ def rows(name: str) -> list[Body]:
     return read
 
 
+def account_of(name: str) -> str:
+    """The account id of a sample account. Gates are clients that act for themselves, under their
+    own name.
+    """
+    return name if name.startswith("gate-") else f"account_sample-{name}"
+
+
 def planting(
     service: str, catalogue: Catalogue, plant: Callable[[Database, SubjectOf, int], int]
 ) -> None:
-    """Run `plant(database, subject_of, now_ms)` on the database that the environment names."""
+    """Run `plant(database, subject_of, now_ms)` on the database that the environment names;
+    `subject_of` takes the name of a sample account.
+    """
     loaded, clock = settings.load(), SystemClock()
+    of = subjects(loaded.subject_key)
     database = open_database(loaded, service, catalogue, clock)
     try:
-        planted = plant(database, subjects(loaded.subject_key), clock.now_ms())
+        planted = plant(database, lambda name: of(account_of(name)), clock.now_ms())
     finally:
         database.close()
     print(f"Planted {planted} samples of {service}")

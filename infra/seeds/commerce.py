@@ -32,7 +32,7 @@ def last_planted(now_ms: int) -> str:  # noqa: ARG001 - stores stay, whatever da
 def plant(database: Database, subject_of: SubjectOf, counties: Divisions) -> int:
     """Plant what is missing; how many stores that was.
 
-    A store's `owner` is an account of the development issuer; what is kept is its subject.
+    A store's `owner` is a sample account (infra/seeds/identity.py); what is kept is its subject.
     """
     products = rows("products.json")
     planted = 0

@@ -37,8 +37,8 @@ def last_planted(now_ms: int) -> str:
 def plant(database: Database, subject_of: SubjectOf, now_ms: int) -> int:
     """Plant what is missing; how many sessions that was.
 
-    Staff and clinicians are accounts of the development issuer, named after their hospital; what
-    is kept is their subjects.
+    Staff and clinicians are sample accounts (infra/seeds/identity.py), named after their
+    hospital; what is kept is their subjects.
     """
     read = samples()
     pattern = _pattern(read, now_ms)

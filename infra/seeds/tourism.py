@@ -45,7 +45,8 @@ def last_planted(now_ms: int) -> str:
 def plant(database: Database, subject_of: SubjectOf, now_ms: int) -> int:
     """Plant what is missing; how many sessions that was.
 
-    Staff and gates are accounts of the development issuer; what is kept is their subjects.
+    Staff and gates are sample accounts (infra/seeds/identity.py); what is kept is their
+    subjects.
     """
     read = samples()
     for operator in read["operators"]:

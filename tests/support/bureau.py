@@ -68,9 +68,8 @@ class Bureau(Served):
     def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
         super().__init__(directory, "identity", CATALOGUE, self._create, troubles=troubles)
         app = Registration("app", "智慧甘肃", "Smart Gansu", [REDIRECT], list(SCOPES), [])
-        client_actions.plant_client(self.database, APP, app)
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])
-        client_actions.plant_client(self.database, FIRM, firm)
+        client_actions.plant_clients(self.database, {APP: app, FIRM: firm})
 
     def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
         self.secrets = Secrets(

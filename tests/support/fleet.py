@@ -6,9 +6,9 @@ them, and none of its supervising.
         fleet.containers[0].start()
 
 Every part is configured by `infra`. What is added here is a hold on each: it can be killed, frozen
-and started again, on the same data and at the same place. Tokens come from the development issuer,
-asked in-process. Whatever a test leaves running or frozen ends with the fleet; should the test
-process itself be killed, a guard sees to that.
+and started again, on the same data and at the same place. Tokens are signed here, with a key that
+the containers are told to trust. Whatever a test leaves running or frozen ends with the fleet;
+should the test process itself be killed, a guard sees to that.
 """
 
 import os
@@ -27,20 +27,24 @@ from typing import Protocol, Self
 
 from infra import gateway, guard, processes, programs, stores
 from infra.credentials import Credentials
-from infra.issuer import Issuer, open_key
 from infra.layout import Layout
 from infra.processes import Program
 from infra.programs import Plan
 from infra.provision import provision
 from infra.seaweed import Seaweed, free_ports
+from infra.seeds import account_of
 from shared.auth.subjects import service_subject
 from shared.clock import SystemClock
-from shared.settings import IssuerSettings, Settings
+from shared.settings import Settings
 from shared.storage.s3 import S3Address, S3Store
 from tests.support.ceph import CephServer
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ledger import Ledger, Told, audit, contradictions, entries_of
+from tests.support.tokens import Issuer, roles_of
 from tests.support.waiting import wait_until
+
+TOKEN_SECONDS = 12 * 3600
+"""Longer than any proof."""
 
 _CREDENTIALS = Credentials("test-access-key", "test-secret-key-of-the-store", "test-master-key" * 3)
 
@@ -282,9 +286,12 @@ class Fleet:
         self.wait_ready()
 
     def _open_issuer(self) -> Issuer:
-        environment = programs.issuer(self._plan).environment
-        settings = IssuerSettings.from_environ(environment)
-        return Issuer(settings, SystemClock(), open_key(settings.directory, SystemClock()))
+        """A key that the containers are told to trust, in place of identity's: a crowd is not to
+        wait for hundreds of sign-ins, which are tried elsewhere.
+        """
+        issuer = Issuer(SystemClock(), issuer=f"{self._plan.url}/identity")
+        self.layout.keys.write_bytes(issuer.published)
+        return issuer
 
     # Store
 
@@ -371,12 +378,15 @@ class Fleet:
     # People
 
     def token(self, account: str) -> str:
-        """An access token for one of the issuer's sample accounts, such as citizen-17."""
-        return self._issuer.token(account)
+        """An access token for an account whose name says what it is, such as citizen-17."""
+        expires = SystemClock().now_ms() // 1000 + TOKEN_SECONDS
+        return self._issuer.token(account_of(account), roles=roles_of(account), exp=expires)
 
     def subject(self, account: str) -> str:
         """What the service stores for an account."""
-        return service_subject(account, _CREDENTIALS.key_of(self.service, "subject").encode())
+        return service_subject(
+            account_of(account), _CREDENTIALS.key_of(self.service, "subject").encode()
+        )
 
     def plant(self) -> None:
         """Plant the service's samples."""

@@ -16,6 +16,8 @@ from infra import processes
 from infra.gateway import Tls
 from infra.layout import Layout
 from infra.seaweed import free_ports
+from infra.sign_in import SampleApp
+from shared.clock import SystemClock
 from tests.support.gateway import Answered
 from tests.support.waiting import wait_until
 
@@ -150,10 +152,8 @@ class Platform:
         return answer.json()
 
     def token(self, account: str) -> str:
-        """An access token for a sample account."""
-        answer = self.request("POST", "/identity/dev/token", {"account": account})
-        assert answer.status == 200, answer
-        return str(answer.json()["access_token"])
+        """An access token for a sample account, which signs in as a person does."""
+        return SampleApp(self.layout, SystemClock()).token(account)
 
     def order(self, token: str, product: str, quantity: int, key: str) -> Answered:
         """Place an order of one line."""

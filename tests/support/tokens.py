@@ -21,6 +21,7 @@ ALL_SCOPES = (
     "orders:read orders:write stores:read stores:write"
     " sessions:read sessions:write tickets:read tickets:write tickets:check"
     " schedules:read schedules:write appointments:read appointments:write appointments:check"
+    " account:read clients:read clients:write"
 )
 ALL_ROLES = ("citizen", "merchant")
 ROLES = {
@@ -54,8 +55,9 @@ def jwks(*keys: ECKey) -> bytes:
 class Issuer:
     """Signs tokens, and publishes its keys; `down` makes its JWKS unreachable."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, issuer: str = ISSUER) -> None:
         self.clock = clock
+        self.issuer = issuer
         self.key = new_key("first")
         self.published = jwks(self.key)
         self.fetches = 0
@@ -67,13 +69,13 @@ class Issuer:
             raise OSError("the issuer is down")
         return self.published
 
-    def verifier(self, *, audience: str = SERVICES[0], **options: Any) -> TokenVerifier:
+    def verifier(self, *, audience: str = "commerce", **options: Any) -> TokenVerifier:
         keys = SigningKeys(self.source, self.clock)
         return TokenVerifier(
             keys,
             subjects(SUBJECT_KEY),
             self.clock,
-            issuer=ISSUER,
+            issuer=self.issuer,
             audience=audience,
             **options,
         )
@@ -82,7 +84,7 @@ class Issuer:
         """What a good token says; a change to None leaves that claim out."""
         now = self.clock.now_ms() // 1000
         claims = {
-            "iss": ISSUER,
+            "iss": self.issuer,
             "sub": account,
             "aud": list(SERVICES),
             "iat": now,

@@ -100,7 +100,10 @@ def test_whatever_header_services_read_is_forwarded() -> None:
     }
     assert read >= {"Authorization", "Idempotency-Key"}
     # The last ends at the gateway; those before it, it sets itself.
-    set_here = {"Accept-Language", "If-None-Match", "X-Request-Id", "Transfer-Encoding"}
+    set_here = {
+        *("Accept-Language", "Cookie", "If-None-Match", "X-Forwarded-For", "X-Request-Id"),
+        "Transfer-Encoding",
+    }
     assert read - set_here <= set(gateway.FORWARDED)
 
 

@@ -15,7 +15,12 @@ from infra.services import SERVICES, seed_of
 from services.commerce.actions import goods
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
-from shared.settings import IssuerSettings, NotifierSettings, Settings
+from shared.settings import (
+    IdentityNotifierSettings,
+    IdentitySettings,
+    NotifierSettings,
+    Settings,
+)
 from shared.storage.access import ReadView
 from shared.storage.catalogue import Body
 from shared.times import DAY_MS
@@ -75,11 +80,23 @@ def test_a_taken_port_is_named() -> None:
 def test_services_accept_what_they_are_told(plan: Plan) -> None:
     [program] = programs.containers(plan, "commerce", stores.moto(plan.credentials).environment)
     settings = Settings.from_environ(program.environment)
-    issuer = IssuerSettings.from_environ(programs.issuer(plan).environment)
-    assert settings.issuer == issuer.issuer == "http://127.0.0.1:8080/identity"
-    assert Path(settings.jwks).parent == issuer.directory
+    assert settings.issuer == "http://127.0.0.1:8080/identity"
+    assert settings.jwks == str(plan.layout.keys)
     assert settings.replica_directory == plan.layout.replicas / "commerce"
     assert settings.subject_key != settings.request_key
+
+
+def test_identity_and_its_notifier_share_a_key_that_no_other_service_has(plan: Plan) -> None:
+    store = stores.moto(plan.credentials).environment
+    [own] = programs.containers(plan, "identity", store)
+    told = programs.notifier(plan, "identity", store)
+    sealing = IdentitySettings.from_environ(own.environment).sealing_key
+    assert IdentityNotifierSettings.from_environ(told.environment).sealing_key == sealing
+    assert "GANSU_TOKEN_KEY" not in told.environment
+    [other] = programs.containers(plan, "commerce", store)
+    for program in (other, programs.notifier(plan, "commerce", store)):
+        assert "GANSU_SEALING_KEY" not in program.environment
+        assert "GANSU_TOKEN_KEY" not in program.environment
 
 
 def test_notifiers_accept_what_they_are_told(plan: Plan) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from shared import settings
 from shared.settings import (
-    IssuerSettings,
+    IdentityNotifierSettings,
+    IdentitySettings,
     NotifierSettings,
     Settings,
     SettingsError,
@@ -32,7 +33,10 @@ def test_the_manual_says_what_the_code_reads() -> None:
     assert written == settings.documentation(), "run: python -m shared.settings"
 
 
-@pytest.mark.parametrize("kind", [Settings, StoreSettings, NotifierSettings, IssuerSettings])
+KINDS = (Settings, StoreSettings, NotifierSettings, IdentitySettings, IdentityNotifierSettings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_setting_has_a_sentence_and_a_name_of_its_own(kind: type[Settings]) -> None:
     declared = [field.metadata for field in dataclasses.fields(kind)]
     assert all(metadata["doc"].endswith(".") for metadata in declared)
@@ -47,7 +51,9 @@ def test_development_needs_nothing() -> None:
     read = Settings.from_environ({"GANSU_ENV": "development"})
     assert read.environment == "development"
     assert len(read.subject_key) >= settings.SECRET_BYTES_MIN
-    assert IssuerSettings.from_environ({"GANSU_ENV": "development"}).token_seconds > 0
+    own = IdentitySettings.from_environ({"GANSU_ENV": "development"})
+    told = IdentityNotifierSettings.from_environ({"GANSU_ENV": "development"})
+    assert own.sealing_key == told.sealing_key
 
 
 def test_production_is_what_nobody_asked_for() -> None:

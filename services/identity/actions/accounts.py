@@ -1,6 +1,7 @@
 """Accounts: made at the first sign-in, or planted; read by whoever has a token of theirs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from services.identity.domain import accounts
 from shared.storage.access import FRESH, Committed, Database, Document, Freshness, Transaction
@@ -24,17 +25,24 @@ def account_for(tx: Transaction, phone: str) -> Document:
     return made
 
 
-def plant_account(
-    database: Database, account: str, roles: Sequence[str], phone: str | None = None
-) -> Committed[bool]:
-    """Make a sample account, and let a number (its digest) lead to it. Whether it was missing."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An account to plant; `phone` is its number's digest."""
 
-    def change(tx: Transaction) -> bool:
-        if tx.get("accounts", account) is not None:
-            return False
-        tx.put("accounts", account, {**accounts.new_account(roles, tx.now_ms), "sample": True})
-        if phone is not None:
-            tx.put("phones", phone, {"account": account})
-        return True
+    account: str
+    roles: Sequence[str]
+    phone: str
+
+
+def plant_accounts(database: Database, samples: Sequence[Sample]) -> Committed[int]:
+    """Make the sample accounts that are missing; how many they were."""
+
+    def change(tx: Transaction) -> int:
+        missing = [sample for sample in samples if tx.get("accounts", sample.account) is None]
+        for sample in missing:
+            body = {**accounts.new_account(sample.roles, tx.now_ms), "sample": True}
+            tx.put("accounts", sample.account, body)
+            tx.put("phones", sample.phone, {"account": sample.account})
+        return len(missing)
 
     return database.transact(change)

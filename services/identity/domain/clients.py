@@ -14,7 +14,15 @@ from shared.errors import Problem, Refused, invalid
 from shared.storage.catalogue import Body, Collection, Index
 from shared.times import DAY_MS
 
-COLLECTIONS = (Collection("clients", indexes=(Index("clients_by_time", ("made_ms",)),)),)
+COLLECTIONS = (
+    Collection(
+        "clients",
+        indexes=(
+            Index("clients_by_time", ("made_ms",)),
+            Index("clients_by_kind", ("kind", "state")),
+        ),
+    ),
+)
 
 KINDS = ("app", "firm", "service")
 STATES = ("open", "closed")
@@ -110,6 +118,22 @@ def new_client(registration: Registration, now_ms: int) -> Body:
         "secret_ms": now_ms,
         "made_ms": now_ms,
     }
+
+
+def change(client: Body, changes: Body) -> None:
+    """Change what was said of a client. Raises Refused(INVALID), CLIENT_CLOSED."""
+    check_open(client)
+    client.update(changes)
+    check(
+        Registration(
+            client["kind"],
+            client["name_zh"],
+            client["name_en"],
+            client["redirects"],
+            client["scopes"],
+            client["roles"],
+        )
+    )
 
 
 def secret_numbers(client: Body, now_ms: int) -> list[int]:

@@ -2,15 +2,45 @@
 
 from services.identity.actions import clients as actions
 from services.identity.domain import clients as domain
-from services.identity.routes.parts import OPERATOR, Identity, new_router
+from services.identity.routes.parts import APPS, OPERATOR, Identity, new_router
 from services.identity.schemas import clients as schemas
-from services.identity.schemas.clients import client_json
+from services.identity.schemas.clients import app_json, client_json
 from shared.language import Words
 from shared.schemas import PageQuery
 from shared.storage.access import Committed, Document
 from shared.web.routes import Answer, Call
 
 router = new_router()
+
+
+@router.route(
+    "GET /v1/apps",
+    Words("可以登录的应用", "Apps that people can sign in to"),
+    public=APPS,
+    query=PageQuery,
+    answer=schemas.AppsSchema,
+)
+def list_apps(call: Call[Identity]) -> Answer:
+    found = actions.list_apps(
+        call.parts.database,
+        limit=call.page.fetch,
+        after=call.page.after,
+        freshness=call.freshness(actions.PUBLIC),
+    )
+    return call.page.answer(found, lambda hit: app_json(hit.document, call.language))
+
+
+@router.route(
+    "GET /v1/apps/{client_id}",
+    Words("一个应用", "One app"),
+    public=APPS,
+    answer=schemas.AppSchema,
+)
+def read_app(call: Call[Identity]) -> Answer:
+    found = actions.read_app(
+        call.parts.database, call.path["client_id"], call.freshness(actions.PUBLIC)
+    )
+    return Answer(app_json(found.value, call.language), found.seq, found.value.revision)
 
 
 @router.route(
@@ -57,6 +87,25 @@ def list_clients(call: Call[Identity]) -> Answer:
 )
 def read_client(call: Call[Identity]) -> Answer:
     found = actions.read_client(call.parts.database, call.path["client_id"], call.freshness())
+    return Answer(client_json(found.value), found.seq, found.value.revision)
+
+
+@router.route(
+    "PATCH /v1/clients/{client_id}",
+    Words("更改客户端登记", "Change what is said of a client"),
+    scope="clients:write",
+    roles=OPERATOR,
+    body=schemas.ClientChangesSchema,
+    answer=schemas.ClientSchema,
+    problems=(domain.CLIENT_CLOSED,),
+)
+def change_client(call: Call[Identity]) -> Answer:
+    found = actions.change_client(
+        call.parts.database,
+        call.path["client_id"],
+        call.revision,
+        schemas.changes(call.body),
+    )
     return Answer(client_json(found.value), found.seq, found.value.revision)
 
 

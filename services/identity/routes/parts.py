@@ -6,12 +6,14 @@ from services.identity.actions.oauth import Issuing
 from shared.clock import Clock
 from shared.language import Words
 from shared.storage.access import Database
-from shared.web.routes import Router
+from shared.web.routes import Public, Router
 
 PREFIX = "/identity"
 TITLE = Words("智慧甘肃 统一身份", "Smart Gansu: identity")
 
 OPERATOR = ("operator",)
+
+APPS = Public(max_age_seconds=2, stale_seconds=60)
 
 
 @dataclass(frozen=True, slots=True)

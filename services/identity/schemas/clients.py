@@ -10,8 +10,9 @@ from services.identity.domain.clients import (
     Registration,
 )
 from services.identity.domain.scopes import ROLES
-from shared.language import Words
+from shared.language import Language, Words, local
 from shared.schemas import (
+    LOCAL_NAME,
     SAMPLE,
     Choice,
     Example,
@@ -23,6 +24,7 @@ from shared.schemas import (
     Text,
 )
 from shared.storage.access import Document
+from shared.storage.catalogue import Body
 from shared.times import instant
 
 CLIENT_ID = r"^[a-z][a-z0-9-]{2,62}$"
@@ -48,6 +50,30 @@ class NewClientSchema(Schema):
     redirect_uris = Items(Text(600), REDIRECTS_MAX)
     scopes = Items(Text(60, pattern=SCOPE), SCOPES_MAX)
     roles = Items(Choice(*ROLES), 1)
+
+
+class ClientChangesSchema(Schema):
+    EXAMPLE: ClassVar[Example] = {"redirect_uris": ["cn.gansu.app:/signed-in"]}
+
+    name_zh = Text(60, required=False)
+    name_en = Text(100, required=False)
+    redirect_uris = Items(Text(600), REDIRECTS_MAX, required=False)
+    scopes = Items(Text(60, pattern=SCOPE), SCOPES_MAX, required=False)
+
+
+class AppSchema(Schema):
+    """An app that people can sign in to, as everyone may see it."""
+
+    id = Text(63, pattern=CLIENT_ID, example=CLIENT)
+    name = Text(100, doc=LOCAL_NAME)
+    name_zh = Text(60)
+    name_en = Text(100)
+    sample = Flag(doc=SAMPLE)
+
+
+class AppsSchema(Schema):
+    items = Items(AppSchema, PageQuery.LIMIT_MAX)
+    after = Text(1024, nullable=True)
 
 
 class ClientSchema(Schema):
@@ -98,5 +124,22 @@ def client_json(document: Document) -> dict[str, object]:
         "roles": body["roles"],
         "state": body["state"],
         "made_at": instant(body["made_ms"]),
+        "sample": body.get("sample", False),
+    }
+
+
+def changes(body: dict[str, Any]) -> Body:
+    """What an operator said anew of a client."""
+    names = {"redirect_uris": "redirects"}
+    return {names.get(name, name): value for name, value in body.items()}
+
+
+def app_json(document: Document, language: Language) -> dict[str, object]:
+    body = document.body
+    return {
+        "id": document.key,
+        "name": local(body, "name", language),
+        "name_zh": body["name_zh"],
+        "name_en": body["name_en"],
         "sample": body.get("sample", False),
     }
