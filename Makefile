@@ -16,7 +16,7 @@ help: ## list these commands
 run: $(VENV)/.local ## the whole platform on this machine; PORT=8090 elsewhere, STORE=moto to forget
 	@$(BIN)/python -m infra.run $(if $(PORT),--port $(PORT)) $(if $(STORE),--store $(STORE))
 
-token: $(VENV)/.local ## sign in to what `make run` started, as ACCOUNT=citizen-0001 or another
+token: | $(BIN)/python ## sign in to what `make run` started, as ACCOUNT=citizen-0001 or another
 	@$(BIN)/python -m infra.sign_in $(if $(DIRECTORY),--directory '$(DIRECTORY)') $(ACCOUNT)
 
 test: lint ## every check and test that needs nothing but Python

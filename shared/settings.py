@@ -298,7 +298,7 @@ def _sealing_key() -> Any:
         "GANSU_SEALING_KEY",
         _secret,
         "Seals what identity's journal must not hold in clear: signing keys, numbers and codes on"
-        " their way to a phone. Identity and its notifier share it; it never changes.",
+        " their way to a phone. Identity and its notifier share it.",
         development="development only: what the journal holds sealed",
         secret=True,
     )

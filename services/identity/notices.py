@@ -13,11 +13,11 @@ from shared.language import Words
 from shared.notices.mapping import Happening, Notice, Notices
 from shared.notices.message import Message, Notifier, Unsent
 
-_CODE = "······"
+_CODE = "######"
 
 _TEXT = Words(
     f"{_CODE} 是您的登录验证码，5分钟内有效。切勿告诉任何人。",
-    f"{_CODE} is your sign-in code, good for 5 minutes. Tell it to nobody.",
+    f"{_CODE} is your Smart Gansu code, good for 5 minutes. Tell it to nobody.",
 )
 
 
@@ -27,7 +27,7 @@ def _code_made(happening: Happening) -> Notice:
     return Notice(f"{sign_in}.{sealed}", _TEXT)
 
 
-NOTICES: Notices = {"sign_in.code_made": _code_made}
+NOTICES: Notices = {"code.made": _code_made}
 
 
 class Unsealing:

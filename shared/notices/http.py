@@ -8,9 +8,10 @@ The gateway's side of the contract: it takes
     {"id", "service", "recipient", "kind", "text_zh", "text_en"}
 
 finds the phone that belongs to the service's subject `recipient`, signs the text and sends it, in
-the language that the person reads. It answers 2xx once it has the message for good, also when it
-had it before, or 409 then. It remembers ids for four days at least: until then a message may come
-again, whenever a sender died before it could note the answer.
+the language that the person reads. Where `service` is "identity" there is nothing to find:
+`recipient` is the number itself, in E.164 (docs/decisions/0071). It answers 2xx once it has the
+message for good, also when it had it before, or 409 then. It remembers ids for four days at least:
+until then a message may come again, whenever a sender died before it could note the answer.
 
 A 4xx that is about the message (it is malformed, nobody has that subject) refuses it for good.
 Whatever is about the asker, his key, his pace or a wrong address, passes when somebody mends it:

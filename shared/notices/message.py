@@ -15,8 +15,8 @@ from shared.language import Words
 class Message:
     """What is said to one person about one event.
 
-    `recipient` is the subject as the service stores it. No phone number exists in the platform: the
-    gateway, or identity behind it, finds the number that belongs to a service's subject.
+    `recipient` is the subject as the service stores it; the gateway finds the number that belongs
+    to it. Only identity's messages name a number, from the moment of sending on.
     """
 
     id: str

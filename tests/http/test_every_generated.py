@@ -22,7 +22,7 @@ from services.commerce import pictures
 from shared.errors import KEY_REUSED
 from shared.web import common, openapi
 from shared.web.problems import type_of
-from tests.support.houses import COMMERCE, HEALTH, HOUSES, TOURISM, House, Open
+from tests.support.houses import COMMERCE, HEALTH, HOUSES, IDENTITY, TOURISM, House, Open
 from tests.support.served import Served
 from tests.support.shop import photo
 
@@ -149,6 +149,13 @@ def test_generated_requests_to_health(case: Case, furnished: Furnish) -> None:
     check(case, furnished(HEALTH))
 
 
+@pytest.mark.fuzz
+@schema_of(IDENTITY).parametrize()
+@at_length
+def test_generated_requests_to_identity(case: Case, furnished: Furnish) -> None:
+    check(case, furnished(IDENTITY))
+
+
 RULED = {
     "after",
     "division",
@@ -159,6 +166,8 @@ RULED = {
     *("first", "last", "weekdays", "end", "slot_minutes", "places", "release_time", "start"),
     *("date", "starts_at"),
     "document.number",
+    *("roles", "scopes", "redirect_uris"),
+    *(f"redirect_uris.{place}" for place in range(10)),
     *(f"visitors.{place}.document{end}" for place in range(5) for end in ("", ".number")),
 }
 """Fields that can have the right form and still be none, or break a rule between fields."""

@@ -8,6 +8,7 @@ with Bureau(tmp_path) as bureau:
 import base64
 import hashlib
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -30,7 +31,7 @@ from shared.auth.keys import SigningKeys
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
 from shared.notices.mapping import messages_of
-from shared.notices.message import Message
+from shared.notices.message import Message, Unsent
 from shared.storage.access import Database
 from shared.storage.entry import decode
 from shared.web.common import Ready
@@ -67,7 +68,7 @@ class Bureau(Served):
 
     def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
         super().__init__(directory, "identity", CATALOGUE, self._create, troubles=troubles)
-        app = Registration("app", "智慧甘肃", "Smart Gansu", [REDIRECT], list(SCOPES), [])
+        app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], list(SCOPES), [])
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])
         client_actions.plant_clients(self.database, {APP: app, FIRM: firm})
 
@@ -104,7 +105,7 @@ class Bureau(Served):
 
     # The app
 
-    def authorize(self, browser: Client | None = None, **changes: str | None) -> TestResponse:
+    def authorize(self, browser: Client | None = None, /, **changes: str | None) -> TestResponse:
         """The app sends somebody to sign in; a change to None leaves that parameter out."""
         asked: dict[str, str | None] = {
             "response_type": "code",
@@ -121,7 +122,7 @@ class Bureau(Served):
         return (browser or self.client).get(f"/identity/authorize?{query}", base_url=HTTPS)
 
     def form(
-        self, path: str, values: dict[str, str], browser: Client | None = None, **headers: str
+        self, path: str, values: dict[str, str], browser: Client | None = None, /, **headers: str
     ) -> TestResponse:
         return (browser or self.client).post(
             f"/identity{path}",
@@ -162,13 +163,13 @@ class Bureau(Served):
         browser: Client | None = None,
         *,
         page: TestResponse | None = None,
-        **headers: str,
+        address: str = "127.0.0.1",
     ) -> TestResponse:
         """Somebody types a number into the sign-in page."""
         shown = page or self.authorize(browser)
         assert shown.status_code == 200, shown.text
         values = {"page": hidden(shown), "phone": number}
-        return self.form("/sign-in/code", values, browser, **headers)
+        return self.form("/sign-in/code", values, browser, **{"X-Forwarded-For": address})
 
     def give_code(
         self, page: TestResponse, code: str, browser: Client | None = None
@@ -176,12 +177,20 @@ class Bureau(Served):
         """Somebody types a code into the page that asks for it."""
         return self.form("/sign-in", {"page": hidden(page), "code": code}, browser)
 
+    def outgoing(self) -> list[Message]:
+        """Every message as the notifier writes it down: sealed."""
+        return [
+            message
+            for seq, stored in enumerate(entries_of(self.store, "identity/"), 1)
+            for message in messages_of(decode(stored, seq), NOTICES, CATALOGUE)
+        ]
+
     def messages(self) -> list[Message]:
-        """Every message that identity's notifier would have sent by now, as it would go out."""
+        """Every message that would go out now, as it would."""
         phones = Phones()
         notifier = Unsealing(self.secrets.sealing, self.clock, phones)
-        for seq, stored in enumerate(entries_of(self.store, "identity/"), 1):
-            for message in messages_of(decode(stored, seq), NOTICES, CATALOGUE):
+        for message in self.outgoing():
+            with suppress(Unsent):
                 notifier.send(message)
         return phones.got
 

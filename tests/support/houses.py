@@ -16,10 +16,16 @@ from services.commerce import routes as commerce_routes
 from services.commerce import schemas as commerce_schemas
 from services.health import routes as health_routes
 from services.health import schemas as health_schemas
+from services.identity import routes as identity_routes
+from services.identity import schemas as identity_schemas
+from services.identity.actions import accounts
+from services.identity.actions.accounts import Sample
+from services.identity.schemas.clients import NewClientSchema
 from services.tourism import routes as tourism_routes
 from services.tourism import schemas as tourism_schemas
 from shared.schemas import Schema
 from shared.web.routes import Binary, Route, Router
+from tests.support.bureau import Bureau
 from tests.support.clinic import LZU, Clinic
 from tests.support.gate import Gate
 from tests.support.served import Json, Served, json_of, made
@@ -30,7 +36,8 @@ from tests.support.shop import Shop
 class House:
     """One service. `furnish` gives ids by the names that they have in paths and bodies; `tagged`
     is what changes are conditional on: a path below the service, with those names. `listing` is a
-    public list from the database.
+    public list from the database. `beside` are addresses that are no declared routes, because a
+    standard of their own says how they are asked.
     """
 
     name: str
@@ -40,6 +47,7 @@ class House:
     furnish: Callable[[Any], dict[str, str]]
     tagged: str
     listing: str
+    beside: frozenset[str] = frozenset()
 
     def schema_classes(self) -> set[type[Schema]]:
         """Every schema that the service's modules declare or use."""
@@ -137,6 +145,16 @@ def _furnish_clinic(clinic: Clinic) -> dict[str, str]:
     }
 
 
+def _furnish_bureau(bureau: Bureau) -> dict[str, str]:
+    sample = Sample("everyone", ["citizen"], bureau.secrets.phone("+8613800000000"))
+    accounts.plant_accounts(bureau.database, [sample])
+    body = {**NewClientSchema.EXAMPLE, "id": "another-app"}
+    return {
+        "client_id": str(made(bureau.post("/v1/clients", body, by="everyone"))["id"]),
+        "slug": "client-exists",
+    }
+
+
 COMMERCE = House(
     "commerce",
     commerce_routes.router,
@@ -164,7 +182,23 @@ HEALTH = House(
     "/v1/sessions/{session_id}",
     f"/v1/hospitals/{LZU}/departments",
 )
-HOUSES = (COMMERCE, TOURISM, HEALTH)
+IDENTITY = House(
+    "identity",
+    identity_routes.router,
+    identity_schemas,
+    Bureau,
+    _furnish_bureau,
+    "/v1/clients/{client_id}",
+    "/v1/apps",
+    frozenset(
+        f"/identity/{address}"
+        for address in (
+            *("authorize", "sign-in", "sign-in/code", "token", "revoke"),
+            *(".well-known/openid-configuration", ".well-known/jwks.json"),
+        )
+    ),
+)
+HOUSES = (COMMERCE, TOURISM, HEALTH, IDENTITY)
 
 EVERY_ROUTE = [Declared(house, route) for house in HOUSES for route in house.router.routes]
 SCOPED = [each for each in EVERY_ROUTE if each.route.scope is not None]

@@ -32,6 +32,7 @@ ROLES = {
     "gate": ["gate"],
     "hospital": ["hospital_staff"],
     "clinician": ["clinician"],
+    "station": ["station_agent"],
 }
 """What an account is whose name begins so."""
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from infra.services import SERVICES
+from infra.services import ISSUER, SERVICES
 from tests.support.crowds import Venue
 from tests.support.fleet import Fleet
 from tests.support.patients import open_ward
@@ -14,8 +14,12 @@ from tests.support.tourists import open_site
 
 ON_CEPH = "commerce on Ceph"
 
-FLEETS = (*SERVICES, ON_CEPH)
-"""What a proof is tried on: every service on SeaweedFS, one of them on Ceph."""
+VENUES = tuple(service for service in SERVICES if service != ISSUER)
+"""Where there is something that crowds can want. In identity nothing is scarce: its law is tried by
+tests/property/test_identity_grants.py."""
+
+FLEETS = (*VENUES, ON_CEPH)
+"""What a proof is tried on: each of them on SeaweedFS, one of them on Ceph."""
 
 
 @contextmanager

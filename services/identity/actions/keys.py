@@ -32,7 +32,7 @@ class Keys:
         """Make the next key where it is time, and let those go that nobody needs."""
         for hit in tx.find("keys_by_end", (), until=tx.now_ms, limit=keys.KEYS_MAX):
             tx.delete("keys", hit.document.key)
-        from_ms = keys.next_from_ms((found.body for found in standing(tx)), tx.now_ms)
+        from_ms = self.next_from_ms(tx, tx.now_ms)
         if from_ms is None:
             return
         kid = tx.new_id("key")
@@ -41,10 +41,14 @@ class Keys:
         sealed = self._sealing.seal("keys", kid, private)
         tx.put("keys", kid, keys.new_key(dict(made.as_dict(private=False)), sealed, from_ms))
 
+    def next_from_ms(self, view: View, now_ms: int) -> int | None:
+        """From when a key has to sign that is yet to be made; None while there are enough."""
+        return keys.next_from_ms((found.body for found in self._own(view)), now_ms)
+
     def sign(self, tx: Transaction, kind: str, claims: Body) -> str:
         """The claims as a JWT of this `typ`, signed with the key of the hour."""
         self.roll(tx)
-        [key] = [found for found in standing(tx) if keys.signs(found.body, tx.now_ms)]
+        key = next(found for found in self._own(tx) if keys.signs(found.body, tx.now_ms))
         header = {"alg": "ES256", "typ": kind, "kid": key.key}
         return jwt.encode(header, claims, self._opened(key.key, key.body["sealed"]), ["ES256"])
 
@@ -69,6 +73,19 @@ class Keys:
             database.transact(self.roll)
             found = database.read(standing).value
         return [document.body["jwk"] for document in found]
+
+    def _own(self, view: View) -> list[Document]:
+        """The keys that open. Another sealing key makes new ones beside those that it cannot open:
+        containers with the old and the new one serve together, and what was signed stays good.
+        """
+        return [found for found in standing(view) if self._opens(found)]
+
+    def _opens(self, key: Document) -> bool:
+        try:
+            self._opened(key.key, key.body["sealed"])
+        except ValueError:
+            return False
+        return True
 
     def _unsealed(self, kid: str, sealed: str) -> ECKey:
         return ECKey.import_key(orjson.loads(self._sealing.unseal("keys", kid, sealed)))

@@ -45,6 +45,7 @@ OWN_GRANT_TYPES = ("client_credentials",)
 ID_TOKEN_SECONDS = 600
 
 _CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{2,62}")
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _GRANT_OF_TOKEN = re.compile(r"(grant_[0-9a-f]{32})\.[0-9a-f]{32}")
 
 # Authlib refuses a request that did not come over TLS by its address. Ours ends at the gateway,
@@ -167,8 +168,11 @@ class Pkce(CodeChallenge):
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
         values = grant.request.form
-        if not values.get("code_challenge") or not values.get("code_challenge_method"):
+        if not values.get("code_challenge_method"):
             raise InvalidRequestError("PKCE with S256 is needed")
+        # Authlib takes what could be a `plain` one too.
+        if not _CHALLENGE.fullmatch(values.get("code_challenge", "")):
+            raise InvalidRequestError("code_challenge is no SHA-256")
         super().validate_code_challenge(grant, redirect_uri)
 
 

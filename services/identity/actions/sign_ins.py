@@ -49,7 +49,7 @@ def send_code(
         sealed = secrets.sealing.seal("sign_ins", key, said)
         body = sign_ins.new_sign_in(phone, secrets.code(key, code), sealed, tx.now_ms)
         tx.put("sign_ins", key, body)
-        tx.emit("sign_in.code_made", {"sign_in": key})
+        tx.emit("code.made", {"sign_in": key})
         return key
 
     return database.transact(change).value

@@ -1,7 +1,6 @@
 """What identity tidies while it serves: its keys, and what is over."""
 
-from services.identity.actions.keys import Keys, standing
-from services.identity.domain import keys
+from services.identity.actions.keys import Keys
 from shared.storage.access import Chore, ReadView, Transaction
 
 REMOVED_MAX = 50
@@ -18,7 +17,7 @@ def upkeep(own: Keys) -> Chore:
     """Keys made in time; grants, sign-ins and counts removed once they are over."""
 
     def due(view: ReadView, now_ms: int) -> bool:
-        if keys.next_from_ms((found.body for found in standing(view)), now_ms) is not None:
+        if own.next_from_ms(view, now_ms) is not None:
             return True
         indexes = [index for _, index in _ENDING] + ["keys_by_end"]
         return any(view.find(index, (), until=now_ms, limit=1) for index in indexes)

@@ -26,6 +26,9 @@ ROLES = (
 )
 """What an account, or a client that acts for itself, can be."""
 
+PEOPLE = tuple(role for role in ROLES if role not in {"gate", "partner"})
+"""What accounts are; the others are clients' alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

@@ -1,8 +1,10 @@
 """Accounts over HTTP: one's own."""
 
 from services.identity.actions import accounts as actions
+from services.identity.domain.scopes import PEOPLE
 from services.identity.routes.parts import Identity, new_router
 from services.identity.schemas.accounts import AccountSchema, account_json
+from shared.errors import NOT_FOUND
 from shared.language import Words
 from shared.web.routes import Answer, Call
 
@@ -13,7 +15,9 @@ router = new_router()
     "GET /v1/account",
     Words("我的账号", "My own account"),
     scope="account:read",
+    roles=PEOPLE,
     answer=AccountSchema,
+    problems=(NOT_FOUND,),
 )
 def read_account(call: Call[Identity]) -> Answer:
     found = actions.read_account(call.parts.database, call.identity.subject, call.freshness())

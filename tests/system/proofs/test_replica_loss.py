@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra.services import SERVICES
 from tests.support.crowds import Crowd, Venue
 from tests.support.fleet import Container, Fleet
-from tests.support.venues import fleet_of
+from tests.support.venues import VENUES, fleet_of
 
 CITIZENS = 12
 SEED = 620700
@@ -53,7 +52,7 @@ LOSING: tuple[Callable[[Container], None], ...] = (
 )
 
 
-@pytest.fixture(scope="module", params=SERVICES)
+@pytest.fixture(scope="module", params=VENUES)
 def fleet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:

@@ -1,0 +1,146 @@
+"""Signing keys: published before they sign, until their tokens are over, the same everywhere."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from joserfc import jws
+
+from services.identity.actions.keys import Keys, standing
+from services.identity.domain import CATALOGUE
+from services.identity.domain.keys import AHEAD_MS, SIGNS_MS, TOKEN_MS_MAX
+from services.identity.domain.secrets import sealing_of
+from shared.storage.database import JournalDatabase
+from shared.storage.memory import MemoryStore
+from shared.times import DAY_MS
+from tests.support.bureau import Bureau
+from tests.support.served import json_of
+
+NUMBER = "13800000001"
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Iterator[Bureau]:
+    with Bureau(tmp_path / "one") as bureau:
+        yield bureau
+
+
+def published(bureau: Bureau) -> list[str]:
+    bureau.clock.pass_monotonic(10)
+    document = json_of(bureau.client.get("/identity/.well-known/jwks.json"))
+    assert all(
+        sorted(key) == ["alg", "crv", "kid", "kty", "use", "x", "y"] for key in document["keys"]
+    )
+    return [key["kid"] for key in document["keys"]]
+
+
+def signer(token: str) -> str:
+    return str(jws.extract_compact(token.encode()).headers()["kid"])
+
+
+def tidied(bureau: Bureau) -> None:
+    """What a container does by itself, until there is nothing to do."""
+    now_ms = bureau.clock.now_ms()
+    while bureau.database.read(lambda view: bureau.upkeep.due(view, now_ms)).value:
+        bureau.database.transact(bureau.upkeep.change)
+
+
+def pass_days(bureau: Bureau, days: float) -> None:
+    bureau.clock.pass_wall(hours=24 * days)
+    tidied(bureau)
+
+
+def test_keys_roll_over(bureau: Bureau) -> None:
+    [first] = published(bureau)
+    assert signer(bureau.sign_in(NUMBER)["access_token"]) == first
+
+    pass_days(bureau, (SIGNS_MS - AHEAD_MS) / DAY_MS + 0.01)
+    _, second = published(bureau)
+    held = bureau.sign_in(NUMBER)["access_token"]
+    assert signer(held) == first
+
+    pass_days(bureau, AHEAD_MS / DAY_MS)
+    assert published(bureau) == [first, second]
+    newer = bureau.sign_in("13800000002")["access_token"]
+    assert signer(newer) == second
+
+    pass_days(bureau, TOKEN_MS_MAX / DAY_MS)
+    assert published(bureau) == [second]
+
+
+def test_a_token_of_the_old_key_is_good_until_it_expires(bureau: Bureau) -> None:
+    published(bureau)
+    pass_days(bureau, SIGNS_MS / DAY_MS - 0.001)
+    held = bureau.sign_in(NUMBER)["access_token"]
+    pass_days(bureau, 0.002)
+    bearer = f"Bearer {held}"
+    assert bureau.verifier_for("commerce").identify(bearer).roles == {"citizen"}
+
+
+def test_after_a_long_sleep_there_is_a_key_at_once(bureau: Bureau) -> None:
+    [first] = published(bureau)
+    bureau.clock.pass_wall(hours=24 * 400)
+    token = bureau.sign_in(NUMBER)["access_token"]
+    assert signer(token) != first
+    assert bureau.verifier_for("commerce").identify(f"Bearer {token}").roles == {"citizen"}
+
+
+def test_two_containers_agree(bureau: Bureau, tmp_path: Path) -> None:
+    other = JournalDatabase(
+        MemoryStore(bureau.bucket, clock=bureau.clock),
+        CATALOGUE,
+        prefix="identity/",
+        directory=tmp_path / "two",
+        clock=bureau.clock,
+    )
+    theirs = Keys(bureau.secrets.sealing)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(4):
+                rolled = [
+                    pool.submit(database.transact, keys.roll)
+                    for database, keys in ((bureau.database, bureau.keys), (other, theirs))
+                ]
+                [each.result() for each in rolled]
+        one, two = bureau.keys.published(bureau.database), theirs.published(other)
+        assert one == two
+        assert len(one) == 1
+        token = other.transact(lambda tx: theirs.sign(tx, "at+jwt", {"x": 1})).value
+        assert bureau.database.read(lambda view: bureau.keys.read(view, token)).value == {"x": 1}
+    finally:
+        bureau.clock.hurry()
+        other.close()
+        bureau.clock.rest()
+
+
+def test_a_key_is_nothing_without_what_it_was_sealed_with(bureau: Bureau) -> None:
+    bureau.sign_in(NUMBER)
+    [key] = bureau.database.read(standing).value
+    with pytest.raises(ValueError, match="not sealed here"):
+        bureau.secrets.sealing.unseal("keys", "key_other", key.body["sealed"])
+
+
+def test_another_sealing_key_makes_keys_beside_those_that_it_cannot_open(bureau: Bureau) -> None:
+    [first] = published(bureau)
+    renewed = Keys(sealing_of(b"another sealing key of 32 bytes!!", bureau.clock.random))
+    sign = bureau.database.transact
+    new = sign(lambda tx: renewed.sign(tx, "at+jwt", {"x": 1})).value
+    old = sign(lambda tx: bureau.keys.sign(tx, "at+jwt", {"x": 2})).value
+    assert signer(old) == first != signer(new)
+    assert set(published(bureau)) == {first, signer(new)}
+    assert bureau.database.read(lambda view: bureau.keys.read(view, new)).value == {"x": 1}
+
+
+def test_what_is_over_is_removed(bureau: Bureau) -> None:
+    def count(name: str) -> int:
+        index = f"{name}_by_end"
+        return len(bureau.database.read(lambda view: view.find(index, (), limit=500)).value)
+
+    bureau.sign_in(NUMBER)
+    assert (count("grants"), count("sign_ins")) == (1, 1)
+    assert count("counts") == 5
+    pass_days(bureau, 2)
+    assert (count("sign_ins"), count("counts"), count("grants")) == (0, 0, 1)
+    pass_days(bureau, 40)
+    assert count("grants") == 0

@@ -1,0 +1,457 @@
+"""Tokens: given for a code, a refresh token or a secret, once; taken back; trusted by services."""
+
+import base64
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from joserfc import jws
+from werkzeug.test import TestResponse
+
+from services.identity.domain.grants import CODE_MS, GRACE_MS, IDLE_MS, STAFF_WHOLE_MS, WHOLE_MS
+from shared.errors import Refused
+from shared.storage.access import Transaction
+from shared.storage.memory import drop, lose_reply
+from tests.support.bureau import APP, FIRM, HTTPS, REDIRECT, TOKEN_SECONDS, VERIFIER, Bureau
+from tests.support.served import Json, json_of, made, refused
+from tests.support.tokens import ISSUER
+
+NUMBER = "13800000001"
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Iterator[Bureau]:
+    with Bureau(tmp_path) as bureau:
+        yield bureau
+
+
+def claims_of(token: str) -> Json:
+    payload = token.split(".")[1]
+    claims: Json = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+def denied(answer: TestResponse, error: str, status: int = 400) -> None:
+    assert answer.status_code == status, answer.text
+    assert json_of(answer)["error"] == error
+    assert "token" not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def given(answer: TestResponse) -> Json:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    return json_of(answer)
+
+
+def set_account(bureau: Bureau, account: str, **changes: Any) -> None:
+    def change(tx: Transaction) -> object:
+        found = tx.require("accounts", account)
+        return tx.put("accounts", account, {**found.body, **changes})
+
+    bureau.database.transact(change)
+
+
+# What a token says
+
+
+def test_an_access_token_says_what_services_expect(bureau: Bureau) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    header = jws.extract_compact(tokens["access_token"].encode()).headers()
+    claims = claims_of(tokens["access_token"])
+    now = bureau.clock.now_ms() // 1000
+    assert (header["alg"], header["typ"]) == ("ES256", "at+jwt")
+    assert re.fullmatch(r"account_[0-9a-f]{32}", claims.pop("sub"))
+    assert re.fullmatch(r"grant_[0-9a-f]{32}\.[0-9a-f]{32}", claims.pop("jti"))
+    assert claims == {
+        "iss": ISSUER,
+        "aud": ["commerce", "identity"],
+        "iat": now,
+        "nbf": now,
+        "exp": now + TOKEN_SECONDS,
+        "client_id": APP,
+        "scope": "openid account:read orders:read orders:write",
+        "roles": ["citizen"],
+        "auth_time": now,
+    }
+    assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", TOKEN_SECONDS)
+
+
+def test_a_service_trusts_it_and_another_does_not(bureau: Bureau) -> None:
+    bearer = f"Bearer {bureau.sign_in(NUMBER)['access_token']}"
+    identity = bureau.verifier_for("commerce").identify(bearer)
+    assert identity.roles == {"citizen"}
+    assert {"orders:read", "orders:write"} <= identity.scopes
+    with pytest.raises(Refused):
+        bureau.verifier_for("health").identify(bearer)
+
+
+def test_an_id_token_says_who_signed_in_to_which_app(bureau: Bureau) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    claims = claims_of(tokens["id_token"])
+    assert claims["aud"] == APP
+    assert claims["iss"] == ISSUER
+    assert claims["nonce"] == "a nonce of the app"
+    assert claims["sub"] == claims_of(tokens["access_token"])["sub"]
+    with pytest.raises(Refused):
+        bureau.verifier_for("commerce").identify(f"Bearer {tokens['id_token']}")
+
+
+def test_a_scope_is_for_those_whose_roles_it_is_for(bureau: Bureau) -> None:
+    page = bureau.authorize(scope="orders:read stores:write sessions:write clients:write")
+    answer = bureau.give_code(bureau.ask_code(NUMBER, page=page), bureau.code_sent())
+    code = answer.headers["Location"].partition("code=")[2].partition("&")[0]
+    tokens = given(bureau.redeem(code))
+    assert tokens["scope"] == "orders:read"
+    assert "id_token" not in tokens
+
+
+# Codes
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"code_verifier": "another-verifier-of-the-right-length-0123456789"}, "invalid_grant"),
+        ({"code_verifier": ""}, "invalid_request"),
+        ({"code_verifier": "short"}, "invalid_request"),
+        ({"redirect_uri": f"{REDIRECT}/"}, "invalid_grant"),
+        ({"redirect_uri": ""}, "invalid_grant"),
+        ({"client_id": "other-app"}, "invalid_grant"),
+        ({"client_id": FIRM}, "invalid_client"),
+        ({"client_id": "nobody"}, "invalid_client"),
+        ({"client_id": ""}, "invalid_client"),
+        ({"client_secret": "x"}, "invalid_client"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "invalid_client"),
+        ({"grant_type": ""}, "invalid_request"),
+    ],
+)
+def test_a_code_is_for_its_own_app_and_request(
+    bureau: Bureau, changes: dict[str, str], error: str
+) -> None:
+    other = {
+        "id": "other-app",
+        "kind": "app",
+        "name_zh": "另一个",
+        "name_en": "Another",
+        "redirect_uris": [REDIRECT],
+        "scopes": ["openid"],
+        "roles": [],
+    }
+    made(bureau.post("/v1/clients", other, by="operator-1"))
+    code = bureau.code_for_app(NUMBER)
+    status = 401 if changes.get("grant_type") == "client_credentials" else 400
+    denied(bureau.redeem(code, **changes), error, status)
+    given(bureau.redeem(code))
+
+
+@pytest.mark.parametrize("place", [0, 10, 45, 60, -1])
+def test_a_code_that_was_never_made_is_refused(bureau: Bureau, place: int) -> None:
+    code = bureau.code_for_app(NUMBER)
+    letters = list(code)
+    letters[place] = "a" if letters[place] != "a" else "b"
+    # The last character of base64 holds bits that say nothing: the text itself is what counts.
+    denied(bureau.redeem("".join(letters)), "invalid_grant")
+
+
+@pytest.mark.parametrize("code", ["x", "grant_", "\x00", "é" * 90, "x" * 9000])
+def test_a_code_of_another_form_is_refused(bureau: Bureau, code: str) -> None:
+    denied(bureau.redeem(code), "invalid_grant")
+
+
+def test_a_code_is_good_for_a_minute(bureau: Bureau) -> None:
+    code = bureau.code_for_app(NUMBER)
+    bureau.clock.pass_wall(seconds=CODE_MS / 1000)
+    denied(bureau.redeem(code), "invalid_grant")
+
+
+def test_a_code_that_is_used_twice_ends_what_it_gave(bureau: Bureau) -> None:
+    code = bureau.code_for_app(NUMBER)
+    tokens = given(bureau.redeem(code))
+    denied(bureau.redeem(code), "invalid_grant")
+    denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
+    denied(bureau.redeem(code), "invalid_grant")
+
+
+def test_of_many_who_redeem_a_code_at_once_one_gets_tokens_at_most(bureau: Bureau) -> None:
+    code = bureau.code_for_app(NUMBER)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: bureau.redeem(code), range(8)))
+    assert [answer.status_code for answer in answers].count(200) == 1
+    [tokens] = [json_of(answer) for answer in answers if answer.status_code == 200]
+    denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
+
+
+# Refresh tokens
+
+
+def test_a_refresh_token_turns_over(bureau: Bureau) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    seen = {tokens["refresh_token"]}
+    for _ in range(5):
+        bureau.clock.pass_wall(hours=1)
+        tokens = given(bureau.refresh(tokens["refresh_token"]))
+        assert tokens["refresh_token"] not in seen
+        seen.add(tokens["refresh_token"])
+        assert bureau.get("/v1/account", token=tokens["access_token"]).status_code == 200
+    assert claims_of(tokens["access_token"])["auth_time"] < bureau.clock.now_ms() // 1000 - 3600
+
+
+def test_one_that_was_used_before_ends_the_whole_grant(bureau: Bureau) -> None:
+    old = bureau.sign_in(NUMBER)["refresh_token"]
+    new = given(bureau.refresh(old))["refresh_token"]
+    bureau.clock.pass_wall(seconds=GRACE_MS / 1000)
+    denied(bureau.refresh(old), "invalid_grant")
+    denied(bureau.refresh(new), "invalid_grant")
+    bureau.clock.pass_wall(seconds=61)
+    given(bureau.refresh(bureau.sign_in(NUMBER)["refresh_token"]))
+
+
+def test_a_lost_reply_is_given_again(bureau: Bureau) -> None:
+    old = bureau.sign_in(NUMBER)["refresh_token"]
+    lost = given(bureau.refresh(old))
+    bureau.clock.pass_wall(seconds=GRACE_MS / 1000 - 1)
+    again = given(bureau.refresh(old))
+    assert again["refresh_token"] == lost["refresh_token"]
+    given(bureau.refresh(again["refresh_token"]))
+
+
+def test_a_reply_is_not_given_again_once_its_successor_was_used(bureau: Bureau) -> None:
+    old = bureau.sign_in(NUMBER)["refresh_token"]
+    second = given(bureau.refresh(old))["refresh_token"]
+    third = given(bureau.refresh(second))["refresh_token"]
+    denied(bureau.refresh(old), "invalid_grant")
+    denied(bureau.refresh(third), "invalid_grant")
+
+
+def test_many_at_once_get_one_successor(bureau: Bureau) -> None:
+    old = bureau.sign_in(NUMBER)["refresh_token"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [given(answer) for answer in pool.map(lambda _: bureau.refresh(old), range(8))]
+    [successor] = {answer["refresh_token"] for answer in answers}
+    given(bureau.refresh(successor))
+
+
+def test_a_refresh_token_is_for_its_own_app(bureau: Bureau) -> None:
+    token = bureau.sign_in(NUMBER)["refresh_token"]
+    denied(bureau.refresh(token, client_id=FIRM), "invalid_client")
+    denied(bureau.refresh(token, client_id="nobody"), "invalid_client")
+    denied(bureau.refresh(token + "x"), "invalid_grant")
+    denied(bureau.refresh(token.replace(".0.", ".1.")), "invalid_grant")
+    denied(bureau.refresh(""), "invalid_grant")
+    given(bureau.refresh(token))
+
+
+def test_a_refresh_can_ask_for_less_and_for_no_more(bureau: Bureau) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    denied(bureau.refresh(tokens["refresh_token"], scope="tickets:read"), "invalid_scope")
+    less = given(bureau.refresh(tokens["refresh_token"], scope="orders:read"))
+    assert claims_of(less["access_token"])["aud"] == ["commerce"]
+    whole = given(bureau.refresh(less["refresh_token"]))
+    assert whole["scope"] == tokens["scope"]
+
+
+def test_what_an_account_is_shows_at_the_next_refresh(bureau: Bureau) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    account = claims_of(tokens["access_token"])["sub"]
+    set_account(bureau, account, roles=["citizen", "merchant"])
+    tokens = given(bureau.refresh(tokens["refresh_token"]))
+    assert claims_of(tokens["access_token"])["roles"] == ["citizen", "merchant"]
+    set_account(bureau, account, state="closed")
+    denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
+
+
+def test_a_grant_that_is_not_used_for_a_month_is_over(bureau: Bureau) -> None:
+    token = bureau.sign_in(NUMBER)["refresh_token"]
+    bureau.clock.pass_wall(seconds=IDLE_MS / 1000 - 1)
+    token = given(bureau.refresh(token))["refresh_token"]
+    bureau.clock.pass_wall(seconds=IDLE_MS / 1000)
+    denied(bureau.refresh(token), "invalid_grant")
+
+
+def test_a_grant_that_is_used_daily_ends_all_the_same(bureau: Bureau) -> None:
+    token = bureau.sign_in(NUMBER)["refresh_token"]
+    for _ in range(WHOLE_MS // IDLE_MS):
+        token = given(bureau.refresh(token))["refresh_token"]
+        bureau.clock.pass_wall(seconds=IDLE_MS / 1000 - 1)
+    token = given(bureau.refresh(token))["refresh_token"]
+    bureau.clock.pass_wall(seconds=60)
+    denied(bureau.refresh(token), "invalid_grant")
+
+
+def test_who_keeps_others_affairs_signs_in_each_shift(bureau: Bureau) -> None:
+    account = claims_of(bureau.sign_in(NUMBER)["access_token"])["sub"]
+    set_account(bureau, account, roles=["clinician"])
+    bureau.clock.pass_wall(seconds=61)
+    token = bureau.sign_in(NUMBER)["refresh_token"]
+    for _ in range(STAFF_WHOLE_MS // 3_600_000):
+        token = given(bureau.refresh(token))["refresh_token"]
+        bureau.clock.pass_wall(seconds=3599)
+    bureau.clock.pass_wall(seconds=60)
+    denied(bureau.refresh(token), "invalid_grant")
+
+
+# Clients that act for themselves
+
+
+def firm_secret(bureau: Bureau) -> str:
+    answer = bureau.post(f"/v1/clients/{FIRM}/secrets", by="operator-1")
+    return str(made(answer)["secret"])
+
+
+def test_a_firm_gets_a_token_for_its_secret(bureau: Bureau) -> None:
+    secret = firm_secret(bureau)
+    answer = given(bureau.by_secret(FIRM, secret))
+    claims = claims_of(answer["access_token"])
+    assert (claims["sub"], claims["client_id"]) == (FIRM, FIRM)
+    assert claims["roles"] == ["partner"]
+    assert "auth_time" not in claims
+    assert answer.keys() == {"token_type", "access_token", "expires_in", "scope"}
+    posted = bureau.form(
+        "/token",
+        {"grant_type": "client_credentials", "client_id": FIRM, "client_secret": secret},
+    )
+    assert claims_of(given(posted)["access_token"])["sub"] == FIRM
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "Basic !",
+        "Basic",
+        "Bearer a.b.c",
+        "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
+        "Basic " + base64.b64encode(b"no colon").decode(),
+        "Basic " + base64.b64encode(f"{FIRM}:".encode()).decode(),
+        "Basic " + base64.b64encode(f"{FIRM}:wrong".encode()).decode(),
+        "Basic " + base64.b64encode(f"{FIRM}:é".encode()).decode(),
+        "Basic " + base64.b64encode(b"nobody:x").decode(),
+        "Basic " + base64.b64encode(f"{APP}:x".encode()).decode(),
+        "Basic " + base64.b64encode(b"x" * 290).decode(),
+    ],
+)
+def test_a_wrong_secret_is_no_client(bureau: Bureau, authorization: str) -> None:
+    answer = bureau.form(
+        "/token", {"grant_type": "client_credentials"}, Authorization=authorization
+    )
+    assert answer.status_code in {400, 401}
+    assert json_of(answer)["error"] in {"invalid_client", "invalid_request"}
+    if answer.status_code == 401:
+        assert answer.headers["WWW-Authenticate"].startswith("Basic")
+
+
+def test_a_secret_is_renewed_without_a_gap(bureau: Bureau) -> None:
+    first = firm_secret(bureau)
+    second = firm_secret(bureau)
+    assert first != second
+    bureau.clock.pass_wall(hours=24 * 6)
+    given(bureau.by_secret(FIRM, first))
+    given(bureau.by_secret(FIRM, second))
+    bureau.clock.pass_wall(hours=25)
+    denied(bureau.by_secret(FIRM, first), "invalid_client", 401)
+    given(bureau.by_secret(FIRM, second))
+    firm_secret(bureau)
+    firm_secret(bureau)
+    denied(bureau.by_secret(FIRM, second), "invalid_client", 401)
+
+
+def test_a_firm_gets_what_it_was_registered_for(bureau: Bureau) -> None:
+    secret = firm_secret(bureau)
+    denied(bureau.by_secret(FIRM, secret, scope="orders:read"), "invalid_scope")
+    denied(bureau.by_secret(FIRM, secret, scope="everything"), "invalid_scope")
+    code = {"grant_type": "authorization_code", "code": "x", "code_verifier": VERIFIER}
+    denied(bureau.by_secret(FIRM, secret, **code), "invalid_client")
+    made(bureau.post(f"/v1/clients/{FIRM}/closure", by="operator-1"))
+    denied(bureau.by_secret(FIRM, secret), "invalid_client", 401)
+
+
+# Taken back
+
+
+def revoke(bureau: Bureau, token: str, client: str = APP, **more: str) -> TestResponse:
+    return bureau.form("/revoke", {"token": token, "client_id": client, **more})
+
+
+@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
+def test_any_token_of_a_grant_ends_it(bureau: Bureau, kind: str) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    assert revoke(bureau, tokens[kind], token_type_hint=kind).status_code == 200
+    denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
+    assert revoke(bureau, tokens[kind]).status_code == 200
+
+
+def test_what_is_no_token_is_taken_back_already(bureau: Bureau) -> None:
+    for token in ("x", "a.b.c", "é", "grant_x.0.y", "x" * 5000):
+        assert revoke(bureau, token).status_code == 200
+
+
+def test_nobody_takes_back_anothers_token(bureau: Bureau) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    secret = firm_secret(bureau)
+    basic = base64.b64encode(f"{FIRM}:{secret}".encode()).decode()
+    answer = bureau.form(
+        "/revoke", {"token": tokens["refresh_token"]}, Authorization=f"Basic {basic}"
+    )
+    denied(answer, "invalid_grant")
+    assert bureau.form("/revoke", {"token": tokens["refresh_token"]}).status_code == 401
+    own = given(bureau.by_secret(FIRM, secret))["access_token"]
+    answer = bureau.form("/revoke", {"token": own}, Authorization=f"Basic {basic}")
+    assert json_of(answer)["error"] == "unsupported_token_type"
+    given(bureau.refresh(tokens["refresh_token"]))
+
+
+# What every library looks for
+
+
+def test_discovery_is_what_the_standard_says(bureau: Bureau) -> None:
+    answer = bureau.client.get("/identity/.well-known/openid-configuration")
+    document = json_of(answer)
+    assert "max-age" in answer.headers["Cache-Control"]
+    # As OAuth's, not OpenID Connect's: that insists on RS256 beside what is used (0070).
+    AuthorizationServerMetadata(document).validate()
+    assert document["issuer"] == ISSUER
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    routes = {rule.rule for rule in bureau.app.url_map.iter_rules()}
+    for name in ("authorization", "token", "revocation"):
+        path = document[f"{name}_endpoint"].removeprefix(ISSUER)
+        assert f"/identity{path}" in routes
+    assert f"/identity{document['jwks_uri'].removeprefix(ISSUER)}" in routes
+
+
+def test_a_form_that_is_none_is_an_invalid_request(bureau: Bureau) -> None:
+    def post(data: bytes, media: str = "application/x-www-form-urlencoded") -> TestResponse:
+        return bureau.client.post("/identity/token", data=data, content_type=media, base_url=HTTPS)
+
+    denied(post(b"{}", "application/json"), "invalid_request")
+    denied(post(b"grant_type=refresh_token&grant_type=refresh_token"), "invalid_request")
+    denied(post(b"grant_type=%ff"), "invalid_request")
+    denied(post(b"x=" + b"y" * 20_000), "invalid_request")
+    denied(post(b"&".join(b"x%d=1" % place for place in range(30))), "invalid_request")
+    denied(post(b""), "invalid_request")
+    refused(bureau.client.get("/identity/token"), 405, "method-not-allowed")
+
+
+def test_a_store_that_lost_its_reply_gave_one_successor(bureau: Bureau) -> None:
+    old = bureau.sign_in(NUMBER)["refresh_token"]
+    bureau.store.inject("create", lose_reply)
+    new = given(bureau.refresh(old))["refresh_token"]
+    assert given(bureau.refresh(old))["refresh_token"] == new
+    given(bureau.refresh(new))
+
+
+def test_a_store_that_is_away_is_told_as_such_and_costs_no_token(bureau: Bureau) -> None:
+    old = bureau.sign_in(NUMBER)["refresh_token"]
+    bureau.clock.hurry()
+    bureau.store.inject("create", drop, times=100)
+    answer = bureau.refresh(old)
+    denied(answer, "temporarily_unavailable", 503)
+    assert answer.headers["Retry-After"]
+    bureau.clock.rest()
+    bureau.store._faults.clear()
+    given(bureau.refresh(old))
