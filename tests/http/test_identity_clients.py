@@ -1,0 +1,134 @@
+"""Clients: what operators make known, and what everyone may see of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.bureau import APP, FIRM, REDIRECT, Bureau
+from tests.support.served import json_of, made, refused
+
+OPERATOR = "operator-1"
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Iterator[Bureau]:
+    with Bureau(tmp_path) as bureau:
+        yield bureau
+
+
+def client(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "new-app",
+        "kind": "app",
+        "name_zh": "新应用",
+        "name_en": "A new app",
+        "redirect_uris": ["https://app.example/signed-in"],
+        "scopes": ["openid"],
+        "roles": [],
+        **changes,
+    }
+
+
+FIRM_BODY = client(kind="firm", redirect_uris=[], scopes=["account:read"], roles=["partner"])
+GATE_BODY = client(kind="service", redirect_uris=[], scopes=["tickets:check"], roles=["gate"])
+
+
+@pytest.mark.parametrize("body", [client(), FIRM_BODY, GATE_BODY], ids=lambda body: body["kind"])
+def test_a_client_is_made_known_with_a_secret_if_it_needs_one(
+    bureau: Bureau, body: dict[str, Any]
+) -> None:
+    answer = bureau.post("/v1/clients", body, by=OPERATOR, key="once")
+    kept = made(answer)
+    assert (kept["secret"] is None) == (body["kind"] == "app")
+    assert made(bureau.post("/v1/clients", body, by=OPERATOR, key="once")) == kept
+    read = json_of(bureau.get("/v1/clients/new-app", by=OPERATOR))
+    assert read == {name: value for name, value in kept.items() if name != "secret"}
+    listed = json_of(bureau.get("/v1/clients", by=OPERATOR))["items"]
+    assert {row["id"] for row in listed} == {APP, FIRM, "new-app"}
+    if kept["secret"] is not None:
+        assert kept["secret"].encode() not in bureau.stored()
+        assert bureau.by_secret("new-app", kept["secret"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"redirect_uris": []}, "redirect_uris"),
+        ({"redirect_uris": ["http://app.example/x"]}, "redirect_uris.0"),
+        ({"redirect_uris": [REDIRECT, REDIRECT]}, "redirect_uris.1"),
+        ({"redirect_uris": ["https://app.example/x#y"]}, "redirect_uris.0"),
+        ({"redirect_uris": ["https://app.example/x; script-src *"]}, "redirect_uris.0"),
+        ({"redirect_uris": ["https://user@app.example/"]}, "redirect_uris.0"),
+        ({"redirect_uris": ["javascript:alert"]}, "redirect_uris.0"),
+        ({"redirect_uris": ["data:x"]}, "redirect_uris.0"),
+        ({"redirect_uris": ["app:/x"]}, "redirect_uris.0"),
+        ({"redirect_uris": ["https://"]}, "redirect_uris.0"),
+        ({"scopes": ["everything"]}, "scopes"),
+        ({"scopes": ["openid", "openid"]}, "scopes"),
+        ({"roles": ["operator"]}, "roles"),
+        ({**FIRM_BODY, "roles": []}, "roles"),
+        ({**FIRM_BODY, "roles": ["operator"]}, "roles"),
+        ({**FIRM_BODY, "roles": ["gate"]}, "roles"),
+        ({**GATE_BODY, "roles": ["partner"]}, "roles"),
+        ({**FIRM_BODY, "scopes": ["orders:read"]}, "scopes"),
+        ({**FIRM_BODY, "redirect_uris": [REDIRECT]}, "redirect_uris"),
+        ({"id": "X"}, "id"),
+    ],
+)
+def test_what_could_be_no_client_is_named(
+    bureau: Bureau, changes: dict[str, Any], field: str
+) -> None:
+    answer = bureau.post("/v1/clients", client(**changes), by=OPERATOR)
+    refused(answer, 422, "invalid-request", field)
+
+
+def test_a_client_is_known_once(bureau: Bureau) -> None:
+    refused(bureau.post("/v1/clients", client(id=APP), by=OPERATOR), 409, "client-exists")
+
+
+def test_what_was_said_of_a_client_can_be_changed_as_it_was_read(bureau: Bureau) -> None:
+    tag = bureau.get(f"/v1/clients/{APP}", by=OPERATOR).headers["ETag"]
+    body = {"redirect_uris": ["https://app.example/"], "name_zh": "改名"}
+
+    def change(body: object, tag: str) -> Any:
+        headers = {"If-Match": tag}
+        return bureau.ask("PATCH", f"/v1/clients/{APP}", body, by=OPERATOR, headers=headers)
+
+    assert json_of(change(body, tag))["redirect_uris"] == ["https://app.example/"]
+    refused(change(body, tag), 412, "stale")
+    bureau.clock.pass_monotonic(2)
+    assert bureau.authorize().status_code == 400
+    assert "改名" in bureau.authorize(redirect_uri="https://app.example/").text
+    now = bureau.get(f"/v1/clients/{APP}", by=OPERATOR).headers["ETag"]
+    refused(change({"redirect_uris": []}, now), 422, "invalid-request", "redirect_uris")
+    made(bureau.post(f"/v1/clients/{APP}/closure", by=OPERATOR))
+    now = bureau.get(f"/v1/clients/{APP}", by=OPERATOR).headers["ETag"]
+    refused(change(body, now), 409, "client-closed")
+
+
+def test_everyone_sees_apps_and_nothing_else(bureau: Bureau) -> None:
+    made(bureau.post("/v1/clients", FIRM_BODY, by=OPERATOR))
+    assert [row["id"] for row in json_of(bureau.get("/v1/apps"))["items"]] == [APP]
+    shown = json_of(bureau.get(f"/v1/apps/{APP}"))
+    assert shown.keys() == {"id", "name", "name_zh", "name_en", "sample"}
+    refused(bureau.get(f"/v1/apps/{FIRM}"), 404, "not-found")
+    made(bureau.post(f"/v1/clients/{APP}/closure", by=OPERATOR))
+    bureau.clock.pass_monotonic(2)
+    refused(bureau.get(f"/v1/apps/{APP}"), 404, "not-found")
+    assert json_of(bureau.get("/v1/apps"))["items"] == []
+
+
+def test_an_app_has_no_secret_and_a_closed_client_no_new_one(bureau: Bureau) -> None:
+    refused(bureau.post(f"/v1/clients/{APP}/secrets", by=OPERATOR), 409, "client-without-secret")
+    made(bureau.post(f"/v1/clients/{FIRM}/closure", by=OPERATOR))
+    refused(bureau.post(f"/v1/clients/{FIRM}/secrets", by=OPERATOR), 409, "client-closed")
+    refused(bureau.post(f"/v1/clients/{FIRM}/closure", by=OPERATOR), 409, "client-closed")
+
+
+def test_a_secret_that_is_asked_for_twice_is_the_same(bureau: Bureau) -> None:
+    path = f"/v1/clients/{FIRM}/secrets"
+    first = made(bureau.post(path, by=OPERATOR, key="once"))
+    assert made(bureau.post(path, by=OPERATOR, key="once")) == first
+    assert made(bureau.post(path, by=OPERATOR, key="twice"))["secret"] != first["secret"]
