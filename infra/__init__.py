@@ -1,1 +1,1 @@
-"""What runs the services: the gateway, the embedded stores, `make run`, the development issuer."""
+"""What runs the services: the gateway, the embedded stores, `make run`, `make token`."""

@@ -46,6 +46,12 @@ def _whole(low: int, high: int) -> Parser:
     return parse
 
 
+def _flag(value: str) -> bool:
+    if value not in {"yes", "no"}:
+        raise ValueError("is yes or no")
+    return value == "yes"
+
+
 def _secret(value: str) -> bytes:
     secret = value.encode()
     if len(secret) < SECRET_BYTES_MIN:
@@ -332,6 +338,18 @@ class IdentitySettings(Settings):
         "How many sign-in codes are sent in a minute, to all numbers together.",
         default="1200",
     )
+    staff_by_number: bool = _variable(
+        "GANSU_STAFF_BY_NUMBER",
+        _flag,
+        "Whether staff may sign in as citizens do, by a mobile number alone: `yes` is for"
+        " development.",
+        default="no",
+        development="yes",
+    )
+
+    def __post_init__(self) -> None:
+        if self.staff_by_number and self.environment != "development":
+            raise SettingsError("GANSU_STAFF_BY_NUMBER is no outside development")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,13 @@ _settings = settings.load_identity()
 _clock = SystemClock()
 _secrets = Secrets(_settings.subject_key, _settings.token_key, _settings.sealing_key, _clock.random)
 _keys = Keys(_secrets.sealing)
-_issuing = Issuing(_secrets, _keys, _settings.issuer, _settings.token_seconds)
+_issuing = Issuing(
+    _secrets,
+    _keys,
+    _settings.issuer,
+    _settings.token_seconds,
+    staff_by_number=_settings.staff_by_number,
+)
 _database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys))
 
 # The library tells whole tokens at its lowest level, whoever turns that on.

@@ -86,6 +86,23 @@ def test_a_service_gets_the_headers_that_it_reads_and_no_others(tmp_path: Path) 
     }
 
 
+def test_a_cookie_reaches_the_sign_in_pages_alone(tmp_path: Path) -> None:
+    with Upstream() as upstream:
+        services = (Service("identity", (upstream.address,)),)
+        with before(tmp_path, services=services) as gateway:
+            for path in (
+                "authorize?x=1",
+                "sign-in",
+                "sign-in/code",
+                "token",
+                "v1/apps",
+                "sign-inx",
+            ):
+                gateway.request("GET", f"/identity/{path}", {"Cookie": "gansu_sign_in=1"})
+    sent = [arrived.headers.get("cookie") for arrived in upstream.arrived]
+    assert sent == ["gansu_sign_in=1"] * 3 + [None] * 3
+
+
 def test_a_service_cannot_name_the_request_either(tmp_path: Path) -> None:
     reply = Reply(headers={"X-Request-Id": "forged", "X-Frame-Options": "ALLOWALL"})
     asked = b"GET /commerce/v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.test import Client, TestResponse
 
 from services.identity.domain.sign_ins import CODE_MS, LIMITS, TRIES_MAX
+from shared.storage.access import Transaction
 from shared.storage.entry import decode
 from tests.support.bureau import (
     APP,
@@ -219,17 +221,22 @@ def test_an_account_is_made_by_the_right_code_and_not_before(bureau: Bureau) -> 
     assert accounts() > before
 
 
-def test_a_closed_account_does_not_sign_in(bureau: Bureau) -> None:
+@pytest.mark.parametrize("changes", [{"state": "closed"}, {"roles": ["operator"]}], ids=str)
+def test_a_number_alone_lets_in_no_closed_account_and_no_staff(
+    bureau: Bureau, changes: dict[str, Any]
+) -> None:
     account = account_of(bureau, NUMBER)
 
-    def close(tx):  # type: ignore[no-untyped-def]
+    def change(tx: Transaction) -> object:
         found = tx.require("accounts", account)
-        return tx.put("accounts", account, {**found.body, "state": "closed"})
+        return tx.put("accounts", account, {**found.body, **changes})
 
-    bureau.database.transact(close)
+    bureau.database.transact(change)
     bureau.clock.pass_wall(seconds=61)
     page = bureau.ask_code(NUMBER)
-    assert bureau.give_code(page, bureau.code_sent()).status_code == 403
+    answer = bureau.give_code(page, bureau.code_sent())
+    assert answer.status_code == 403
+    assert "Location" not in answer.headers
 
 
 # Limits

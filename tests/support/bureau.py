@@ -66,7 +66,14 @@ class Phones:
 class Bureau(Served):
     """Identity, with one app and one firm made known."""
 
-    def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        troubles: list[str] | None = None,
+        staff_by_number: bool = False,
+    ) -> None:
+        self._staff_by_number = staff_by_number
         super().__init__(directory, "identity", CATALOGUE, self._create, troubles=troubles)
         app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], list(SCOPES), [])
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])
@@ -81,7 +88,8 @@ class Bureau(Served):
         )
         self.keys = Keys(self.secrets.sealing)
         self.upkeep = upkeep(self.keys)
-        issuing = Issuing(self.secrets, self.keys, ISSUER, TOKEN_SECONDS)
+        staff = self._staff_by_number
+        issuing = Issuing(self.secrets, self.keys, ISSUER, TOKEN_SECONDS, staff_by_number=staff)
         parts = Identity(database, issuing, self.clock, CODES_PER_MINUTE)
         own = Edge(
             self.verifier_for("identity", str), edge.request_key, edge.clock, edge.log, 1 << 16

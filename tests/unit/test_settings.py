@@ -120,3 +120,15 @@ def test_secrets_are_not_shown() -> None:
 
 def test_an_empty_variable_is_no_variable() -> None:
     assert Settings.from_environ({**PRODUCTION, "GANSU_THREADS": ""}).threads == 128
+
+
+def test_staff_sign_in_by_a_number_alone_in_development_only() -> None:
+    keys = {name: SECRET + name for name in ("GANSU_TOKEN_KEY", "GANSU_SEALING_KEY")}
+    own = IdentitySettings.from_environ({**PRODUCTION, **keys})
+    assert not own.staff_by_number
+    with pytest.raises(SettingsError, match="GANSU_STAFF_BY_NUMBER"):
+        IdentitySettings.from_environ({**PRODUCTION, **keys, "GANSU_STAFF_BY_NUMBER": "yes"})
+    for name in keys:
+        given = {key: value for key, value in keys.items() if key != name}
+        with pytest.raises(SettingsError, match=f"{name} is missing"):
+            IdentitySettings.from_environ({**PRODUCTION, **given})

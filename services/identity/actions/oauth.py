@@ -55,12 +55,15 @@ _ADDRESS = "https://identity.invalid/"
 
 @dataclass(frozen=True, slots=True)
 class Issuing:
-    """What tokens are made with."""
+    """What tokens are made with. `staff_by_number` lets staff sign in as citizens do, by a mobile
+    number alone, which is for development.
+    """
 
     secrets: Secrets
     keys: Keys
     issuer: str
     token_seconds: int
+    staff_by_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
