@@ -188,7 +188,9 @@ def publish_keys(plan: Plan) -> bool:
     They could as well ask the address itself. But behind TLS the gateway has a certificate of the
     person's own, which services have no reason to trust.
     """
-    answer = client_of(plan).ask("GET", f"/{ISSUER}/.well-known/jwks.json")
+    # Past the gateway's cache: keys of an earlier store sign nothing here.
+    fresh = {"Commit-Seq": "0"}
+    answer = client_of(plan).ask("GET", f"/{ISSUER}/.well-known/jwks.json", headers=fresh)
     if answer is None or answer.status != 200 or not json.loads(answer.body)["keys"]:
         return False
     # Whole or not at all: services read the file while it is written.

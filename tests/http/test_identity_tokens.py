@@ -17,7 +17,16 @@ from services.identity.domain.grants import CODE_MS, GRACE_MS, IDLE_MS, STAFF_WH
 from shared.errors import Refused
 from shared.storage.access import Transaction
 from shared.storage.memory import drop, lose_reply
-from tests.support.bureau import APP, FIRM, HTTPS, REDIRECT, TOKEN_SECONDS, VERIFIER, Bureau
+from tests.support.bureau import (
+    APP,
+    FIRM,
+    HTTPS,
+    REDIRECT,
+    TOKEN_SECONDS,
+    VERIFIER,
+    Bureau,
+    returned,
+)
 from tests.support.served import Json, json_of, made, refused
 from tests.support.tokens import ISSUER
 
@@ -385,6 +394,26 @@ def test_any_token_of_a_grant_ends_it(bureau: Bureau, kind: str) -> None:
     assert revoke(bureau, tokens[kind], token_type_hint=kind).status_code == 200
     denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
     assert revoke(bureau, tokens[kind]).status_code == 200
+
+
+def test_who_signs_out_everywhere_is_signed_out_everywhere(bureau: Bureau) -> None:
+    scope = "openid account:read account:write"
+    page = bureau.ask_code(NUMBER, page=bureau.authorize(scope=scope))
+    code = returned(bureau.give_code(page, bureau.code_sent()))["code"]
+    here = given(bureau.redeem(code))
+    bureau.clock.pass_wall(seconds=61)
+    there = bureau.sign_in(NUMBER)
+    bureau.clock.pass_wall(seconds=61)
+    waiting = bureau.code_for_app(NUMBER)
+    other = bureau.sign_in("13800000002")
+    refused(bureau.post("/v1/account/sign-out", token=there["access_token"]), 403, "forbidden")
+    made(bureau.post("/v1/account/sign-out", token=here["access_token"]))
+    for held in (here, there):
+        denied(bureau.refresh(held["refresh_token"]), "invalid_grant")
+    denied(bureau.redeem(waiting), "invalid_grant")
+    given(bureau.refresh(other["refresh_token"]))
+    bureau.clock.pass_wall(seconds=61)
+    given(bureau.refresh(bureau.sign_in(NUMBER)["refresh_token"]))
 
 
 def test_what_is_no_token_is_taken_back_already(bureau: Bureau) -> None:

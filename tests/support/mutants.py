@@ -373,8 +373,8 @@ MUTANTS = (
     Mutant(
         "gives tokens to an account that was closed",
         "services/identity/actions/oauth.py",
-        "found is not None and accounts.may_sign_in(found.body) else None",
-        "found is not None else None",
+        "if found is None or not accounts.may_sign_in(found.body):",
+        "if found is None:",
         "tests/http/test_identity_tokens.py::test_what_an_account_is_shows_at_the_next_refresh",
     ),
     Mutant(

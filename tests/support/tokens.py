@@ -21,7 +21,7 @@ ALL_SCOPES = (
     "orders:read orders:write stores:read stores:write"
     " sessions:read sessions:write tickets:read tickets:write tickets:check"
     " schedules:read schedules:write appointments:read appointments:write appointments:check"
-    " account:read clients:read clients:write"
+    " account:read account:write clients:read clients:write"
 )
 ALL_ROLES = ("citizen", "merchant")
 ROLES = {

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.identity.domain import accounts
-from shared.storage.access import FRESH, Committed, Database, Document, Freshness, Transaction
+from shared.storage.access import (
+    FRESH,
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    Transaction,
+)
 
 
 def read_account(
@@ -12,6 +20,17 @@ def read_account(
 ) -> Committed[Document]:
     """An account. Raises Refused(NOT_FOUND)."""
     return database.read(lambda view: view.require("accounts", account), freshness)
+
+
+def sign_out(database: Database, claim: Claim, account: str) -> Committed[Document]:
+    """End every sign-in of an account. Raises Refused(NOT_FOUND)."""
+
+    def change(tx: Transaction) -> Document:
+        found = tx.require("accounts", account)
+        accounts.sign_out(found.body, tx.now_ms)
+        return tx.put("accounts", account, found.body)
+
+    return database.transact_once(claim, change)
 
 
 def account_for(tx: Transaction, phone: str) -> Document:

@@ -317,9 +317,12 @@ class Server(AuthorizationServer):
         return None if name is None else self.tx.get("grants", name)
 
     def account_of(self, grant: Document) -> Document | None:
-        """A grant's account, if it may sign in."""
+        """A grant's account, if it may sign in and has not signed out everywhere since."""
         found = self.tx.get("accounts", grant.body["account"])
-        return found if found is not None and accounts.may_sign_in(found.body) else None
+        if found is None or not accounts.may_sign_in(found.body):
+            return None
+        ended = accounts.is_signed_out(found.body, grant.body["signed_in_ms"])
+        return None if ended else found
 
     def redeem(self, grant: Document) -> bool:
         """Use a grant's code, and keep what comes of it."""

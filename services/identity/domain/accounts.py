@@ -26,5 +26,15 @@ def new_account(roles: Sequence[str], now_ms: int) -> Body:
     return {"roles": sorted(roles), "state": "open", "made_ms": now_ms}
 
 
+def sign_out(account: Body, now_ms: int) -> None:
+    """End every sign-in that the account has until now, on whatever phone."""
+    account["signed_out_ms"] = now_ms
+
+
+def is_signed_out(account: Body, signed_in_ms: int) -> bool:
+    """Whether a sign-in of that time has been ended by the account."""
+    return signed_in_ms <= int(account.get("signed_out_ms", -1))
+
+
 def may_sign_in(account: Body) -> bool:
     return bool(account["state"] == "open")

@@ -17,11 +17,8 @@ from shared.times import DAY_MS, HOUR_MS, MINUTE_MS
 COLLECTIONS = (
     Collection(
         "grants",
-        indexes=(
-            Index("grants_by_account", ("account", "state")),
-            # When it is over, whatever its state: it is removed then.
-            Index("grants_by_end", ("until_ms",)),
-        ),
+        # When it is over, whatever its state: it is removed then.
+        indexes=(Index("grants_by_end", ("until_ms",)),),
     ),
 )
 

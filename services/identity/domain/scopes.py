@@ -45,6 +45,7 @@ def _for(service: str, *roles: str) -> Scope:
 SCOPES: Mapping[str, Scope] = {
     OPENID: _for("identity"),
     "account:read": _for("identity"),
+    "account:write": _for("identity", *PEOPLE),
     "clients:read": _for("identity", "operator"),
     "clients:write": _for("identity", "operator"),
     "orders:read": _for("commerce", "citizen", "operator"),

@@ -1,4 +1,4 @@
-"""Accounts over HTTP: one's own."""
+"""Accounts over HTTP: one's own, and the end of all its sign-ins."""
 
 from services.identity.actions import accounts as actions
 from services.identity.domain.scopes import PEOPLE
@@ -22,3 +22,16 @@ router = new_router()
 def read_account(call: Call[Identity]) -> Answer:
     found = actions.read_account(call.parts.database, call.identity.subject, call.freshness())
     return Answer(account_json(found.value), found.seq, found.value.revision)
+
+
+@router.route(
+    "POST /v1/account/sign-out",
+    Words("在所有设备上退出登录", "Sign out on every phone"),
+    scope="account:write",
+    roles=PEOPLE,
+    answer=AccountSchema,
+    problems=(NOT_FOUND,),
+)
+def sign_out(call: Call[Identity]) -> Answer:
+    done = actions.sign_out(call.parts.database, call.claim, call.identity.subject)
+    return Answer(account_json(done.value), done.seq, done.value.revision)

@@ -22,7 +22,7 @@ from shared.web.responses import Headers, Rendered
 from shared.web.service import Answers
 
 _BASIC = re.compile(r"[Bb]asic +[A-Za-z0-9+/]{1,400}={0,2}")
-_HOUR = "public, max-age=300, stale-while-revalidate=3600, stale-if-error=86400"
+_CACHED = "public, max-age=60, stale-if-error=86400"
 
 Give = Callable[[Database, Issuing, Mapping[str, str], str | None], Reply]
 
@@ -72,7 +72,7 @@ def _json(reply: Reply) -> Rendered:
 
 
 class Published:
-    """A document for everyone, made anew each time and kept for minutes by whoever asked."""
+    """A document for everyone, made anew each time and kept for a minute by whoever asked."""
 
     def __init__(self, make: Callable[[], object]) -> None:
         self._make = make
@@ -83,7 +83,7 @@ class Published:
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
             ("Content-Language", TAGS[language]),
-            ("Cache-Control", _HOUR),
+            ("Cache-Control", _CACHED),
         ]
         return Rendered(200, headers, body)
 
