@@ -124,7 +124,7 @@ def test_pages_speak_two_languages(bureau: Bureau) -> None:
 def test_the_cookie_is_for_our_own_pages_alone(bureau: Bureau) -> None:
     cookie = bureau.authorize().headers["Set-Cookie"]
     assert re.fullmatch(
-        r"gansu_sign_in=[0-9a-f]{32}; Path=/identity; HttpOnly; SameSite=Lax; Secure", cookie
+        r"__Host-gansu_sign_in=[0-9a-f]{32}; Path=/; HttpOnly; SameSite=Lax; Secure", cookie
     )
 
 

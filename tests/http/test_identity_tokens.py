@@ -247,6 +247,23 @@ def test_many_at_once_get_one_successor(bureau: Bureau) -> None:
     given(bureau.refresh(successor))
 
 
+def test_two_containers_know_of_each_other(bureau: Bureau, tmp_path: Path) -> None:
+    with bureau.another(tmp_path / "another") as other, ThreadPoolExecutor(8) as pool:
+        places = [bureau.client, other] * 4
+        code = bureau.code_for_app(NUMBER)
+        redeemed = list(pool.map(lambda at: bureau.redeem(code, at).status_code, places))
+        assert redeemed.count(200) == 1
+        for round_ in range(5):
+            bureau.clock.pass_wall(seconds=61)
+            old = bureau.sign_in(NUMBER if round_ % 2 else "13800000002")["refresh_token"]
+            answers = list(pool.map(lambda at, old=old: bureau.refresh(old, at), places))
+            [successor] = {given(answer)["refresh_token"] for answer in answers}
+            bureau.clock.pass_wall(seconds=61)
+            given(bureau.refresh(successor, other))
+            denied(bureau.refresh(old), "invalid_grant")
+            denied(bureau.refresh(successor, other), "invalid_grant")
+
+
 def test_a_refresh_token_is_for_its_own_app(bureau: Bureau) -> None:
     token = bureau.sign_in(NUMBER)["refresh_token"]
     denied(bureau.refresh(token, client_id=FIRM), "invalid_client")

@@ -8,7 +8,8 @@ with Bureau(tmp_path) as bureau:
 import base64
 import hashlib
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -33,7 +34,9 @@ from shared.auth.tokens import TokenVerifier
 from shared.notices.mapping import messages_of
 from shared.notices.message import Message, Unsent
 from shared.storage.access import Database
+from shared.storage.database import JournalDatabase
 from shared.storage.entry import decode
+from shared.storage.memory import MemoryStore
 from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.ledger import entries_of
@@ -96,6 +99,22 @@ class Bureau(Served):
         )
         return create_app(parts, own, ready)
 
+    @contextmanager
+    def another(self, directory: Path) -> Iterator[Client]:
+        """A second container on the same journal, with a replica and caches of its own."""
+        store = MemoryStore(self.bucket, clock=self.clock)
+        database = JournalDatabase(
+            store, CATALOGUE, prefix="identity/", directory=directory, clock=self.clock
+        )
+        issuing = Issuing(self.secrets, Keys(self.secrets.sealing), ISSUER, TOKEN_SECONDS)
+        parts = Identity(database, issuing, self.clock, CODES_PER_MINUTE)
+        try:
+            yield Client(create_app(parts, self.edge, database.troubles))
+        finally:
+            self.clock.hurry()
+            database.close()
+            self.clock.rest()
+
     def verifier_for(self, audience: str, subject_of: Any = None) -> TokenVerifier:
         """A service's own verifier, on the keys that identity publishes and those of the tests."""
 
@@ -146,7 +165,7 @@ class Bureau(Served):
         asked = {"grant_type": "client_credentials", **values}
         return self.form("/token", asked, Authorization=f"Basic {basic}")
 
-    def redeem(self, code: str, **changes: str) -> TestResponse:
+    def redeem(self, code: str, at: Client | None = None, /, **changes: str) -> TestResponse:
         """The app's token request for a code."""
         values = {
             "grant_type": "authorization_code",
@@ -156,12 +175,14 @@ class Bureau(Served):
             "code_verifier": VERIFIER,
             **changes,
         }
-        return self.form("/token", {name: value for name, value in values.items() if value})
+        return self.form("/token", {name: value for name, value in values.items() if value}, at)
 
-    def refresh(self, refresh_token: str, **changes: str) -> TestResponse:
+    def refresh(
+        self, refresh_token: str, at: Client | None = None, /, **changes: str
+    ) -> TestResponse:
         """The app's token request for a refresh token."""
         values = {"grant_type": "refresh_token", "client_id": APP, "refresh_token": refresh_token}
-        return self.form("/token", {**values, **changes})
+        return self.form("/token", {**values, **changes}, at)
 
     # The person
 

@@ -395,7 +395,7 @@ MUTANTS = (
     Mutant(
         "takes a page from another browser",
         "services/identity/routes/forms.py",
-        "    if page.browser != browser(environ) or not 0",
+        "    if page.browser != from_browser or not 0",
         "    if not 0",
         "tests/http/test_identity_sign_in.py::"
         "test_a_page_that_was_not_made_here_for_this_browser_is_refused",

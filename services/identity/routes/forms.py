@@ -20,12 +20,18 @@ from shared.web import requests
 from shared.web.requests import Environ
 
 BODY_BYTES_MAX = 16 << 10
-COOKIE = "gansu_sign_in"
+COOKIES = {True: "__Host-gansu_sign_in", False: "gansu_sign_in"}
+"""What the cookie is called, with TLS and without: with it, by a name that no other host of the
+domain and no page without TLS can set (RFC 6265bis, section 4.1.3.2)."""
+
 PAGE_MS = 30 * 60_000
 """How long a page waits for its person."""
 
 _FORM = re.compile(r'application/x-www-form-urlencoded *(; *charset="?utf-8"?)?', re.IGNORECASE)
-_BROWSER = re.compile(rf"(?:^|; *){COOKIE}=([0-9a-f]{{32}})(?:;|$)")
+_BROWSER = {
+    secure: re.compile(rf"(?:^|; *){name}=([0-9a-f]{{32}})(?:;|$)")
+    for secure, name in COOKIES.items()
+}
 _FIELDS_MAX = 20
 
 
@@ -46,15 +52,15 @@ def form(environ: Environ) -> dict[str, str]:
     return values
 
 
-def browser(environ: Environ) -> str | None:
+def browser(environ: Environ, *, secure: bool) -> str | None:
     """What the cookie calls the browser."""
-    read = _BROWSER.search(environ.get("HTTP_COOKIE", ""))
+    read = _BROWSER[secure].search(environ.get("HTTP_COOKIE", ""))
     return None if read is None else read[1]
 
 
 def cookie(name: str, *, secure: bool) -> str:
     """The Set-Cookie that names a browser until it is closed; sent by our own pages alone."""
-    return f"{COOKIE}={name}; Path=/identity; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+    return f"{COOKIES[secure]}={name}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
 
 
 def address(environ: Environ) -> str:
@@ -87,12 +93,12 @@ class Page:
         return sealing.seal("pages", "sign-in", orjson.dumps(members))
 
 
-def opened(sealing: Sealing, environ: Environ, sealed: str, now_ms: int) -> Page | None:
+def opened(sealing: Sealing, sealed: str, from_browser: str | None, now_ms: int) -> Page | None:
     """A page that comes back from the browser that it was made for, in time; else None."""
     try:
         page = Page(*orjson.loads(sealing.unseal("pages", "sign-in", sealed)))
     except (ValueError, TypeError):
         return None
-    if page.browser != browser(environ) or not 0 <= now_ms - page.made_ms < PAGE_MS:
+    if page.browser != from_browser or not 0 <= now_ms - page.made_ms < PAGE_MS:
         return None
     return page

@@ -47,7 +47,7 @@ class SignIn:
             checked = authorizations.check(self._parts.database, self._parts.issuing, values)
         except AuthorizationRefused as refused:
             return self._refused(refused, language)
-        browser = forms.browser(environ) or self._parts.clock.random(16).hex()
+        browser = self._browser(environ) or self._parts.clock.random(16).hex()
         page = self._new_page(browser, checked)
         headers = (("Set-Cookie", forms.cookie(browser, secure=self._secure)),)
         return self._ask_number(page, checked, language, headers=headers)
@@ -111,7 +111,10 @@ class SignIn:
 
     def _opened(self, environ: Environ, values: dict[str, str]) -> Page | None:
         sealing, now_ms = self._parts.issuing.secrets.sealing, self._parts.clock.now_ms()
-        return forms.opened(sealing, environ, values.get("page", ""), now_ms)
+        return forms.opened(sealing, values.get("page", ""), self._browser(environ), now_ms)
+
+    def _browser(self, environ: Environ) -> str | None:
+        return forms.browser(environ, secure=self._secure)
 
     def _checked(self, page: Page) -> Checked | AuthorizationRefused:
         """The app's request once more: its client may have been closed meanwhile."""
