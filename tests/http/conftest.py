@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bureau import Bureau
 from tests.support.gate import Gate
 from tests.support.houses import Open
 from tests.support.shop import Shop
@@ -36,6 +37,13 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """Tourism that the tests of one module share: each opens its own sessions."""
     with Gate(tmp_path_factory.mktemp("gate")) as gate:
         yield gate
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Iterator[Bureau]:
+    """Identity, with an app and a firm, and nobody who has signed in."""
+    with Bureau(tmp_path / "bureau") as bureau:
+        yield bureau
 
 
 @pytest.fixture(scope="module")

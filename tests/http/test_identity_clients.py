@@ -1,7 +1,5 @@
 """Clients: what operators make known, and what everyone may see of it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +8,6 @@ from tests.support.bureau import APP, FIRM, REDIRECT, Bureau
 from tests.support.served import json_of, made, refused
 
 OPERATOR = "operator-1"
-
-
-@pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    with Bureau(tmp_path) as bureau:
-        yield bureau
 
 
 def client(**changes: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Signing keys: published before they sign, until their tokens are over, the same everywhere."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,12 +17,6 @@ from tests.support.bureau import Bureau
 from tests.support.served import json_of
 
 NUMBER = "13800000001"
-
-
-@pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    with Bureau(tmp_path / "one") as bureau:
-        yield bureau
 
 
 def published(bureau: Bureau) -> list[str]:

@@ -251,3 +251,22 @@ def hidden(page: TestResponse, place: int = 0) -> str:
 def returned(answer: TestResponse) -> dict[str, str]:
     """What an answer takes back to the app."""
     return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+
+
+def claims_of(token: str) -> Json:
+    payload = token.split(".")[1]
+    claims: Json = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+def denied(answer: TestResponse, error: str, status: int = 400) -> None:
+    assert answer.status_code == status, answer.text
+    assert json_of(answer)["error"] == error
+    assert "token" not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def given(answer: TestResponse) -> Json:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    return json_of(answer)

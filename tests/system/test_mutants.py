@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mutants import MUTANTS, ROOT, Mutant, copy_tree, seeded, table
+from tests.support.mutant import Mutant
+from tests.support.mutants import MUTANTS, ROOT, copy_tree, seeded, table
 
 OPTIONS = (
     *("-x", "-q", "-p", "no:cacheprovider"),
