@@ -44,7 +44,7 @@ IDENTITY = (
         "services/identity/actions/oauth.py",
         'return redirect_uri in self.body["redirects"]',
         'return redirect_uri.startswith(tuple(self.body["redirects"]))',
-        "tests/http/test_identity_sign_in.py::"
+        "tests/http/test_identity_authorize.py::"
         "test_an_address_that_is_not_the_apps_own_is_led_to_by_nothing",
     ),
     Mutant(
