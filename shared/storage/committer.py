@@ -235,9 +235,7 @@ class Committer:
         taken: list[Pending[Any]] = []
         with self._wake:
             while self._queue and len(taken) < self._limits.changes_max:
-                pending = self._queue.popleft()
-                if not pending.abandoned:
-                    taken.append(pending)
+                taken.append(self._queue.popleft())
         return taken
 
     def _round(self, pendings: list[Pending[Any]]) -> None:

@@ -261,14 +261,6 @@ MUTANTS = (
         "tests/storage/test_batches.py::test_changes_of_a_batch_see_those_before_them",
     ),
     Mutant(
-        "runs a change whose caller has gone away with a refusal",
-        f"{_ENGINE}/committer.py",
-        "                if not pending.abandoned:\n                    taken.append(pending)\n",
-        "                taken.append(pending)\n",
-        "tests/storage/test_batches.py::"
-        "test_a_callers_patience_ends_and_its_change_is_not_run_later",
-    ),
-    Mutant(
         "lets any number of writers wait",
         f"{_ENGINE}/committer.py",
         "if self._closed or self._waiting >= self._limits.waiting_max:",
