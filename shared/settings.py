@@ -252,7 +252,8 @@ class Settings(StoreSettings):
     threads: int = _variable(
         "GANSU_THREADS",
         _whole(2, 256),
-        "Threads a worker process serves requests with; at most half of them wait to write.",
+        "Threads a worker process has for requests that wait for more than the database; half as"
+        " many requests may wait to write.",
         default="128",
     )
 

@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from shared import errors
+from shared import errors, waiting
 from shared.clock import Clock, new_id
 from shared.storage.access import Change, Committed
 from shared.storage.entry import Entry, encode
@@ -107,21 +107,19 @@ class Pending(Generic[T]):
         self.seq = 0
         self.abandoned = False
         self.asked_time = False
-        # A plain lock is the cheapest thing that one thread can wait on and another release.
-        self._done = threading.Lock()
-        self._done.acquire()
+        self._done = waiting.signal()
 
     def answer(self, seq: int) -> None:
         self.seq = seq
-        self._done.release()
+        self._done.set()
 
     def refuse(self, error: Exception) -> None:
         self.error = error
-        self._done.release()
+        self._done.set()
 
     def result(self, seconds: float) -> Committed[T]:
         """Wait for the answer. Raises the change's own exception, or Refused(BUSY)."""
-        if not self._done.acquire(timeout=seconds):
+        if not self._done.wait(seconds):
             self.abandoned = True
             raise busy()
         if self.error is not None:

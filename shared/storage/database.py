@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from shared import errors
+from shared import errors, waiting
 from shared.clock import Clock, new_id
 from shared.storage import entry as entries
 from shared.storage import idempotency
@@ -159,8 +159,9 @@ class JournalDatabase:
 
     def _opened(self) -> _Parts:
         parts = self._parts
-        if parts is not None:
-            return parts
+        return waiting.apart(self._open_once) if parts is None else parts
+
+    def _open_once(self) -> _Parts:
         if not self._opening.acquire(timeout=READ_PATIENCE_SECONDS):
             raise busy()
         try:
@@ -255,8 +256,9 @@ class JournalDatabase:
     def _as_it_was(self, said: idempotency.Reference) -> Document:
         """A document at an earlier revision: its entry still has it."""
         seq = said.revision >> ORDINAL_BITS
+        journal = self._opened().journal
         try:
-            stored = self._opened().journal.read(seq)
+            stored = waiting.apart(lambda: journal.read(seq))
         except StoreError as error:
             raise busy() from error
         if stored is None:
@@ -298,7 +300,7 @@ class JournalDatabase:
             if answer is not None:
                 return answer
             # The proof is older than this container's replica, which was replaced or fell behind.
-            self._probe(parts.follower)
+            waiting.apart(lambda: self._probe(parts.follower))
         raise busy()
 
     def _proven(self, parts: _Parts, after: float, deadline: float) -> Proof:
@@ -319,7 +321,7 @@ class JournalDatabase:
                 return Committed(query(ReadOnlyView(reader)), reader.head.seq)
         except ReplicaBroken as error:
             log.warning("the replica is replaced: %s", error)
-            parts.follower.renew(used)
+            waiting.apart(lambda: parts.follower.renew(used))
             return None
 
     def _probe(self, follower: Follower) -> int:

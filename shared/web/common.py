@@ -55,7 +55,8 @@ def routes(router: Router[Any], ready: Ready) -> list[Route[Any]]:
     """Health, under the service; problem types, at the address that `type` gives."""
     health = Router[Any](router.prefix, router.title)
 
-    @health.route("GET /health/live", _LIVE, answer=HealthSchema, public=_NEVER_KEPT)
+    # Not apart: a silent store may keep every thread waiting, and that must not look like a death.
+    @health.route("GET /health/live", _LIVE, answer=HealthSchema, public=_NEVER_KEPT, apart=False)
     def live(_: Call[Any]) -> Answer:
         return Answer({"status": "live"})
 

@@ -185,6 +185,7 @@ class Route(Generic[P]):
     body: type[Schema] | Binary | None = None
     query: type[Schema] | None = None
     declared_problems: tuple[Problem, ...] = ()
+    declared_apart: bool | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS or not self.path.startswith("/"):
@@ -225,6 +226,16 @@ class Route(Generic[P]):
     def conditional(self) -> bool:
         """Whether the route needs If-Match."""
         return self.method in {"PATCH", "PUT"}
+
+    @property
+    def apart(self) -> bool:
+        """Whether the view may wait for something but the engine's commits and proofs: a search
+        for its index, a picture for the store or the processor. Such a view has a thread of its
+        own (`shared/waiting.py`); the others share one.
+        """
+        if self.declared_apart is not None:
+            return self.declared_apart
+        return self.public is not None or Binary in (type(self.body), type(self.answer))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -268,11 +279,14 @@ class Router(Generic[P]):
         query: type[Schema] | None = None,
         status: int | None = None,
         problems: tuple[Problem, ...] = (),
+        apart: bool | None = None,
     ) -> Callable[[View[P]], View[P]]:
         """Declare the decorated view as the route `name`, a method and a path below the service.
 
         `roles`: the caller has to have one of them. `problems`: what the view may refuse beyond
-        what every route of its kind may. Raises ValueError where the declaration cannot stand.
+        what every route of its kind may. `apart`: whether it may wait for something but the
+        database; else public routes and those of pictures may. Raises ValueError where the
+        declaration cannot stand.
         """
         method, _, path = name.partition(" ")
 
@@ -291,6 +305,7 @@ class Router(Generic[P]):
                 body=body,
                 query=query,
                 declared_problems=problems,
+                declared_apart=apart,
             )
             _check_new(route, self.routes)
             self.routes.append(route)

@@ -21,6 +21,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
+from shared import waiting
 from shared.auth.tokens import NOBODY, Identity, TokenVerifier
 from shared.clock import Clock
 from shared.errors import BUSY, FORBIDDEN, INTERNAL, INVALID, METHOD, NOT_FOUND, Refused
@@ -78,7 +79,9 @@ class Handler(Generic[P]):
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
         """Raises Refused."""
         identity = self._identity(environ)
-        answer = self.route.view(self._call(environ, path, language, identity))
+        call = self._call(environ, path, language, identity)
+        view = self.route.view
+        answer = waiting.apart(lambda: view(call)) if self.route.apart else view(call)
         return self._rendered(environ, answer, language)
 
     # In
@@ -219,6 +222,7 @@ class Application(Flask):
         self.url_map.converters["id"] = _Identifier
         self.edge = edge
         self.handlers: dict[str, Answers] = {}
+        self._fixed: dict[tuple[str, str], str] = {}
         # Answers do not depend on the host: one adapter serves every request.
         self._addresses = self.url_map.bind("")
 
@@ -226,6 +230,8 @@ class Application(Flask):
         """Let `handler` answer `path`, in which `{…}` stands for an id."""
         name = f"{method} {path}"
         self.handlers[name] = handler
+        if "{" not in path:
+            self._fixed[method, path] = name
         self.add_url_rule(
             path.replace("{", "<id:").replace("}", ">"),
             endpoint=name,
@@ -264,6 +270,10 @@ class Application(Flask):
 
     def _found(self, environ: Environ) -> tuple[str, dict[str, str]]:
         """The route's name and the ids in its path. Raises werkzeug's NotFound and others."""
+        # What has no ids in it is found at once: werkzeug's search takes as long as parsing a head.
+        fixed = self._fixed.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        if fixed is not None:
+            return fixed, {}
         # WSGI hands bytes as Latin-1 text. What is not UTF-8 cannot be an address of ours.
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         rule, ids = self._addresses.match(path, environ["REQUEST_METHOD"], return_rule=True)
