@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from shared.clock import Clock
@@ -83,11 +83,9 @@ class Follower:
         stored = self._journal.read(head.seq)
         return stored is not None and digest(stored) == head.hash
 
-    @contextmanager
-    def reading(self, seconds: float = replicas.READ_SECONDS) -> Iterator[Reader]:
+    def reading(self, seconds: float = replicas.READ_SECONDS) -> AbstractContextManager[Reader]:
         """One state of the replica. A broken replica raises ReplicaBroken; `renew` replaces it."""
-        with self.replica.reading(seconds) as reader:
-            yield reader
+        return self.replica.reading(seconds)
 
     def renew(self, broken: Replica) -> None:
         """Replace a replica that failed, unless another thread or process has already.

@@ -150,6 +150,41 @@ class _Session:
         self.connection.close()
 
 
+class _Reading:
+    """A read transaction. Not made of generators: every read of the platform goes through here."""
+
+    __slots__ = ("_replica", "_seconds", "_session")
+
+    def __init__(self, replica: "Replica", seconds: float) -> None:
+        self._replica = replica
+        self._seconds = seconds
+
+    def __enter__(self) -> "Reader":
+        replica = self._replica
+        replica.check()
+        session = self._session = replica.enter()
+        try:
+            return self._begun(replica, session.connection)
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, sqlite3.Error):
+                raise ReplicaBroken(f"SQLite: {error}") from error
+            raise
+
+    def _begun(self, replica: "Replica", connection: sqlite3.Connection) -> "Reader":
+        monotonic = replica.clock.monotonic
+        deadline = monotonic() + self._seconds
+        connection.set_progress_handler(lambda: monotonic() > deadline, _PROGRESS_STEPS)
+        connection.execute("BEGIN")
+        return Reader(connection, replica, replica.clock, deadline)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            _end(self._session.connection)
+        finally:
+            self._replica.leave(self._session)
+
+
 class Replica:
     """An open replica. Thread-safe; to be opened after fork."""
 
@@ -159,7 +194,7 @@ class Replica:
         """Open the file at `path`; with `link`, only as long as that link leads to its folder."""
         self.path = path
         self.catalogue = catalogue
-        self._clock = clock
+        self.clock = clock
         self._link = link
         self._local = threading.local()
         # Weakly, so that a thread that ends takes its connection along.
@@ -208,6 +243,14 @@ class Replica:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """The calling thread's own connection, held for the block."""
+        session = self.enter()
+        try:
+            yield session.connection
+        finally:
+            self.leave(session)
+
+    def enter(self) -> "_Session":
+        """Take the calling thread's own connection, until `leave`."""
         session: _Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self._connected()
@@ -216,14 +259,15 @@ class Replica:
             raise RuntimeError("a read or change of the database inside another one")
         if not free:
             raise ReplicaBroken("the replica is being closed")
-        try:
-            if self._closed:
-                raise ReplicaBroken("the replica was closed")
-            yield session.connection
-        finally:
-            session.in_use.release()
-            if self._closed:
-                session.close_if_idle()
+        if self._closed:
+            self.leave(session)
+            raise ReplicaBroken("the replica was closed")
+        return session
+
+    def leave(self, session: "_Session") -> None:
+        session.in_use.release()
+        if self._closed:
+            session.close_if_idle()
 
     def _connected(self) -> "_Session":
         with self._errors():
@@ -241,25 +285,12 @@ class Replica:
 
     # Reading
 
-    @contextmanager
-    def reading(self, seconds: float = READ_SECONDS) -> Iterator["Reader"]:
-        """One consistent state, for as long as the block lasts.
+    def reading(self, seconds: float = READ_SECONDS) -> "_Reading":
+        """One consistent state, for as long as the block lasts: `with replica.reading() as reader`.
 
         Raises ReplicaBroken, and ReadTooLong after `seconds`.
         """
-        self.check()
-        with self._connection() as connection:
-            deadline = self._clock.monotonic() + seconds
-            connection.set_progress_handler(
-                lambda: self._clock.monotonic() > deadline, _PROGRESS_STEPS
-            )
-            try:
-                with self._errors():
-                    connection.execute("BEGIN")
-                    reader = Reader(connection, self, self._clock, deadline)
-                yield reader
-            finally:
-                _end(connection)
+        return _Reading(self, seconds)
 
     def head(self) -> Head:
         with self.reading() as reader:
@@ -315,15 +346,15 @@ class Replica:
         connection.set_progress_handler(None, 0)
         # SQLite's own waiting backs off to 100 ms; a turn here lasts one or two.
         connection.execute("PRAGMA busy_timeout = 0")
-        deadline = self._clock.monotonic() + BUSY_SECONDS
+        deadline = self.clock.monotonic() + BUSY_SECONDS
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                late = self._clock.monotonic() > deadline
+                late = self.clock.monotonic() > deadline
                 if late or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
-                self._clock.sleep(0.0005)
+                self.clock.sleep(0.0005)
             else:
                 connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
                 return
