@@ -95,13 +95,22 @@ class Proofs(Protocol):
 
 
 class Pending(Generic[T]):
-    """One caller's change on its way, and the answer once there is one."""
+    """One caller's change on its way, and the answer once there is one.
 
-    __slots__ = ("_done", "abandoned", "asked_time", "change", "error", "queued", "seq", "value")
+    `first` names the document that the change looks at first: those of a batch are read together.
+    """
 
-    def __init__(self, change: Change[T], queued: float) -> None:
+    __slots__ = (
+        *("_done", "abandoned", "asked_time", "change", "error", "first", "queued", "seq"),
+        "value",
+    )
+
+    def __init__(
+        self, change: Change[T], queued: float, first: tuple[str, str] | None = None
+    ) -> None:
         self.change = change
         self.queued = queued
+        self.first = first
         self.value: T | None = None
         self.error: Exception | None = None
         self.seq = 0
@@ -181,17 +190,17 @@ class Committer:
 
     # Callers
 
-    def commit(self, change: Change[T]) -> Committed[T]:
+    def commit(self, change: Change[T], first: tuple[str, str] | None = None) -> Committed[T]:
         """Have `change` committed. Raises its exception, or Refused(BUSY)."""
-        pending = self._enqueue(change)
+        pending = self._enqueue(change, first)
         try:
             return pending.result(self._limits.patience_seconds)
         finally:
             with self._wake:
                 self._waiting -= 1
 
-    def _enqueue(self, change: Change[T]) -> Pending[T]:
-        pending = Pending(change, self._clock.monotonic())
+    def _enqueue(self, change: Change[T], first: tuple[str, str] | None = None) -> Pending[T]:
+        pending = Pending(change, self._clock.monotonic(), first)
         with self._wake:
             if self._closed or self._waiting >= self._limits.waiting_max:
                 self.figures.shed += 1
@@ -319,6 +328,7 @@ class Committer:
 
     def _run_all(self, batch: Batch, pendings: list[Pending[Any]]) -> int:
         """Run changes into the batch; how many of them got in."""
+        batch.reader.expect([pending.first for pending in pendings if pending.first is not None])
         until = self._clock.monotonic() + BATCH_SECONDS
         for count, pending in enumerate(pendings):
             if count and self._clock.monotonic() > until:

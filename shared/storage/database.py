@@ -241,12 +241,15 @@ class JournalDatabase:
     # Writing
 
     def transact(self, change: Change[T]) -> Committed[T]:
+        return self._transact(change, None)
+
+    def _transact(self, change: Change[T], first: tuple[str, str] | None) -> Committed[T]:
         parts = self._opened()
         parts.tailer.touch()
-        return parts.committer.commit(change)
+        return parts.committer.commit(change, first)
 
     def transact_once(self, claim: Claim, change: Change[Document]) -> Committed[Document]:
-        committed = self.transact(idempotency.once(claim, change))
+        committed = self._transact(idempotency.once(claim, change), idempotency.row_of(claim))
         outcome = committed.value
         document = outcome.document
         if isinstance(document, idempotency.Reference):

@@ -448,12 +448,27 @@ class Reader:
         self.finder = replica.finder
         self._clock = clock
         self._deadline = deadline
+        self._known: dict[tuple[str, str], Found | None] = {}
         # Reading the head first fixes the state for the whole block.
         self.head = _head(connection)
 
     def get(self, collection: str, key: str) -> Found | None:
-        rows = self._fetched(query.GET, (collection, key))
-        return _verified(collection, rows[0]) if rows else None
+        """A document of this state. Who asks again, as a batch does for what sells well, costs
+        nothing: a state does not change.
+        """
+        name = (collection, key)
+        if name not in self._known:
+            rows = self._fetched(query.GET, name)
+            self._known[name] = _verified(collection, rows[0]) if rows else None
+        return self._known[name]
+
+    def expect(self, names: Sequence[tuple[str, str]]) -> None:
+        """Fetch together, by collection, what will be asked for one by one."""
+        for collection in {collection for collection, _ in names}:
+            keys = [key for named, key in names if named == collection]
+            rows = self._fetched(query.GET_ALL, (collection, orjson.dumps(keys).decode()))
+            found = {row[0]: _verified(collection, row) for row in rows}
+            self._known.update({(collection, key): found.get(key) for key in keys})
 
     def rows(
         self, collection: str, statement: query.Statement, limit: int
