@@ -32,7 +32,8 @@ from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
 from shared.storage.proofs import Proof, ProofTimeout
-from shared.storage.replica import Reader, ReadTooLong, Replica, ReplicaBroken
+from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
+from shared.storage.replica import Replica
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 
 log = logging.getLogger(__name__)

@@ -37,7 +37,8 @@ from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
-from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
+from shared.storage.reader import ReadTooLong, ReplicaBroken
+from shared.storage.replica import Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer

@@ -21,7 +21,8 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.entry import Entry, UnreadableEntry, decode, digest
 from shared.storage.journal import Journal, JournalGap
-from shared.storage.replica import ForeignEntry, Reader, Replica, ReplicaBroken
+from shared.storage.reader import Reader, ReplicaBroken
+from shared.storage.replica import ForeignEntry, Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from shared import errors
 from shared.storage.access import Change, Claim, Document, Hit, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
-from shared.storage.replica import ReadTooLong
+from shared.storage.reader import ReadTooLong
 from shared.storage.transaction import Answer, Batch, BatchFull, ChangeTooSlow, ReadOnlyView
 
 KEPT_MS = 72 * 3600 * 1000

@@ -12,7 +12,8 @@ from shared import errors
 from shared.storage.access import Document, ReadView, Search, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
 from shared.storage.idempotency import with_rows
-from shared.storage.replica import ReplicaBroken, build
+from shared.storage.reader import ReplicaBroken
+from shared.storage.replica import build
 from tests.storage.world import (
     CATALOGUE,
     JOURNAL,

@@ -196,7 +196,7 @@ MUTANTS = (
     ),
     Mutant(
         "answers a row whose checksum is wrong",
-        f"{_ENGINE}/replica.py",
+        f"{_ENGINE}/reader.py",
         "    if checksum(collection, key, revision, version, body) != total:",
         "    if total < 0:",
         "tests/storage/test_replica_recovery.py::"
@@ -290,12 +290,35 @@ MUTANTS = (
         "tests/storage/test_finder.py::test_what_search_has_not_heard_of_is_answered_as_it_is_now",
     ),
     Mutant(
+        "searches a container's index as it was when the container went to sleep",
+        f"{_ENGINE}/finder.py",
+        "if not self._mark.level or not (level or lately):",
+        "if not self._mark.level:",
+        "tests/storage/test_finder.py::"
+        "test_a_search_that_was_not_level_lately_is_brought_level_or_busy",
+    ),
+    Mutant(
         "answers a part of an index that is still being built",
         f"{_ENGINE}/finder.py",
         "self._write_mark(_Mark(revision, level or mark.level))",
         "self._write_mark(_Mark(revision, level=True))",
         "tests/storage/test_finder.py::"
         "test_a_large_index_that_was_never_level_answers_busy_not_a_part",
+    ),
+    Mutant(
+        "serves a greedy client before all others",
+        "shared/web/greenlets.py",
+        "        gevent.sleep(0)\n",
+        "",
+        "tests/http/test_greenlets.py::"
+        "test_a_client_that_always_asks_does_not_keep_others_waiting",
+    ),
+    Mutant(
+        "lets whichever process is awake take all connections",
+        "shared/web/greenlets.py",
+        "if self._left < _LEFT_TIMES and",
+        "if self._left < 0 and",
+        "tests/http/test_greenlets.py::test_every_process_gets_its_share_of_connections",
     ),
     Mutant(
         "sells what is not there",
