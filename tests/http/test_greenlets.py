@@ -11,11 +11,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from gevent import socket as gevent_socket
+from gevent.pool import Pool
 
 from infra.seaweed import free_ports
 from shared.web.greenlets import Connections
+from shared.web.greenlets import _Server as ServerOf
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -206,6 +211,24 @@ def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
         # Before the 15 s that gunicorn waits for what is under way.
         assert server.process.wait(10) == 0
         assert "graceful timeout" not in server.log.read_text(encoding="utf-8").lower()
+
+
+def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
+    held = Connections()
+    held.enter(1)
+    held.enter(2)
+    held.note(1, +4)
+    worker: Any = SimpleNamespace(connections=held, age=1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        server = ServerOf(gevent_socket.socket(fileno=listener.detach()), worker, Pool(1))
+        server.init_socket()
+        with socket.create_connection(address):
+            tried = [server.do_read() for _ in range(11)]
+        assert tried[:10] == [None] * 10
+        accepted, _ = tried[10]
+        accepted.close()
+        server.close()
 
 
 def test_who_holds_far_more_leaves_a_connection_to_the_others() -> None:

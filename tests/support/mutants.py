@@ -310,15 +310,14 @@ MUTANTS = (
         "shared/web/greenlets.py",
         "        gevent.sleep(0)\n",
         "",
-        "tests/http/test_greenlets.py::"
-        "test_a_client_that_always_asks_does_not_keep_others_waiting",
+        "tests/http/test_greenlets.py::test_a_client_that_always_asks_does_not_keep_others_waiting",
     ),
     Mutant(
         "lets whichever process is awake take all connections",
         "shared/web/greenlets.py",
         "if self._left < _LEFT_TIMES and",
         "if self._left < 0 and",
-        "tests/http/test_greenlets.py::test_every_process_gets_its_share_of_connections",
+        "tests/http/test_greenlets.py::test_a_connection_is_left_for_a_moment_to_who_holds_fewer",
     ),
     Mutant(
         "sells what is not there",
