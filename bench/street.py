@@ -139,6 +139,8 @@ def opened(lab: Lab) -> Street:
         "GANSU_STORE_ACCESS_KEY": str(address.access_key),
         "GANSU_STORE_SECRET_KEY": str(address.secret_key),
         "GANSU_REPLICA_DIRECTORY": str(folder / "replicas"),
+        # Two hundred citizens stand for a province here.
+        "GANSU_ORDERS_A_MINUTE": "0",
         sites.URL: lab.postgres.url,
     }
     rows = {

@@ -5,6 +5,7 @@ database = open_database(settings, "commerce", CATALOGUE, clock)
 app = create_app(database, …, open_edge(settings, "commerce", clock), database.troubles)
 """
 
+from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
@@ -69,6 +70,7 @@ def open_edge(settings: Settings, service: str, clock: Clock) -> Edge:
         clock,
         issuer=settings.issuer,
         audience=service,
+        seal=Seal(settings.subject_key),
     )
     return Edge(
         verifier=verifier,

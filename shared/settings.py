@@ -245,6 +245,15 @@ class Settings(StoreSettings):
         default=str(64 << 10),
     )
 
+    # What one account may take
+    orders_a_minute: int = _variable(
+        "GANSU_ORDERS_A_MINUTE",
+        _whole(0, 1000),
+        "How many orders one citizen may place within a minute; one more is answered 429. 0: no"
+        " limit but the gateway's, which is for load tests.",
+        default="20",
+    )
+
     # Which one this is
     container: str = _container()
 

@@ -93,6 +93,8 @@ class Handler(Generic[P]):
         identity = self._edge.verifier.identify(environ.get("HTTP_AUTHORIZATION"))
         if route.scope not in identity.scopes:
             raise Refused(FORBIDDEN, detail={"scope": route.scope})
+        if identity.actor is not None and not route.for_others:
+            raise Refused(FORBIDDEN, detail={"for_others": False})
         if route.roles and not route.roles & identity.roles:
             raise Refused(FORBIDDEN, detail={"roles": sorted(route.roles)})
         return identity
@@ -104,6 +106,7 @@ class Handler(Generic[P]):
         given = requests.query(environ)
         query = self._query.load(given, whole="query") if given or route.query else given
         call = Call(self._parts, identity, language, path, query, {})
+        call.maybe_open = self._edge.verifier.seal.opened
         call.at_least_seq = requests.commit_seq(environ)
         self._take(environ, call)
         if route.once:
@@ -137,11 +140,11 @@ class Handler(Generic[P]):
             content = hashlib.sha256(call.maybe_upload).hexdigest()
         asked = orjson.dumps([call.path, call.query, content], option=orjson.OPT_SORT_KEYS)
         digest = hmac.digest(self._edge.request_key, b"request\0" + asked, hashlib.sha256)
-        return Claim(call.identity.subject, self.route.name, key, digest[:16].hex())
+        return Claim(call.identity.caller, self.route.name, key, digest[:16].hex())
 
     def _page(self, call: Call[P]) -> Page:
         limit, after = call.query.pop("limit"), call.query.pop("after", None)
-        described = [self.route.name, call.path, call.query, call.identity.subject]
+        described = [self.route.name, call.path, call.query, call.identity.caller]
         listing = orjson.dumps(described, option=orjson.OPT_SORT_KEYS)
         key = self._edge.request_key
         return Page(

@@ -7,6 +7,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from infra.issuer import KINDS, create_app, open_key
+from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
@@ -39,6 +40,7 @@ def verifier(directory: Path, clock: FakeClock) -> TokenVerifier:
         clock,
         issuer=settings_in(directory).issuer,
         audience="commerce",
+        seal=Seal(SUBJECT_KEY),
     )
 
 
