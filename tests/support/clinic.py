@@ -51,9 +51,14 @@ class Clinic(Served):
     """Health, and what its tests put into it."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
+        self._desks_are_open = False
         super().__init__(directory, "health", CATALOGUE, self._create, **options)
 
     def open_desks(self) -> None:
+        """Both hospitals' desks, if they are not open yet."""
+        if self._desks_are_open:
+            return
+        self._desks_are_open = True
         for hospital, member in STAFF.items():
             path = f"/v1/hospitals/{hospital}"
             made(self.post(f"{path}/desk", LIMITS, by="operator-1"))

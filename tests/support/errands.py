@@ -63,9 +63,7 @@ def _place(gate: Gate) -> Json:
 
 def _hour(clinic: Clinic) -> Json:
     """A doctor's hour at which nobody has another appointment."""
-    if not hasattr(clinic, "_desks_are_open"):
-        clinic.open_desks()
-        clinic._desks_are_open = True  # type: ignore[attr-defined]
+    clinic.open_desks()
     day, hour = divmod(next(_HOURS), 16)
     that_day = (date.fromisoformat(MONDAY) + timedelta(days=day)).isoformat()
     hours = (f"{hour + 7:02d}:00", f"{hour + 8:02d}:00")
