@@ -127,14 +127,9 @@ class FixedPage:
             ("ETag", etag),
         ]
         if requests.is_known(environ, etag):
-            return Rendered(304, headers, b"")
-        headers += (
-            ("Content-Type", self.media_type),
-            ("Content-Length", str(len(body))),
-            ("Content-Security-Policy", _POLICY),
-            ("X-Content-Type-Options", "nosniff"),
-        )
-        return Rendered(200, headers, body)
+            return Rendered(304, headers, b"", _POLICY)
+        headers += (("Content-Type", self.media_type), ("Content-Length", str(len(body))))
+        return Rendered(200, headers, body, _POLICY)
 
 
 def pages(router: Router[Any], everywhere: Sequence[Route[Any]]) -> list[FixedPage]:
