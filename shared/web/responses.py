@@ -15,7 +15,9 @@ Headers = list[tuple[str, str]]
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
-NO_CONTENT_AT_ALL = "default-src 'none'; frame-ancestors 'none'"
+NO_CONTENT_AT_ALL = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
 """The policy of what is no page: a browser that shows it all the same loads and runs nothing."""
 
 _SECURITY = (
