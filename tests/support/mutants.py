@@ -6,7 +6,7 @@ stands exactly once in its file. `docs/reliability.md` shows the list.
 
 import ast
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ _ENGINE = "shared/storage"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`does` completes: an engine that …  `caught_by` is a pytest node id."""
+    """`does` completes: one that …  `caught_by` is a pytest node id."""
 
     does: str
     file: str
@@ -357,16 +357,17 @@ def seeded(tree: Path, mutant: Mutant) -> Iterator[None]:
     sound = file.read_text(encoding="utf-8")
     assert sound.count(mutant.sound) == 1, "the passage that it breaks is no longer there, once"
     broken = sound.replace(mutant.sound, mutant.broken)
-    ast.parse(broken)
+    if file.suffix == ".py":
+        ast.parse(broken)
     file.write_text(broken, encoding="utf-8")
     yield
     file.write_text(sound, encoding="utf-8")
 
 
-def table() -> str:
-    """The list as `docs/reliability.md` has it."""
-    rows = [f"| {mutant.does} | {_linked(mutant.caught_by)} |" for mutant in MUTANTS]
-    return "\n".join(["| an engine that … | is caught by |", "|---|---|", *rows]) + "\n"
+def table(mutants: Sequence[Mutant], who: str) -> str:
+    """The list as a page of docs/ has it."""
+    rows = [f"| {mutant.does} | {_linked(mutant.caught_by)} |" for mutant in mutants]
+    return "\n".join([f"| {who} that … | is caught by |", "|---|---|", *rows]) + "\n"
 
 
 def _linked(node: str) -> str:
