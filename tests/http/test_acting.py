@@ -2,9 +2,14 @@
 
 import orjson
 import pytest
+from werkzeug.test import Client
 
 from shared.auth.subjects import service_subject
+from shared.language import Words
 from shared.storage.entry import Entry, decode
+from shared.web.common import HealthSchema
+from shared.web.routes import Answer, Call, Router
+from shared.web.service import build
 from tests.support.errands import ERRANDS, Errand
 from tests.support.houses import Open
 from tests.support.ledger import entries_of
@@ -141,6 +146,29 @@ def test_a_guardian_acts_as_an_agent_does(opened: Open, errand: Errand) -> None:
     taken = errand.taken(served, token=token)
     assert [act["kind"] for act in taken["acted_by"]] == ["guardian"]
     assert "acted_by" not in errand.taken(served, by=GUARDIAN)
+
+
+def test_a_citizens_route_can_be_closed_to_others(opened: Open) -> None:
+    served = opened(ERRANDS[0].house)
+    words = Words("自己的事", "One's own affairs")
+    router = Router[None]("/closed", words)
+
+    @router.route(
+        "GET /v1/own",
+        words,
+        scope="orders:read",
+        roles=("citizen",),
+        for_others=False,
+        answer=HealthSchema,
+    )
+    def own(_: Call[None]) -> Answer:
+        return Answer({"status": "live"})
+
+    client = Client(build(router, None, served.edge, list))
+    for token, status in ((served.token(WARD), 200), (acting(served), 403)):
+        answer = client.get("/closed/v1/own", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == status
+    assert json_of(answer)["for_others"] is False
 
 
 def test_a_store_and_a_desk_are_not_told_who_acted(opened: Open) -> None:
