@@ -1,7 +1,8 @@
 """The public list through the gateway, against nginx serving the same bytes as a file: part (f).
 
-Both have one worker, write an access log, and are asked over 64 connections. The gateway is the
-platform's, with its rates lifted; behind it the service answers once in two seconds.
+The list is one page of twenty products. Both have one worker, write an access log, and are asked
+over 64 connections. The gateway is the platform's, with its rates lifted; behind it the service
+answers once in two seconds.
 """
 
 import subprocess
@@ -19,7 +20,8 @@ from infra.seaweed import free_ports
 from tests.support.gateway import GatewayServer
 from tests.support.waiting import wait_until
 
-_LIST = "/commerce/v1/products?limit=20"
+_PAGE_PRODUCTS = 20
+_LIST = f"/commerce/v1/products?limit={_PAGE_PRODUCTS}"
 _TARGET = 0.9
 _UNLIMITED = Rate(1_000_000, 1_000_000)
 
@@ -55,6 +57,8 @@ def measure(lab: Lab) -> Iterator[Finding]:
         _gateway(lab, served.port) as door,
     ):
         listed = _body(door, _LIST)
+        if listed.count(b'"store_id"') != _PAGE_PRODUCTS:
+            raise RuntimeError(f"not a page of products: {listed!r}")
         with _plain_nginx(lab, listed) as port:
             results = lab.alternate(
                 partial(wrk.run, _url(door, _LIST), "get", None, lab.pace.round_seconds),

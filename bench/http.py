@@ -31,7 +31,7 @@ _TARGETS = {"hot": 2.5, "spread": 1.5}
 _TARGET_NOTHING = 0.7
 
 _THREADS_OURS = 128
-"""Half of them may wait to write; fewer would refuse some of 64 callers who meet one process."""
+"""Half as many callers may wait to write; fewer would refuse some of 64 who meet one process."""
 
 _SHAPES_OURS = ((2, _THREADS_OURS), (3, _THREADS_OURS))
 _SHAPES_PEER = ((2, 8), (2, 4), (2, 16), (3, 8))

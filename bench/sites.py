@@ -99,4 +99,4 @@ def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
     gallery = Gallery(*open_objects(read, _NAME, "pictures", clock))
-    return create_app(database, divisions.read(divisions.FILE), gallery, edge, list)
+    return create_app(database, divisions.read(divisions.FILE), gallery, 0, edge, list)

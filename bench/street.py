@@ -30,6 +30,8 @@ class Site:
     workers: int
     threads: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    worker_class: str = ""
+    """Another than the platform's."""
 
     @property
     def how(self) -> str:
@@ -50,8 +52,9 @@ def nothing_site(workers: int, threads: int) -> Site:
 
 
 def peer_site(taking: Taking, workers: int, threads: int) -> Site:
-    name = f"peer, {taking}"
-    return Site(name, "bench.sites:peer()", workers, threads, {sites.TAKING: taking})
+    """Its driver blocks, so threads serve it: greenlets of one thread would wait for each other."""
+    app, environment = "bench.sites:peer()", {sites.TAKING: taking}
+    return Site(f"peer, {taking}", app, workers, threads, environment, "gthread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ def opened(lab: Lab) -> Street:
         "GANSU_STORE_ACCESS_KEY": str(address.access_key),
         "GANSU_STORE_SECRET_KEY": str(address.secret_key),
         "GANSU_REPLICA_DIRECTORY": str(folder / "replicas"),
+        # Two hundred citizens stand for a province here.
+        "GANSU_ORDERS_A_MINUTE": "0",
         sites.URL: lab.postgres.url,
     }
     rows = {
@@ -146,7 +151,8 @@ def opened(lab: Lab) -> Street:
 
 
 def _gunicorn(site: Site, port: int) -> list[str]:
+    served_by = ("--worker-class", site.worker_class) if site.worker_class else ()
     return [
-        *(sys.executable, "-m", "gunicorn", "--config", "infra/gunicorn.conf.py"),
+        *(sys.executable, "-m", "gunicorn", "--config", "infra/gunicorn.conf.py", *served_by),
         *("--bind", f"127.0.0.1:{port}", "--workers", str(site.workers), site.app),
     ]

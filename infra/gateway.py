@@ -27,6 +27,7 @@ from shared import errors
 from shared.errors import Problem, Refused
 from shared.language import TAGS, Language
 from shared.web import common, problems
+from shared.web.responses import NO_CONTENT_AT_ALL
 
 _TEMPLATE = "nginx.conf.jinja"
 _SERVICE = re.compile(r"[a-z]{1,32}")
@@ -207,7 +208,11 @@ def render(gateway: Gateway) -> str:
     environment.filters["quoted"] = _quoted
     environment.filters["burst"] = _burst
     return environment.get_template(_TEMPLATE).render(
-        gateway=gateway, answers=ANSWERS, tags=TAGS, problem_type=problems.MEDIA_TYPE
+        gateway=gateway,
+        answers=ANSWERS,
+        tags=TAGS,
+        problem_type=problems.MEDIA_TYPE,
+        content_policy=NO_CONTENT_AT_ALL,
     )
 
 

@@ -10,13 +10,15 @@ threads, from the service's settings.
 from pathlib import Path
 
 from shared import settings
+from shared.web import greenlets
 
 # Two processes share a container's replica: one runs Python while the other waits for the store,
 # and a worker that dies leaves one that serves. The application is loaded in each after the fork,
 # because databases, their connections and their threads must not cross one.
 workers = 2
 preload_app = False
-worker_class = "gthread"
+worker_class = "shared.web.greenlets.Worker"
+child_exit = greenlets.ended
 threads = settings.load().threads
 
 # Only the gateway connects, and keeps its connections. They stay open for longer here than it

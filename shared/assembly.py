@@ -5,6 +5,7 @@ database = open_database(settings, "commerce", CATALOGUE, clock)
 app = create_app(database, …, open_edge(settings, "commerce", clock), database.troubles)
 """
 
+from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import SubjectOf, subjects
 from shared.auth.tokens import TokenVerifier
@@ -73,6 +74,7 @@ def open_edge(
         clock,
         issuer=settings.issuer,
         audience=service,
+        seal=Seal(settings.subject_key),
     )
     return Edge(
         verifier=verifier,

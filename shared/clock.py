@@ -48,6 +48,11 @@ class SystemClock:
         return os.urandom(size)
 
 
+def id_at(prefix: str, now_ms: int) -> str:
+    """What ids that `new_id` makes from then on sort behind, and earlier ones before."""
+    return f"{prefix}_{now_ms & 0xFFFF_FFFF_FFFF:012x}"
+
+
 def new_id(prefix: str, now_ms: int, random: bytes) -> str:
     """An opaque id that sorts by time: `‹prefix›_` and the 32 hex digits of a UUIDv7.
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, ValidationError, fields
 from marshmallow import Schema as MarshmallowSchema
 
+from shared.auth.acting import KINDS
 from shared.errors import FieldError
 from shared.language import Words
 
@@ -271,6 +272,29 @@ class MoneySchema(Schema):
 
     amount = Whole(0, INTEGER_MAX, example=4900, doc=Words("分", "in fen"))
     currency = Choice("CNY")
+
+
+class ActSchema(Schema):
+    """Something that was done for a person by somebody else. Not who: accounts are nobody's."""
+
+    did = Text(20, doc=Words("所办之事", "What was done"))
+    kind = Choice(*KINDS, doc=Words("代办人身份", "What the one who acted is to the person"))
+    delegation_id = Text(
+        100, pattern=ID, doc=Words("所凭授权，可撤回", "By which delegation, which can be revoked")
+    )
+
+
+def acted_by() -> Items:
+    """The member of an answer that says what others did for its person; absent where nobody did."""
+    return Items(
+        ActSchema,
+        ACTS_MAX,
+        required=False,
+        doc=Words("由他人代办之事", "What others did here for the person"),
+    )
+
+
+ACTS_MAX = 10
 
 
 def money(fen: int) -> dict[str, object]:

@@ -251,6 +251,15 @@ class Settings(StoreSettings):
         default=str(64 << 10),
     )
 
+    # What one account may take
+    orders_a_minute: int = _variable(
+        "GANSU_ORDERS_A_MINUTE",
+        _whole(0, 1000),
+        "How many orders one citizen may place within a minute; one more is answered 429. 0: no"
+        " limit but the gateway's, which is for load tests.",
+        default="20",
+    )
+
     # Which one this is
     container: str = _container()
 
@@ -258,7 +267,8 @@ class Settings(StoreSettings):
     threads: int = _variable(
         "GANSU_THREADS",
         _whole(2, 256),
-        "Threads a worker process serves requests with; at most half of them wait to write.",
+        "Threads a worker process has for requests that wait for more than the database; half as"
+        " many requests may wait to write.",
         default="128",
     )
 

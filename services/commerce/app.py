@@ -11,7 +11,15 @@ from shared.web.service import Application, Edge
 
 
 def create_app(
-    database: Database, divisions: Divisions, gallery: Gallery, edge: Edge, ready: Ready
+    database: Database,
+    divisions: Divisions,
+    gallery: Gallery,
+    orders_max: int,
+    edge: Edge,
+    ready: Ready,
 ) -> Application:
-    """The service on a database; `ready` says what keeps that database from serving."""
-    return service.build(router, Commerce(database, divisions, gallery), edge, ready)
+    """The service on a database; `ready` says what keeps that database from serving.
+
+    `orders_max`: how many one citizen may place within a minute; 0 for any number.
+    """
+    return service.build(router, Commerce(database, divisions, gallery, orders_max), edge, ready)

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 
 from shared.errors import INVALID, FieldError, Problem, Refused
 from shared.storage.catalogue import Body, Catalogue, Collection, Index
+from shared.times import MINUTE_MS
 
 QUANTITY_MAX = 999
 LINES_MAX = 20
 PRICE_FEN_MAX = 10**9
 UNITS_MAX = 10**12
 CURRENCY = "CNY"
+ORDERS_WITHIN_MS = MINUTE_MS
+"""So many orders as a deployment allows one citizen are counted within this time."""
 
 CATALOGUE = Catalogue(
     Collection(
@@ -50,6 +53,9 @@ CATEGORIES = ("agricultural", "herbal_medicine", "food_and_drink", "cultural_wor
 
 SOLD_OUT = Problem("sold-out", 409, "库存不足", "Not enough in stock")
 NOT_FOR_SALE = Problem("not-for-sale", 409, "商品已下架", "The product is not for sale")
+TOO_MANY_ORDERS = Problem(
+    "too-many-orders", 429, "下单过于频繁，请稍后再试", "Too many orders within a minute"
+)
 PRICE_CHANGED = Problem("price-changed", 409, "价格已变动", "The price has changed")
 NOT_CANCELLABLE = Problem(
     "not-cancellable", 409, "订单已不能取消", "The order can no longer be cancelled"

@@ -9,14 +9,28 @@ _PLACED = Words(
 )
 
 
+_CANCELLED = Words(
+    "您的订单已由代办人取消，详情请见“智慧甘肃”。",
+    "Your order was cancelled by somebody who acts for you. Smart Gansu has the details.",
+)
+
+
 def _order_placed(happening: Happening) -> Notice:
     order = happening.document("orders", happening.data["order"])
     return Notice(order["citizen"], _PLACED)
 
 
+def _order_cancelled(happening: Happening) -> Notice | None:
+    """Told where somebody else did it: who cancels an order has the answer."""
+    if "acted_by" not in happening.data:
+        return None
+    order = happening.document("orders", happening.data["order"])
+    return Notice(order["citizen"], _CANCELLED)
+
+
 NOTICES: Notices = {
     "order.placed": _order_placed,
-    # Only the citizen cancels an order, who has the answer; one is present when goods change hands.
-    "order.cancelled": silent,
+    "order.cancelled": _order_cancelled,
+    # One is present when goods change hands.
     "order.fulfilled": silent,
 }

@@ -20,6 +20,7 @@ app = create_app(
     _database,
     divisions.read(divisions.FILE),
     Gallery(*open_objects(_settings, _NAME, "pictures", _clock)),
+    _settings.orders_a_minute,
     open_edge(_settings, _NAME, _clock),
     _database.troubles,
 )

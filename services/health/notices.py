@@ -31,6 +31,14 @@ def _moved(when: Words) -> Words:
     )
 
 
+def _given_up(when: Words) -> Words:
+    return Words(
+        f"您{when.zh}的预约已由代办人取消，详情请见“智慧甘肃”。",
+        f"Your appointment on {when.en} was cancelled by somebody who acts for you."
+        " Smart Gansu has the details.",
+    )
+
+
 def _telling(words: Callable[[Words], Words]) -> Tell:
     """Tells the account that booked, which is who can act on it."""
 
@@ -41,12 +49,17 @@ def _telling(words: Callable[[Words], Words]) -> Tell:
     return tell
 
 
+def _cancelled(happening: Happening) -> Notice | None:
+    """Told where somebody else did it: who cancels an appointment has the answer."""
+    return _telling(_given_up)(happening) if "acted_by" in happening.data else None
+
+
 NOTICES: Notices = {
     "appointment.booked": _telling(_booked),
     "appointment.called_off": _telling(_called_off),
     "appointment.moved": _telling(_moved),
-    # The patient's own doing, or at the desk before the patient, or a matter for the desk alone.
-    "appointment.cancelled": silent,
+    "appointment.cancelled": _cancelled,
+    # At the desk before the patient, or a matter for the desk alone.
     "appointment.checked_in": silent,
     "appointment.missed": silent,
 }

@@ -24,6 +24,8 @@ CAPACITY_MAX = 20_000
 PATTERN_DAYS_MAX = 62
 WINDOWS_MAX = 12
 SESSIONS_MAX = 200
+HOLDS_MAX = 10
+"""Holds that one account can have at once: nobody keeps a session from others without tickets."""
 CURRENCY = "CNY"
 
 CATALOGUE = Catalogue(
@@ -41,7 +43,8 @@ CATALOGUE = Catalogue(
         "bookings",
         indexes=(
             Index("bookings_by_citizen", ("citizen",)),
-            # Only a hold says until when it is held: nothing else stands in these three.
+            # Only a hold says until when it is held: nothing else stands in these four.
+            Index("holds_by_citizen", ("citizen", "held_until_ms")),
             Index("holds_by_session", ("session", "held_until_ms")),
             Index("holds_by_day", ("attraction", "day", "held_until_ms")),
             Index("holds_by_time", ("held_until_ms",)),
@@ -79,6 +82,12 @@ HAS_TICKET = Problem(
     409,
     "该证件当日已预订此景区",
     "This document has a ticket for that day already",
+)
+TOO_MANY_HOLDS = Problem(
+    "too-many-holds",
+    409,
+    f"未确认的预留不能超过 {HOLDS_MAX} 个",
+    f"At most {HOLDS_MAX} bookings can wait to be confirmed",
 )
 EXPIRED = Problem("hold-expired", 409, "预留已过期，请重新预订", "The hold has expired; book again")
 NOT_HELD = Problem("not-held", 409, "该预订不在预留状态", "The booking is not held")

@@ -18,13 +18,25 @@ def _booking_confirmed(happening: Happening) -> Notice:
     return Notice(booking["citizen"], text)
 
 
+def _given_back(entry: Words) -> Words:
+    return Words(
+        f"您{entry.zh}入场的预订已由代办人取消，详情请见“智慧甘肃”。",
+        f"Your booking for {entry.en} was cancelled by somebody who acts for you."
+        " Smart Gansu has the details.",
+    )
+
+
 def _booking_cancelled(happening: Happening) -> Notice | None:
-    """Told to whoever's session was cancelled: who cancelled it themselves has the answer."""
+    """Told to whoever's session was cancelled, or booking by somebody else: who cancelled it
+    themselves has the answer.
+    """
     session = happening.document("sessions", happening.data["session"])
-    if session["state"] == "open":
-        return None
     booking = happening.document("bookings", happening.data["booking"])
     entry = moment(domain.begins_ms(booking))
+    if "acted_by" in happening.data:
+        return Notice(booking["citizen"], _given_back(entry))
+    if session["state"] == "open":
+        return None
     text = Words(
         f"很抱歉，{entry.zh}的场次已取消，您的预订随之取消，详情请见“智慧甘肃”。",
         f"We are sorry: entry on {entry.en} is cancelled, and your booking with it."

@@ -16,6 +16,7 @@ import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from shared import waiting
 from shared.clock import Clock
 
 REFRESH_SECONDS = 300.0
@@ -65,12 +66,12 @@ class SigningKeys:
     def refresh_if_due(self) -> None:
         """Fetch the keys again where their time has come. A failure leaves the old ones."""
         if self._clock.monotonic() - self._fetched_at > REFRESH_SECONDS:
-            self._fetch()
+            waiting.apart(self._fetch)
 
     def key(self, kid: str) -> ECKey | None:
         """The key of that id, or None. Raises KeysUnavailable where none was ever read."""
         if kid not in self._keys:
-            self._fetch()
+            waiting.apart(self._fetch)
         if not self._keys:
             raise KeysUnavailable
         return self._keys.get(kid)

@@ -2,7 +2,11 @@
 
 Checking a signature takes longer than a whole read; a phone sends the same token again and again.
 So verified tokens are remembered by their SHA-256, in bounded number, until they expire or the
-issuer's keys change. The token itself and the account id in it are not kept.
+issuer's keys change. The token itself and the account ids in it are not kept.
+
+A token with `act` (RFC 8693, section 4.1) is used for somebody else: `sub` is who is served, `act`
+who acts. Its form is closed, and one that is not of that form is no token: read as if it had no
+`act` it would let the one who acts pass for the person.
 """
 
 import hashlib
@@ -18,6 +22,8 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from shared.auth.acting import KINDS, Actor
+from shared.auth.delegations import Seal
 from shared.auth.keys import KeysUnavailable, SigningKeys
 from shared.auth.subjects import SubjectOf
 from shared.clock import Clock
@@ -30,19 +36,28 @@ TOKEN_CHARACTERS_MAX = 4096
 ACCOUNT_CHARACTERS_MAX = 255
 REMEMBERED_MAX = 20_000
 
-# A header that is no JSON object fails inside the library in ways of its own.
-_UNUSABLE = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-
+_DELEGATION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: a service's subject, what the app may do, and what the person is."""
+    """Who asks: a service's subject, what the app may do, and what the person is.
+
+    With an `actor`, `subject` is the person who is served, and somebody else asks.
+    """
 
     subject: str
     scopes: frozenset[str]
     roles: frozenset[str]
+    actor: Actor | None = None
+
+    @property
+    def caller(self) -> str:
+        """Whose claims and cursors these are: whoever acts for a person is another caller than the
+        person, and than the next who acts.
+        """
+        return self.subject if self.actor is None else f"{self.subject} {self.actor.subject}"
 
 
 NOBODY = Identity("", frozenset(), frozenset())
@@ -60,7 +75,8 @@ class _Verified:
 class TokenVerifier:
     """Turns an Authorization header into an `Identity`. Thread-safe.
 
-    `audience` is the service's own name: a token for another service is refused.
+    `audience` is the service's own name: a token for another service is refused. `seal` is for the
+    delegations by which somebody acts.
     """
 
     def __init__(
@@ -71,9 +87,11 @@ class TokenVerifier:
         *,
         issuer: str,
         audience: str,
+        seal: Seal,
         remembered_max: int = REMEMBERED_MAX,
     ) -> None:
         self.keys = keys
+        self.seal = seal
         self._subject_of = subject_of
         self._clock = clock
         self._issuer = issuer
@@ -151,11 +169,22 @@ class TokenVerifier:
         named = [audience] if isinstance(audience, str) else audience
         if claims["iss"] != self._issuer or self._audience not in _texts(named):
             raise ValueError("meant for another service, or from another issuer")
-        if not isinstance(account, str) or not 0 < len(account) <= ACCOUNT_CHARACTERS_MAX:
-            raise ValueError("no account")
+        subject = self._subject_of(_account(account))
         scopes = _texts([claims.get("scope", "")])[0].split()
         roles = _texts(claims.get("roles", []))
-        return Identity(self._subject_of(account), _set(*sorted(scopes)), _set(*sorted(roles)))
+        actor = self._actor(claims["act"], account) if "act" in claims else None
+        return Identity(subject, _set(*sorted(scopes)), _set(*sorted(roles)), actor)
+
+    def _actor(self, act: Any, served: str) -> Actor:
+        """Who acts. A chain of them (`act` within `act`) is refused, as is acting for oneself."""
+        if not isinstance(act, dict) or act.keys() != {"sub", "kind", "delegation"}:
+            raise ValueError("`act` is not of our form")
+        account, kind, delegation = act["sub"], act["kind"], act["delegation"]
+        if kind not in KINDS or _account(account) == served:
+            raise ValueError("nobody acts so")
+        if not isinstance(delegation, str) or not _DELEGATION.fullmatch(delegation):
+            raise ValueError("no delegation")
+        return Actor(self._subject_of(account), kind, self.seal.sealed(delegation))
 
 
 def _payload(token: bytes, key: ECKey) -> dict[str, Any]:
@@ -164,6 +193,12 @@ def _payload(token: bytes, key: ECKey) -> dict[str, Any]:
     if not isinstance(claims, dict):
         raise TypeError("the claims are no object")
     return claims
+
+
+def _account(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= ACCOUNT_CHARACTERS_MAX:
+        raise ValueError("no account")
+    return value
 
 
 # A few apps ask for a few sets of scopes: thousands of identities share them.

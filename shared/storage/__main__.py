@@ -30,8 +30,8 @@ from shared.storage.inspection import Inspection, entry_text
 from shared.storage.journal import JournalGap
 from shared.storage.location import store_address
 from shared.storage.objects import Absent, ObjectStore, StoreError
+from shared.storage.reader import ReplicaBroken
 from shared.storage.rebuilding import rebuilt
-from shared.storage.replica import ReplicaBroken
 from shared.storage.s3 import S3Store
 from shared.storage.verification import Verification, Verified
 

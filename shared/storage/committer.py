@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from shared import errors
+from shared import errors, waiting
 from shared.clock import Clock, new_id
 from shared.storage.access import Change, Committed
 from shared.storage.entry import Entry, encode
@@ -32,7 +32,8 @@ from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
 from shared.storage.proofs import Proof, ProofTimeout
-from shared.storage.replica import Reader, ReadTooLong, Replica, ReplicaBroken
+from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
+from shared.storage.replica import Replica
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 
 log = logging.getLogger(__name__)
@@ -95,33 +96,40 @@ class Proofs(Protocol):
 
 
 class Pending(Generic[T]):
-    """One caller's change on its way, and the answer once there is one."""
+    """One caller's change on its way, and the answer once there is one.
 
-    __slots__ = ("_done", "abandoned", "asked_time", "change", "error", "queued", "seq", "value")
+    `first` names the document that the change looks at first: those of a batch are read together.
+    """
 
-    def __init__(self, change: Change[T], queued: float) -> None:
+    __slots__ = (
+        *("_done", "abandoned", "asked_time", "change", "error", "first", "queued", "seq"),
+        "value",
+    )
+
+    def __init__(
+        self, change: Change[T], queued: float, first: tuple[str, str] | None = None
+    ) -> None:
         self.change = change
         self.queued = queued
+        self.first = first
         self.value: T | None = None
         self.error: Exception | None = None
         self.seq = 0
         self.abandoned = False
         self.asked_time = False
-        # A plain lock is the cheapest thing that one thread can wait on and another release.
-        self._done = threading.Lock()
-        self._done.acquire()
+        self._done = waiting.signal()
 
     def answer(self, seq: int) -> None:
         self.seq = seq
-        self._done.release()
+        self._done.set()
 
     def refuse(self, error: Exception) -> None:
         self.error = error
-        self._done.release()
+        self._done.set()
 
     def result(self, seconds: float) -> Committed[T]:
         """Wait for the answer. Raises the change's own exception, or Refused(BUSY)."""
-        if not self._done.acquire(timeout=seconds):
+        if not self._done.wait(seconds):
             self.abandoned = True
             raise busy()
         if self.error is not None:
@@ -183,17 +191,17 @@ class Committer:
 
     # Callers
 
-    def commit(self, change: Change[T]) -> Committed[T]:
+    def commit(self, change: Change[T], first: tuple[str, str] | None = None) -> Committed[T]:
         """Have `change` committed. Raises its exception, or Refused(BUSY)."""
-        pending = self._enqueue(change)
+        pending = self._enqueue(change, first)
         try:
             return pending.result(self._limits.patience_seconds)
         finally:
             with self._wake:
                 self._waiting -= 1
 
-    def _enqueue(self, change: Change[T]) -> Pending[T]:
-        pending = Pending(change, self._clock.monotonic())
+    def _enqueue(self, change: Change[T], first: tuple[str, str] | None = None) -> Pending[T]:
+        pending = Pending(change, self._clock.monotonic(), first)
         with self._wake:
             if self._closed or self._waiting >= self._limits.waiting_max:
                 self.figures.shed += 1
@@ -235,9 +243,7 @@ class Committer:
         taken: list[Pending[Any]] = []
         with self._wake:
             while self._queue and len(taken) < self._limits.changes_max:
-                pending = self._queue.popleft()
-                if not pending.abandoned:
-                    taken.append(pending)
+                taken.append(self._queue.popleft())
         return taken
 
     def _round(self, pendings: list[Pending[Any]]) -> None:
@@ -323,6 +329,7 @@ class Committer:
 
     def _run_all(self, batch: Batch, pendings: list[Pending[Any]]) -> int:
         """Run changes into the batch; how many of them got in."""
+        batch.reader.expect([pending.first for pending in pendings if pending.first is not None])
         until = self._clock.monotonic() + BATCH_SECONDS
         for count, pending in enumerate(pendings):
             if count and self._clock.monotonic() > until:

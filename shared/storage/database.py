@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from shared import errors
+from shared import errors, waiting
 from shared.clock import Clock, new_id
 from shared.storage import entry as entries
 from shared.storage import idempotency
@@ -37,7 +37,8 @@ from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
-from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
+from shared.storage.reader import ReadTooLong, ReplicaBroken
+from shared.storage.replica import Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
@@ -159,8 +160,9 @@ class JournalDatabase:
 
     def _opened(self) -> _Parts:
         parts = self._parts
-        if parts is not None:
-            return parts
+        return waiting.apart(self._open_once) if parts is None else parts
+
+    def _open_once(self) -> _Parts:
         if not self._opening.acquire(timeout=READ_PATIENCE_SECONDS):
             raise busy()
         try:
@@ -240,12 +242,15 @@ class JournalDatabase:
     # Writing
 
     def transact(self, change: Change[T]) -> Committed[T]:
+        return self._transact(change, None)
+
+    def _transact(self, change: Change[T], first: tuple[str, str] | None) -> Committed[T]:
         parts = self._opened()
         parts.tailer.touch()
-        return parts.committer.commit(change)
+        return parts.committer.commit(change, first)
 
     def transact_once(self, claim: Claim, change: Change[Document]) -> Committed[Document]:
-        committed = self.transact(idempotency.once(claim, change))
+        committed = self._transact(idempotency.once(claim, change), idempotency.row_of(claim))
         outcome = committed.value
         document = outcome.document
         if isinstance(document, idempotency.Reference):
@@ -255,8 +260,9 @@ class JournalDatabase:
     def _as_it_was(self, said: idempotency.Reference) -> Document:
         """A document at an earlier revision: its entry still has it."""
         seq = said.revision >> ORDINAL_BITS
+        journal = self._opened().journal
         try:
-            stored = self._opened().journal.read(seq)
+            stored = waiting.apart(lambda: journal.read(seq))
         except StoreError as error:
             raise busy() from error
         if stored is None:
@@ -298,7 +304,7 @@ class JournalDatabase:
             if answer is not None:
                 return answer
             # The proof is older than this container's replica, which was replaced or fell behind.
-            self._probe(parts.follower)
+            waiting.apart(lambda: self._probe(parts.follower))
         raise busy()
 
     def _proven(self, parts: _Parts, after: float, deadline: float) -> Proof:
@@ -319,7 +325,7 @@ class JournalDatabase:
                 return Committed(query(ReadOnlyView(reader)), reader.head.seq)
         except ReplicaBroken as error:
             log.warning("the replica is replaced: %s", error)
-            parts.follower.renew(used)
+            waiting.apart(lambda: parts.follower.renew(used))
             return None
 
     def _probe(self, follower: Follower) -> int:

@@ -23,7 +23,8 @@ from pathlib import Path
 from shared.clock import Clock
 from shared.storage import replica
 from shared.storage.catalogue import Catalogue
-from shared.storage.replica import Replica, ReplicaBroken
+from shared.storage.reader import ReplicaBroken
+from shared.storage.replica import Replica
 
 LOCK_SECONDS = 60.0
 """Waiting for another process's build. Past it this one builds its own, lest a frozen builder stop

@@ -6,8 +6,10 @@
 An index of Tantivy's in the replica's own folder, which goes with it. It is derived from the
 replica's documents by their revisions, says up to which revision it has them, and stands at most
 about a second behind while its container serves: one process at a time feeds it, from the tailer's
-tick, and a search that finds it a little behind brings it level first. What it finds are keys; the
-caller reads the documents from the replica, so an answer never shows an old document.
+tick, and a search that finds it a little behind brings it level first. Who has not seen it level
+for `BEHIND_SECONDS` (its container slept, or has just started) brings it level or answers BUSY.
+What it finds are keys; the caller reads the documents from the replica, so an answer never shows an
+old document.
 
 - Feeding is repeatable: a document replaces its earlier self. A crash between index and mark only
   means that some are fed again.
@@ -31,6 +33,7 @@ import orjson
 import tantivy
 from tantivy import Document, FieldType, Index, IndexWriter, Occur, Order, Query
 
+from shared.clock import Clock
 from shared.errors import BUSY, Refused
 from shared.storage.access import Position, Search
 from shared.storage.catalogue import Body, Catalogue, Collection, Value, member
@@ -40,7 +43,10 @@ LEVELLED_DOCUMENTS_MAX = 200
 """What a search itself takes in first; more is left to the feeder. 200 cost some 15 ms."""
 
 FIRST_DOCUMENTS_MAX = 2_000
-"""The same for an index that was never level, so that a small one is there at once."""
+"""The same for an index that was never level, or not lately: a small one is there at once."""
+
+BEHIND_SECONDS = 2.0
+"""For so long a search may answer without what the feeder has not taken in yet."""
 
 BATCH_DOCUMENTS_MAX = 20_000
 """Fed between two marks."""
@@ -109,7 +115,7 @@ def _within(value: Any, low: int | None, high: int | None) -> bool:
 class Finder:
     """One process's hold on the index. Thread-safe; belongs to one process, made after fork."""
 
-    def __init__(self, folder: Path, catalogue: Catalogue) -> None:
+    def __init__(self, folder: Path, catalogue: Catalogue, clock: Clock) -> None:
         self._collections = {c.name: c for c in catalogue.collections.values() if c.searchable}
         numbers = sorted({n for c in self._collections.values() for n in c.numbers})
         self._schema = _schema(numbers)
@@ -118,6 +124,8 @@ class Finder:
         self._pause = threading.Event()
         self._index: Index | None = None
         self._mark = _Mark()
+        self._clock = clock
+        self._level_at = float("-inf")
         self._stamp: tuple[int, int] | None = None
 
     # Feeding
@@ -128,6 +136,12 @@ class Finder:
 
     def _level(self, source: Source, documents_max: int, *, feeds: bool = False) -> bool:
         """Bring the index level, if at most `documents_max` are missing or it `feeds` anyway."""
+        level = self._brought_level(source, documents_max, feeds=feeds)
+        if level:
+            self._level_at = self._clock.monotonic()
+        return level
+
+    def _brought_level(self, source: Source, documents_max: int, *, feeds: bool) -> bool:
         self._refresh()
         if self._mark.level and not source.changed(self._mark.revision, 1):
             return True
@@ -266,11 +280,10 @@ class Finder:
         query = self._query(search)
         if query is None:
             return []
+        lately = self._clock.monotonic() - self._level_at < BEHIND_SECONDS
+        level = self._level(source, LEVELLED_DOCUMENTS_MAX if lately else FIRST_DOCUMENTS_MAX)
         self._refresh()
-        first = not self._mark.level
-        self._level(source, FIRST_DOCUMENTS_MAX if first else LEVELLED_DOCUMENTS_MAX)
-        self._refresh()
-        if not self._mark.level:
+        if not self._mark.level or not (level or lately):
             raise Refused(BUSY, retry_after_seconds=1)
         with self._whole():
             if search.order == "relevance":

@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from shared.clock import Clock
@@ -21,7 +21,8 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.entry import Entry, UnreadableEntry, decode, digest
 from shared.storage.journal import Journal, JournalGap
-from shared.storage.replica import ForeignEntry, Reader, Replica, ReplicaBroken
+from shared.storage.reader import Reader, ReplicaBroken
+from shared.storage.replica import ForeignEntry, Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 
@@ -83,11 +84,9 @@ class Follower:
         stored = self._journal.read(head.seq)
         return stored is not None and digest(stored) == head.hash
 
-    @contextmanager
-    def reading(self, seconds: float = replicas.READ_SECONDS) -> Iterator[Reader]:
+    def reading(self, seconds: float = replicas.READ_SECONDS) -> AbstractContextManager[Reader]:
         """One state of the replica. A broken replica raises ReplicaBroken; `renew` replaces it."""
-        with self.replica.reading(seconds) as reader:
-            yield reader
+        return self.replica.reading(seconds)
 
     def renew(self, broken: Replica) -> None:
         """Replace a replica that failed, unless another thread or process has already.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from shared import errors
 from shared.storage.access import Change, Claim, Document, Hit, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
-from shared.storage.replica import ReadTooLong
+from shared.storage.reader import ReadTooLong
 from shared.storage.transaction import Answer, Batch, BatchFull, ChangeTooSlow, ReadOnlyView
 
 KEPT_MS = 72 * 3600 * 1000
@@ -57,7 +57,7 @@ def once(claim: Claim, change: Change[Document]) -> Change[Outcome]:
 
     Raises Refused(KEY_REUSED) where the claim's key was used for another request.
     """
-    name = _row_key(claim)
+    _, name = row_of(claim)
 
     def claimed(tx: Transaction) -> Outcome:
         row = tx.get(ROWS.name, name)
@@ -80,11 +80,12 @@ def once(claim: Claim, change: Change[Document]) -> Change[Outcome]:
     return claimed
 
 
-def _row_key(claim: Claim) -> str:
+def row_of(claim: Claim) -> tuple[str, str]:
+    """Collection and key of a claim's row."""
     # Callers are random subject ids already; hashing gives keys of one length and keeps whatever a
     # client wrote into its key out of the journal.
     parts = f"{claim.caller}\0{claim.route}\0{claim.key}"
-    return hashlib.sha256(parts.encode()).hexdigest()[:40]
+    return ROWS.name, hashlib.sha256(parts.encode()).hexdigest()[:40]
 
 
 def _answered(tx: Transaction, row: Document, claim: Claim) -> Document | Reference:

@@ -15,8 +15,9 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.entry import decode, digest
 from shared.storage.journal import Journal
 from shared.storage.objects import Absent, ObjectStore
+from shared.storage.reader import Head, ReplicaBroken
 from shared.storage.rebuilding import LOOK_SECONDS, rebuilt
-from shared.storage.replica import Head, Replica, ReplicaBroken
+from shared.storage.replica import Replica
 from shared.storage.snapshot import stored_snapshots
 
 LAST_SHOWN = 5

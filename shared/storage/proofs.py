@@ -18,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared import waiting
 from shared.clock import Clock
+from shared.waiting import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +71,22 @@ class Prover:
         self._clock = clock
         self._board = board
         self._probe = probe
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: list[Signal] = []
         self._latest = Proof(0, float("-inf"))
         self._probing = False
 
     def note(self, proof: Proof) -> None:
         """Take in a proof from elsewhere: a winning create."""
-        with self._changed:
+        with self._lock:
             self._keep(proof)
-            self._changed.notify_all()
+            told, self._waiting = self._waiting, []
+        _tell(told)
 
     def latest(self) -> Proof:
         """The newest proof known to this container."""
         shared = self._board.read()
-        with self._changed:
+        with self._lock:
             # A record from the future is from another boot's clock.
             if (
                 shared is not None
@@ -97,17 +101,19 @@ class Prover:
 
         Raises ProofTimeout at `deadline`, or whatever this caller's own probe raised.
         """
-        with self._changed:
-            while True:
+        while True:
+            with self._lock:
                 if self._latest.began >= after:
                     return self._latest
-                if not self._probing:
-                    self._probing = True
-                    break
-                left = deadline - self._clock.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    raise ProofTimeout
-        return self._lead()
+                leads, self._probing = not self._probing, True
+                if not leads:
+                    told = waiting.signal()
+                    self._waiting.append(told)
+            if leads:
+                return waiting.apart(self._lead)
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or not told.wait(left):
+                raise ProofTimeout
 
     def _lead(self) -> Proof:
         began = self._clock.monotonic()
@@ -115,14 +121,20 @@ class Prover:
         try:
             proof = Proof(self._probe(), began)
         finally:
-            with self._changed:
+            with self._lock:
                 self._probing = False
                 if proof is not None:
                     self._keep(proof)
-                self._changed.notify_all()
+                told, self._waiting = self._waiting, []
+            _tell(told)
         return proof
 
     def _keep(self, proof: Proof) -> None:
         if proof.began > self._latest.began:
             self._latest = proof
             self._board.write(proof)
+
+
+def _tell(told: list[Signal]) -> None:
+    for each in told:
+        each.set()

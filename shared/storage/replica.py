@@ -7,8 +7,7 @@ says where it lives and when it is condemned.
 - `apply` is the only writer. It takes an entry from its stored bytes, checks that it follows
   (`prev`), and is the same for the committer and for followers. It is total: no entry that
   `entry.decode` accepts can fail on its content.
-- A read is a short explicit transaction, fully fetched, under a row cap and a deadline.
-- Each row carries a checksum of what it says; reading verifies it.
+- A read is a short explicit transaction, under a row cap and a deadline (`reader.py`).
 - `ReplicaBroken` says that this file can no longer be trusted or used. It is never repaired.
 
 Nothing but SQLite opens the file: closing any descriptor of it in this process would drop
@@ -19,21 +18,16 @@ import os
 import sqlite3
 import threading
 import weakref
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from shared.clock import Clock
 from shared.storage import query
-from shared.storage.catalogue import Body, Catalogue
+from shared.storage.catalogue import Catalogue
 from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
-from shared.storage.finder import Changed, Finder
+from shared.storage.finder import Finder
+from shared.storage.reader import Head, Reader, ReplicaBroken, checksum, head_of
 
 FORMAT = "2"
 """Of the replica's own tables; part of its directory's name, so a change builds a new one."""
@@ -58,45 +52,9 @@ _PAGE_BYTES = 4096
 
 _PROGRESS_STEPS = 20_000
 
-_MISUSE = (
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_MISUSE,
-    sqlite3.SQLITE_RANGE,
-)
-"""The statement or its values are wrong, not the file: the caller's mistake, for the caller."""
-
-Row = tuple[str, int, int, int, str]
-
-
-class ReplicaBroken(Exception):  # noqa: N818
-    """The file is lost, damaged, locked by a frozen process, or not of this journal."""
-
-
-class ReadTooLong(Exception):  # noqa: N818
-    """A read passed its deadline."""
-
 
 class ForeignEntry(UnreadableEntry):
     """An entry does not follow the replica's head: either may be the one that is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The entry a replica stands at; `bytes` is the size of all entries up to it."""
-
-    seq: int
-    hash: str
-    time_ms: int
-    bytes: int
-
-
-EMPTY = Head(0, "", 0, 0)
-
-
-def checksum(collection: str, key: str, revision: int, version: int, body: str) -> int:
-    """Ties a row's body to its name and revision."""
-    return zlib.crc32(f"{collection}\0{key}\0{revision}\0{version}\0{body}".encode())
 
 
 def build(path: Path, catalogue: Catalogue, database_id: str) -> None:
@@ -150,6 +108,41 @@ class _Session:
         self.connection.close()
 
 
+class _Reading:
+    """A read transaction. Not made of generators: every read of the platform goes through here."""
+
+    __slots__ = ("_replica", "_seconds", "_session")
+
+    def __init__(self, replica: "Replica", seconds: float) -> None:
+        self._replica = replica
+        self._seconds = seconds
+
+    def __enter__(self) -> Reader:
+        replica = self._replica
+        replica.check()
+        session = self._session = replica.enter()
+        try:
+            return self._begun(replica, session.connection)
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, sqlite3.Error):
+                raise ReplicaBroken(f"SQLite: {error}") from error
+            raise
+
+    def _begun(self, replica: "Replica", connection: sqlite3.Connection) -> Reader:
+        monotonic = replica.clock.monotonic
+        deadline = monotonic() + self._seconds
+        connection.set_progress_handler(lambda: monotonic() > deadline, _PROGRESS_STEPS)
+        connection.execute("BEGIN")
+        return Reader(connection, replica.catalogue, replica.finder, replica.clock, deadline)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            _end(self._session.connection)
+        finally:
+            self._replica.leave(self._session)
+
+
 class Replica:
     """An open replica. Thread-safe; to be opened after fork."""
 
@@ -159,7 +152,7 @@ class Replica:
         """Open the file at `path`; with `link`, only as long as that link leads to its folder."""
         self.path = path
         self.catalogue = catalogue
-        self._clock = clock
+        self.clock = clock
         self._link = link
         self._local = threading.local()
         # Weakly, so that a thread that ends takes its connection along.
@@ -173,7 +166,7 @@ class Replica:
             self.about: dict[str, str] = dict(rows.fetchall())
         self._identity = self._files()
         self._searched = frozenset(self.about["searched"].split())
-        self.finder = Finder(path.parent, catalogue)
+        self.finder = Finder(path.parent, catalogue, clock)
 
     def _files(self) -> tuple[int, int, int]:
         """The inodes of file and log, which nothing else can get while they are open here."""
@@ -208,6 +201,14 @@ class Replica:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """The calling thread's own connection, held for the block."""
+        session = self.enter()
+        try:
+            yield session.connection
+        finally:
+            self.leave(session)
+
+    def enter(self) -> "_Session":
+        """Take the calling thread's own connection, until `leave`."""
         session: _Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self._connected()
@@ -216,14 +217,15 @@ class Replica:
             raise RuntimeError("a read or change of the database inside another one")
         if not free:
             raise ReplicaBroken("the replica is being closed")
-        try:
-            if self._closed:
-                raise ReplicaBroken("the replica was closed")
-            yield session.connection
-        finally:
-            session.in_use.release()
-            if self._closed:
-                session.close_if_idle()
+        if self._closed:
+            self.leave(session)
+            raise ReplicaBroken("the replica was closed")
+        return session
+
+    def leave(self, session: "_Session") -> None:
+        session.in_use.release()
+        if self._closed:
+            session.close_if_idle()
 
     def _connected(self) -> "_Session":
         with self._errors():
@@ -241,25 +243,12 @@ class Replica:
 
     # Reading
 
-    @contextmanager
-    def reading(self, seconds: float = READ_SECONDS) -> Iterator["Reader"]:
-        """One consistent state, for as long as the block lasts.
+    def reading(self, seconds: float = READ_SECONDS) -> "_Reading":
+        """One consistent state, for as long as the block lasts: `with replica.reading() as reader`.
 
         Raises ReplicaBroken, and ReadTooLong after `seconds`.
         """
-        self.check()
-        with self._connection() as connection:
-            deadline = self._clock.monotonic() + seconds
-            connection.set_progress_handler(
-                lambda: self._clock.monotonic() > deadline, _PROGRESS_STEPS
-            )
-            try:
-                with self._errors():
-                    connection.execute("BEGIN")
-                    reader = Reader(connection, self, self._clock, deadline)
-                yield reader
-            finally:
-                _end(connection)
+        return _Reading(self, seconds)
 
     def head(self) -> Head:
         with self.reading() as reader:
@@ -291,7 +280,7 @@ class Replica:
     def _apply(self, connection: sqlite3.Connection, entry: Entry, stored: bytes) -> bool:
         try:
             self._begin_write(connection)
-            head = _head(connection)
+            head = head_of(connection)
             if head.seq >= entry.seq:
                 return False
             _follows(entry, head)
@@ -315,15 +304,15 @@ class Replica:
         connection.set_progress_handler(None, 0)
         # SQLite's own waiting backs off to 100 ms; a turn here lasts one or two.
         connection.execute("PRAGMA busy_timeout = 0")
-        deadline = self._clock.monotonic() + BUSY_SECONDS
+        deadline = self.clock.monotonic() + BUSY_SECONDS
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                late = self._clock.monotonic() > deadline
+                late = self.clock.monotonic() > deadline
                 if late or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
-                self._clock.sleep(0.0005)
+                self.clock.sleep(0.0005)
             else:
                 connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
                 return
@@ -373,13 +362,6 @@ def _end(connection: sqlite3.Connection) -> None:
             raise ReplicaBroken(f"SQLite: {error}") from error
 
 
-def _head(connection: sqlite3.Connection) -> Head:
-    row = connection.execute("SELECT seq, hash, time_ms, bytes FROM head").fetchone()
-    if row is None:
-        raise ReplicaBroken("the replica has no head")
-    return Head(*row)
-
-
 def _follows(entry: Entry, head: Head) -> None:
     if entry.seq != head.seq + 1:
         raise ReplicaBroken(f"entry {entry.seq} cannot be applied at {head.seq}")
@@ -394,96 +376,3 @@ def _row(write: Write, body: bytes) -> tuple[str, str, int, int, int, str]:
     text = body.decode()
     total = checksum(write.collection, write.key, write.revision, write.version, text)
     return (write.collection, write.key, write.revision, write.version, total, text)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row as read and verified, before upgrade."""
-
-    key: str
-    revision: int
-    version: int
-    body: str
-
-
-class Reader:
-    """One consistent state of a replica, inside `Replica.reading`."""
-
-    def __init__(
-        self, connection: sqlite3.Connection, replica: Replica, clock: Clock, deadline: float
-    ) -> None:
-        self._connection = connection
-        self.catalogue = replica.catalogue
-        self.finder = replica.finder
-        self._clock = clock
-        self._deadline = deadline
-        # Reading the head first fixes the state for the whole block.
-        self.head = _head(connection)
-
-    def get(self, collection: str, key: str) -> Found | None:
-        rows = self._fetched(query.GET, (collection, key))
-        return _verified(collection, rows[0]) if rows else None
-
-    def rows(
-        self, collection: str, statement: query.Statement, limit: int
-    ) -> list[tuple[Found, tuple[Any, ...]]]:
-        """Run a statement of `query` to its end: verified documents with their positions."""
-        sql, values = statement
-        rows = self._fetched(f"{sql} LIMIT ?", [*values, limit])
-        return [(_verified(collection, row[:5]), tuple(row[5:])) for row in rows]
-
-    def _fetched(self, sql: str, values: Sequence[object]) -> list[Any]:
-        # SQLite's own handler sees only long statements; a loop of short ones ends here.
-        if self._clock.monotonic() > self._deadline:
-            raise ReadTooLong("a read passed its deadline")
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
-            if code == sqlite3.SQLITE_INTERRUPT:
-                raise ReadTooLong("a read passed its deadline") from None
-            # A table or index that is not there is the file's fault, though its code says misuse.
-            lacking = str(error).startswith("no such")
-            if code in _MISUSE and not lacking and self._connection.in_transaction:
-                raise
-            raise ReplicaBroken(f"SQLite: {error}") from error
-
-    def changed(self, revision: int, limit: int) -> list[Changed]:
-        """What search has to hear of that was written after `revision`: at most `limit` documents
-        and deletions, first written first.
-        """
-        sql, values = query.changed_statement(self.catalogue, revision)
-        written = [
-            Changed(collection, row[0], row[1], self._current(collection, tuple(row)))
-            for collection, *row in self._fetched(sql, [*values, limit])
-        ]
-        gone = [
-            Changed(collection, key, deleted, None)
-            for collection, key, deleted in self._fetched(query.GONE, [revision, limit])
-        ]
-        return sorted(written + gone, key=attrgetter("revision"))[:limit]
-
-    def _current(self, collection: str, row: Any) -> Body:
-        return self.upgraded(collection, _verified(collection, row))
-
-    def dump(self) -> Iterator[tuple[str, str, int, int, str]]:
-        """Every document in order: (collection, key, revision, version, body), verified."""
-        rows = self._connection.execute(
-            "SELECT collection, key, revision, version, sum, body FROM docs ORDER BY 1, 2"
-        )
-        for collection, *row in rows:
-            found = _verified(collection, tuple(row))
-            yield (collection, found.key, found.revision, found.version, found.body)
-
-    def upgraded(self, collection: str, found: Found) -> Body:
-        """The body at the version that the catalogue declares."""
-        body: Body = orjson.loads(found.body)
-        declared = self.catalogue.collections.get(collection)
-        return body if declared is None else declared.upgrade(body, found.version)
-
-
-def _verified(collection: str, row: Row) -> Found:
-    key, revision, version, total, body = row
-    if checksum(collection, key, revision, version, body) != total:
-        raise ReplicaBroken(f"the row {collection}/{key} does not match its checksum")
-    return Found(key, revision, version, body)

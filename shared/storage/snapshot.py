@@ -31,7 +31,8 @@ from shared.storage.catalogue import Catalogue
 from shared.storage.entry import digest
 from shared.storage.journal import Journal
 from shared.storage.objects import Exists, ObjectStore, StoreError
-from shared.storage.replica import Head, Replica
+from shared.storage.reader import Head, checksum
+from shared.storage.replica import Replica
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ def _check_rows(copy: Path) -> None:
     try:
         rows = connection.execute("SELECT collection, key, revision, version, body, sum FROM docs")
         for *row, total in rows:
-            if replicas.checksum(*row) != total:
+            if checksum(*row) != total:
                 raise SystemExit(f"no snapshot: the row {row[0]}/{row[1]} is damaged")
     finally:
         connection.close()

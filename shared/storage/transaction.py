@@ -22,7 +22,8 @@ from shared.storage.access import Change, Document, Hit, Position, Search
 from shared.storage.catalogue import Body, Catalogue, Collection, Index, Value, member
 from shared.storage.entry import Event, Write, encode_value
 from shared.storage.finder import admits
-from shared.storage.replica import ROWS_MAX, Found, Reader
+from shared.storage.reader import Found, Reader
+from shared.storage.replica import ROWS_MAX
 
 T = TypeVar("T")
 

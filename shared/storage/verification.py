@@ -27,8 +27,9 @@ from shared.storage.audit import Chain, Link, Progress, Report, replica_paths
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import UnreadableEntry
 from shared.storage.objects import Absent, ObjectStore
+from shared.storage.reader import ReplicaBroken
 from shared.storage.rebuilding import LOOK_SECONDS, usable_snapshots
-from shared.storage.replica import Replica, ReplicaBroken
+from shared.storage.replica import Replica
 from shared.storage.snapshot import Snapshot, SnapshotDamaged, unpack, vacuum_into
 
 DIFFERENCES_MAX = 10

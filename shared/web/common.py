@@ -55,7 +55,8 @@ def routes(router: Router[Any], ready: Ready) -> list[Route[Any]]:
     """Health, under the service; problem types, at the address that `type` gives."""
     health = Router[Any](router.prefix, router.title)
 
-    @health.route("GET /health/live", _LIVE, answer=HealthSchema, public=_NEVER_KEPT)
+    # Not apart: a silent store may keep every thread waiting, and that must not look like a death.
+    @health.route("GET /health/live", _LIVE, answer=HealthSchema, public=_NEVER_KEPT, apart=False)
     def live(_: Call[Any]) -> Answer:
         return Answer({"status": "live"})
 
@@ -126,14 +127,9 @@ class FixedPage:
             ("ETag", etag),
         ]
         if requests.is_known(environ, etag):
-            return Rendered(304, headers, b"")
-        headers += (
-            ("Content-Type", self.media_type),
-            ("Content-Length", str(len(body))),
-            ("Content-Security-Policy", _POLICY),
-            ("X-Content-Type-Options", "nosniff"),
-        )
-        return Rendered(200, headers, body)
+            return Rendered(304, headers, b"", _POLICY)
+        headers += (("Content-Type", self.media_type), ("Content-Length", str(len(body))))
+        return Rendered(200, headers, body, _POLICY)
 
 
 def pages(router: Router[Any], everywhere: Sequence[Route[Any]]) -> list[FixedPage]:

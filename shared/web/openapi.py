@@ -57,6 +57,9 @@ _HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
+_FOR_OTHERS = Words("；可由监护人或服务站代办", "; guardians and service stations may act here")
+
+
 def document(
     router: Router[Any], routes: Iterable[Route[Any]], language: Language
 ) -> dict[str, Any]:
@@ -109,7 +112,10 @@ def _operation(route: Route[Any], parameters: list[dict[str, Any]]) -> dict[str,
     }
     if route.roles:
         roles = ", ".join(sorted(route.roles))
-        operation["description"] = Words(f"需要角色：{roles}", f"Needs a role: {roles}")
+        others = _FOR_OTHERS if route.for_others else Words("", "")
+        operation["description"] = Words(
+            f"需要角色：{roles}{others.zh}", f"Needs a role: {roles}{others.en}"
+        )
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation

@@ -15,16 +15,35 @@ Headers = list[tuple[str, str]]
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
+NO_CONTENT_AT_ALL = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+"""The policy of what is no page: a browser that shows it all the same loads and runs nothing."""
+
+_SECURITY = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+
 class Rendered:
-    """A WSGI application that gives one prepared answer."""
+    """A WSGI application that gives one prepared answer, with the headers that every answer has.
 
-    __slots__ = ("body", "headers", "status")
+    There is no Access-Control-Allow-Origin: apps are no pages of other sites, and pages are ours.
+    """
 
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+    __slots__ = ("body", "headers", "policy", "status")
+
+    def __init__(
+        self, status: int, headers: Headers, body: bytes, policy: str = NO_CONTENT_AT_ALL
+    ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.policy = policy
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        start_response(_STATUS_LINES[self.status], self.headers)
+        headers = [*self.headers, *_SECURITY, ("Content-Security-Policy", self.policy)]
+        start_response(_STATUS_LINES[self.status], headers)
         return () if environ["REQUEST_METHOD"] == "HEAD" else (self.body,)

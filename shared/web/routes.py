@@ -15,6 +15,9 @@
 The method says the rest. A POST needs an Idempotency-Key and answers 201; a PATCH or PUT needs
 If-Match; a GET answers 304 to a matching If-None-Match. A route that is neither `public` nor
 asks for a scope cannot be declared.
+
+Whoever acts for somebody else (a token with `act`) reaches only what is `for_others`: the citizens'
+own routes, unless a route says otherwise. A route of merchants, staff or operators never is.
 """
 
 import re
@@ -23,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from shared import errors
+from shared.auth.acting import Open
 from shared.auth.tokens import Identity
 from shared.errors import Problem
 from shared.language import Language, Words
@@ -33,6 +37,9 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH"})
+
+CITIZEN = frozenset({"citizen"})
+"""The roles of a route that is for a person's own affairs."""
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
@@ -119,7 +126,7 @@ class Call(Generic[P]):
 
     `claim` is a POST's, `revision` what a PATCH or PUT says it read, `page` a list's, `upload` the
     bytes that a route takes in place of JSON; asking for one that the route does not have is an
-    error of the program.
+    error of the program. `delegation_of` opens what documents keep of a delegation.
     """
 
     parts: P
@@ -133,6 +140,11 @@ class Call(Generic[P]):
     maybe_page: Page | None = None
     maybe_revision: int | None = None
     maybe_upload: bytes | None = None
+    maybe_open: Open | None = None
+
+    @property
+    def delegation_of(self) -> Open:
+        return _given(self.maybe_open)
 
     @property
     def claim(self) -> Claim:
@@ -182,9 +194,11 @@ class Route(Generic[P]):
     public: Public | None = None
     scope: str | None = None
     roles: frozenset[str] = frozenset()
+    for_others: bool = False
     body: type[Schema] | Binary | None = None
     query: type[Schema] | None = None
     declared_problems: tuple[Problem, ...] = ()
+    declared_apart: bool | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS or not self.path.startswith("/"):
@@ -193,6 +207,8 @@ class Route(Generic[P]):
             raise ValueError(f"{self.name}: a route is public or asks for a scope")
         if self.roles and self.public is not None:
             raise ValueError(f"{self.name}: a public route cannot ask for a role")
+        if self.for_others and self.roles != CITIZEN:
+            raise ValueError(f"{self.name}: only a citizen's own routes are for others")
         if self.method != "GET" and self.public is not None:
             raise ValueError(f"{self.name}: only reads are public")
         if isinstance(self.answer, Binary) and len(self.answer.media_types) != 1:
@@ -225,6 +241,16 @@ class Route(Generic[P]):
     def conditional(self) -> bool:
         """Whether the route needs If-Match."""
         return self.method in {"PATCH", "PUT"}
+
+    @property
+    def apart(self) -> bool:
+        """Whether the view may wait for something but the engine's commits and proofs: a search
+        for its index, a picture for the store or the processor. Such a view has a thread of its
+        own (`shared/waiting.py`); the others share one.
+        """
+        if self.declared_apart is not None:
+            return self.declared_apart
+        return self.public is not None or Binary in (type(self.body), type(self.answer))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -264,17 +290,23 @@ class Router(Generic[P]):
         public: Public | None = None,
         scope: str | None = None,
         roles: Iterable[str] = (),
+        for_others: bool | None = None,
         body: type[Schema] | Binary | None = None,
         query: type[Schema] | None = None,
         status: int | None = None,
         problems: tuple[Problem, ...] = (),
+        apart: bool | None = None,
     ) -> Callable[[View[P]], View[P]]:
         """Declare the decorated view as the route `name`, a method and a path below the service.
 
-        `roles`: the caller has to have one of them. `problems`: what the view may refuse beyond
-        what every route of its kind may. Raises ValueError where the declaration cannot stand.
+        `roles`: the caller has to have one of them. `for_others`: whether somebody may act here for
+        the person; unless said, where the citizen alone is asked for. `problems`: what the view may
+        refuse beyond what every route of its kind may. `apart`: whether it may wait for something
+        but the database; unless said, where it is public or of pictures. Raises ValueError where
+        the declaration cannot stand.
         """
         method, _, path = name.partition(" ")
+        asked = frozenset(roles)
 
         def declare(view: View[P]) -> View[P]:
             route = Route(
@@ -287,10 +319,12 @@ class Router(Generic[P]):
                 answer=answer,
                 public=public,
                 scope=scope,
-                roles=frozenset(roles),
+                roles=asked,
+                for_others=asked == CITIZEN if for_others is None else for_others,
                 body=body,
                 query=query,
                 declared_problems=problems,
+                declared_apart=apart,
             )
             _check_new(route, self.routes)
             self.routes.append(route)

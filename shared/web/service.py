@@ -21,6 +21,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
+from shared import waiting
 from shared.auth.tokens import NOBODY, Identity, TokenVerifier
 from shared.clock import Clock
 from shared.errors import BUSY, FORBIDDEN, INTERNAL, INVALID, METHOD, NOT_FOUND, Refused
@@ -78,7 +79,9 @@ class Handler(Generic[P]):
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
         """Raises Refused."""
         identity = self._identity(environ)
-        answer = self.route.view(self._call(environ, path, language, identity))
+        call = self._call(environ, path, language, identity)
+        view = self.route.view
+        answer = waiting.apart(lambda: view(call)) if self.route.apart else view(call)
         return self._rendered(environ, answer, language)
 
     # In
@@ -90,6 +93,8 @@ class Handler(Generic[P]):
         identity = self._edge.verifier.identify(environ.get("HTTP_AUTHORIZATION"))
         if route.scope not in identity.scopes:
             raise Refused(FORBIDDEN, detail={"scope": route.scope})
+        if identity.actor is not None and not route.for_others:
+            raise Refused(FORBIDDEN, detail={"for_others": False})
         if route.roles and not route.roles & identity.roles:
             raise Refused(FORBIDDEN, detail={"roles": sorted(route.roles)})
         return identity
@@ -101,6 +106,7 @@ class Handler(Generic[P]):
         given = requests.query(environ)
         query = self._query.load(given, whole="query") if given or route.query else given
         call = Call(self._parts, identity, language, path, query, {})
+        call.maybe_open = self._edge.verifier.seal.opened
         call.at_least_seq = requests.commit_seq(environ)
         self._take(environ, call)
         if route.once:
@@ -134,11 +140,11 @@ class Handler(Generic[P]):
             content = hashlib.sha256(call.maybe_upload).hexdigest()
         asked = orjson.dumps([call.path, call.query, content], option=orjson.OPT_SORT_KEYS)
         digest = hmac.digest(self._edge.request_key, b"request\0" + asked, hashlib.sha256)
-        return Claim(call.identity.subject, self.route.name, key, digest[:16].hex())
+        return Claim(call.identity.caller, self.route.name, key, digest[:16].hex())
 
     def _page(self, call: Call[P]) -> Page:
         limit, after = call.query.pop("limit"), call.query.pop("after", None)
-        described = [self.route.name, call.path, call.query, call.identity.subject]
+        described = [self.route.name, call.path, call.query, call.identity.caller]
         listing = orjson.dumps(described, option=orjson.OPT_SORT_KEYS)
         key = self._edge.request_key
         return Page(
@@ -219,6 +225,7 @@ class Application(Flask):
         self.url_map.converters["id"] = _Identifier
         self.edge = edge
         self.handlers: dict[str, Answers] = {}
+        self._fixed: dict[tuple[str, str], str] = {}
         # Answers do not depend on the host: one adapter serves every request.
         self._addresses = self.url_map.bind("")
 
@@ -226,6 +233,8 @@ class Application(Flask):
         """Let `handler` answer `path`, in which `{…}` stands for an id."""
         name = f"{method} {path}"
         self.handlers[name] = handler
+        if "{" not in path:
+            self._fixed[method, path] = name
         self.add_url_rule(
             path.replace("{", "<id:").replace("}", ">"),
             endpoint=name,
@@ -264,6 +273,10 @@ class Application(Flask):
 
     def _found(self, environ: Environ) -> tuple[str, dict[str, str]]:
         """The route's name and the ids in its path. Raises werkzeug's NotFound and others."""
+        # What has no ids in it is found at once: werkzeug's search takes as long as parsing a head.
+        fixed = self._fixed.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        if fixed is not None:
+            return fixed, {}
         # WSGI hands bytes as Latin-1 text. What is not UTF-8 cannot be an address of ours.
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         rule, ids = self._addresses.match(path, environ["REQUEST_METHOD"], return_rule=True)

@@ -1,6 +1,7 @@
 """Orders and stock of commerce: placed, cancelled, fulfilled, counted."""
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -297,6 +298,27 @@ def test_the_same_body_in_other_words_is_the_same_request(shop: Shop) -> None:
     two = f'{{"lines":[{{"quantity":1,"product_id":"{lily}"}}]}}'.encode()
     first = made(shop.post("/v1/orders", raw=one, by="citizen-1", key="words"))
     assert made(shop.post("/v1/orders", raw=two, by="citizen-1", key="words")) == first
+
+
+def test_one_citizen_places_so_many_orders_within_a_minute(tmp_path: Path) -> None:
+    with Shop(tmp_path, orders_max=3) as shop:
+        lily = shop.lily(100)
+        body = order_of(lily)
+        first = made(shop.post("/v1/orders", body, by="citizen-1", key="first"))
+        for _ in range(2):
+            shop.order(lily)
+        answer = shop.post("/v1/orders", body, by="citizen-1", key="fourth")
+        refused(answer, 429, "too-many-orders")
+        assert answer.headers["Retry-After"] == "58"
+        token = shop.acting("citizen-1")
+        refused(shop.post("/v1/orders", body, token=token), 429, "too-many-orders")
+        assert made(shop.post("/v1/orders", body, by="citizen-1", key="first")) == first
+        made(shop.post("/v1/orders", body, by="citizen-2"))
+        made(cancel(shop, first))
+        refused(shop.post("/v1/orders", body, by="citizen-1"), 429, "too-many-orders")
+        shop.clock.pass_wall(seconds=58)
+        made(shop.post("/v1/orders", body, by="citizen-1", key="fourth"))
+        refused(shop.post("/v1/orders", body, by="citizen-1"), 429, "too-many-orders")
 
 
 def test_a_refusal_is_not_remembered(shop: Shop) -> None:

@@ -58,7 +58,8 @@ def test_the_document_shows_every_address_and_no_other(
 @pytest.mark.parametrize("each", EVERY_ROUTE, ids=lambda each: each.name)
 def test_an_operation_names_every_problem_it_may_answer(opened: Open, each: Declared) -> None:
     route = each.route
-    document = json_of(opened(each.house).get("/openapi.json"))
+    english = {"Accept-Language": "en"}
+    document = json_of(opened(each.house).get("/openapi.json", headers=english))
     operation = operations(document)[each.name]
     named = {
         (int(status), slug)
@@ -68,6 +69,8 @@ def test_an_operation_names_every_problem_it_may_answer(opened: Open, each: Decl
     }
     assert named == {(problem.status, problem.slug) for problem in route.problems}
     assert operation["security"] == ([] if route.scope is None else [{"bearer": [route.scope]}])
+    others = "guardians" in operation.get("description", "")
+    assert others == route.for_others
     required = {parameter["name"] for parameter in operation["parameters"] if parameter["required"]}
     expected = set(route.parameters)
     expected |= {"POST": {"Idempotency-Key"}, "PATCH": {"If-Match"}, "PUT": {"If-Match"}}.get(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.health.domain import TO_COME_MAX
 from services.health.schemas.appointments import AppointmentSchema, StaffAppointmentSchema
 from tests.support.clinic import DUNHUANG, LZU, Clinic
 from tests.support.served import Json, json_of, made, refused
@@ -49,6 +50,28 @@ def test_one_intent_is_one_booking(clinic: Clinic) -> None:
     assert made(clinic.book(session, key="once")) == first
     assert clinic.free(session) == [3, 3, 3, 3]
     refused(clinic.book(session, 1, key="once"), 422, "idempotency-key-reused")
+
+
+def test_one_account_books_so_many_appointments_ahead(clinic: Clinic) -> None:
+    """Those that are over are not counted, whether the desk settled them or not."""
+    people = [clinic.session(release_days=30) for _ in range(2)]
+    week = [clinic.session(**day(number)) for number in range(1, TO_COME_MAX)]
+    booked = [made(clinic.book(session)) for session in [people[0], *week]]
+    refused(clinic.book(clinic.session(**day(25))), 409, "too-many-appointments")
+    token = clinic.acting("citizen-1", kind="guardian")
+    refused(clinic.book(clinic.session(**day(25)), token=token), 409, "too-many-appointments")
+    made(clinic.book(people[1], by="citizen-2"))
+    made(clinic.cancel(booked[-1]))
+    made(clinic.book(week[-1]))
+    refused(clinic.book(clinic.session(**day(25))), 409, "too-many-appointments")
+    to_monday(clinic, hours=8.5)
+    made(clinic.book(clinic.session(**day(25))))
+
+
+def day(number: int) -> dict[str, Any]:
+    """So many days after Monday; booking has opened."""
+    date = f"2026-01-{5 + number:02d}"
+    return {"first": date, "last": date, "weekdays": [1, 2, 3, 4, 5, 6, 7], "release_days": 30}
 
 
 def test_the_last_place_is_given_once(clinic: Clinic) -> None:

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from services.tourism.actions.places import LETTING_GO
+from services.tourism.domain import HOLDS_MAX
 from services.tourism.schemas.tickets import AdmittedSchema, BookingSchema
 from shared.auth.subjects import service_subject
 from shared.storage.entry import decode
@@ -142,10 +143,36 @@ def test_the_sale_opens_thirty_days_ahead_and_ends_with_the_session(gate: Gate) 
 def test_an_attraction_takes_no_more_than_its_day_may(fresh_gate: Gate) -> None:
     gate = fresh_gate
     session = gate.open_session(2 * DAILY_MAX)
-    for _ in range(DAILY_MAX // 5):
-        made(gate.hold(session, 5))
+    for number in range(DAILY_MAX // 5):
+        made(gate.hold(session, 5, by=f"citizen-{number}"))
     assert refused(gate.hold(session), 409, "day-full")["available"] == 0
     assert counts(gate, session) == [2 * DAILY_MAX, DAILY_MAX, DAILY_MAX, 0, 0]
+
+
+def test_one_account_holds_so_many_bookings_at_once(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    session = gate.open_session(50)
+    held = [made(gate.hold(session)) for _ in range(HOLDS_MAX)]
+    problem = refused(gate.hold(session), 409, "too-many-holds")
+    assert problem["next_free_at"] == held[0]["held_until"]
+    refused(gate.hold(session, by="", token=gate.acting("citizen-1")), 409, "too-many-holds")
+    made(gate.hold(session, by="citizen-2"))
+    made(gate.act(held[0], "confirmation"))
+    made(gate.hold(session))
+    refused(gate.hold(session), 409, "too-many-holds")
+    made(gate.act(held[1], "cancellation"))
+    made(gate.hold(session))
+
+
+def test_holds_that_expired_are_not_counted(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    session = gate.open_session(50)
+    for _ in range(HOLDS_MAX):
+        made(gate.hold(session))
+    gate.clock.pass_wall(seconds=15 * 60 - 1)
+    refused(gate.hold(session), 409, "too-many-holds")
+    gate.clock.pass_wall(seconds=1)
+    made(gate.hold(session))
 
 
 # Reading

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from services.tourism.actions.sessions import CANCELLED_MAX
+from services.tourism.domain import HOLDS_MAX
 from services.tourism.schemas.attractions import AttractionsSchema, CrowdSchema
 from services.tourism.schemas.tickets import (
     CalendarSchema,
@@ -219,17 +220,19 @@ def test_a_cap_change_lets_expired_holds_go(gate: Gate) -> None:
 def test_a_closed_session_cancels_every_booking(gate: Gate) -> None:
     number = CANCELLED_MAX + 5
     session = gate.open_session(number)
-    booked = [made(gate.hold(session)) for _ in range(number - 1)]
+    people = [f"citizen-{100 + place // HOLDS_MAX}" for place in range(number - 1)]
+    booked = [made(gate.hold(session, by=person)) for person in people]
     sold = gate.confirmed(session)
     closed = gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="close")
     assert made(closed)["state"] == "closed"
-    for booking in (booked[0], booked[-1], sold):
-        seen = json_of(gate.get(f"/v1/bookings/{booking['id']}", by="citizen-1"))
+    of_whom = ((booked[0], people[0]), (booked[-1], people[-1]), (sold, "citizen-1"))
+    for booking, person in of_whom:
+        seen = json_of(gate.get(f"/v1/bookings/{booking['id']}", by=person))
         assert seen["state"] == "cancelled"
     row = gate.counts(session)
     assert [row[name] for name in ("held", "sold", "available")] == [0, 0, 0]
     refused(gate.hold(session), 409, "session-closed")
-    refused(gate.act(booked[0], "confirmation"), 409, "not-held")
+    refused(gate.act(booked[0], "confirmation", by=people[0]), 409, "not-held")
     refused(change(gate, session, 5), 409, "session-closed")
     refused(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"), 409, "session-closed")
     assert made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="close"))

@@ -19,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakSet
 
+from shared import waiting
 from shared.storage import (
     committer,
     database,
@@ -216,7 +217,10 @@ _THREADING = SimpleNamespace(
 def installed(here: Scheduler) -> Iterator[None]:
     """The engine on simulated threads, for the length of the block."""
     with ExitStack() as stack:
-        for module in (committer, database, follower, proofs, replica, tailer, turnstile):
+        for module in (
+            *(committer, database, follower, proofs, replica, tailer, turnstile),
+            waiting,
+        ):
             stack.enter_context(patch.object(module, "threading", _THREADING))
         for module in (directory, tailer, turnstile):
             stack.enter_context(patch.object(module, "fcntl", _Fcntl()))

@@ -22,7 +22,8 @@ from shared.errors import BUSY, Refused
 from shared.storage.access import FRESH, Claim, Committed, Document, Freshness
 from shared.storage.database import JournalDatabase
 from shared.storage.idempotency import with_rows
-from shared.storage.replica import Replica, ReplicaBroken, build
+from shared.storage.reader import ReplicaBroken
+from shared.storage.replica import Replica, build
 from tests.simulation.checker import check
 from tests.simulation.cluster import Cluster, Server, Storm
 from tests.simulation.history import Attempt, History, Reading

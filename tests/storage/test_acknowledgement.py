@@ -40,7 +40,7 @@ def test_nobody_hears_done_before_the_store_has_answered(here: Container, reply:
     seen = here.database.read(lambda view: view.get("notes", "n")).value
     assert (seen is not None) == reply, "what is stored is seen, what is not is not"
     # Whether a caller's thread has woken says nothing: it may be told and not yet have run.
-    assert pending._done.locked(), "the answer is not given"
+    assert not pending._done.wait(0), "the answer is not given"
     gate.release()
     assert pending.result(10).seq == 2
     assert here.database.read(lambda view: view.get("notes", "n")).value is not None

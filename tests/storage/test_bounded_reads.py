@@ -12,7 +12,8 @@ import pytest
 from shared import errors
 from shared.storage import replica
 from shared.storage.access import Freshness, ReadView, Transaction, recent
-from shared.storage.replica import READ_SECONDS, Reader, ReadTooLong
+from shared.storage.reader import Reader, ReadTooLong
+from shared.storage.replica import READ_SECONDS
 from tests.storage.world import JOURNAL, Caller, Container, note, problem
 
 ENDLESS = (
@@ -154,7 +155,8 @@ CLOSER = """
     from shared.clock import SystemClock
     from shared.storage.catalogue import Catalogue, Collection
     from shared.storage.entry import Entry, Write, encode
-    from shared.storage.replica import Replica, ReplicaBroken, build
+    from shared.storage.reader import ReplicaBroken
+    from shared.storage.replica import Replica, build
 
     path, catalogue = Path(sys.argv[1]), Catalogue(Collection("notes"))
     build(path, catalogue, "database")

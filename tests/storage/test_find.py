@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from shared.storage.access import Hit, Transaction
 from shared.storage.catalogue import Body, Catalogue, Collection, Index
 from shared.storage.entry import Entry, Write, encode, encode_value
-from shared.storage.replica import ROWS_MAX, Reader, Replica, build
+from shared.storage.reader import Reader
+from shared.storage.replica import ROWS_MAX, Replica, build
 from shared.storage.transaction import Batch, BatchTransaction, ReadOnlyView
 from tests.support.clock import FakeClock
 

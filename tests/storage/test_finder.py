@@ -209,11 +209,31 @@ def test_far_behind_search_answers_on_what_it_has_heard(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finders, "LEVELLED_DOCUMENTS_MAX", 3)
+    monkeypatch.setattr(finders, "BEHIND_SECONDS", 60)
     put(here.database, "first")
     assert found(here.database) == ["first"]
     for number in range(4):
         put(here.database, f"p{number}")
     assert found(here.database) == ["first"]
+    here.clock.pass_monotonic(60)
+    assert len(found(here.database)) == 5, "but not for long"
+
+
+def test_a_search_that_was_not_level_lately_is_brought_level_or_busy(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container slept, or has just started, while others wrote."""
+    put(here.database, "first")
+    assert found(here.database) == ["first"]
+    monkeypatch.setattr(finders, "LEVELLED_DOCUMENTS_MAX", 3)
+    monkeypatch.setattr(finders, "FIRST_DOCUMENTS_MAX", 4)
+    for number in range(5):
+        put(here.database, f"p{number}")
+
+    with pytest.raises(Refused, match="busy"):
+        found(here.process())
+    monkeypatch.setattr(finders, "FIRST_DOCUMENTS_MAX", 5)
+    assert len(found(here.process())) == 6
 
 
 def test_another_replica_has_an_index_of_its_own(here: Container) -> None:

@@ -1,7 +1,6 @@
 """Reading: what a fresh read may never miss, and what a recent one may cost."""
 
 import threading
-from typing import Any
 
 import pytest
 
@@ -37,8 +36,8 @@ def requests(container: Container) -> int:
 
 def wait_for_readers(container: Container, count: int) -> None:
     """Until so many wait for a probe that is under way."""
-    condition: Any = container.database._opened().prover._changed
-    wait_until(lambda: len(condition._waiters) == count, f"{count} readers wait")
+    prover = container.database._opened().prover
+    wait_until(lambda: len(prover._waiting) == count, f"{count} readers wait")
 
 
 def test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared import errors
 from shared.storage.access import Transaction
-from shared.storage.replica import ReplicaBroken
+from shared.storage.reader import ReplicaBroken
 from tests.storage.disk import Disk
 from tests.storage.world import (
     Caller,

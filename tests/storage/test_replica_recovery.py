@@ -12,7 +12,8 @@ from shared import errors
 from shared.storage.access import Document, ReadView, Search, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
 from shared.storage.idempotency import with_rows
-from shared.storage.replica import ReplicaBroken, build
+from shared.storage.reader import ReplicaBroken
+from shared.storage.replica import build
 from tests.storage.world import (
     CATALOGUE,
     JOURNAL,
@@ -35,20 +36,26 @@ def truncate(path: Path, size: int) -> None:
         file.truncate(size)
 
 
+def built(path: Path, seq: int) -> Path:
+    """The replica of another journal, at `seq`, beside `path`: built in its place it would share
+    a log with whoever has the old file open, and SQLite would not let it be made.
+    """
+    other = path.with_name("other.db")
+    build(other, with_rows(CATALOGUE), "foreign")
+    rewrite(other, f"UPDATE head SET seq = {seq}, hash = 'foreign'")
+    return other
+
+
 def foreign(path: Path) -> None:
-    """The replica of another journal."""
+    """Another journal's replica, where for a moment there was none."""
+    other = built(path, 3)
     path.unlink()
-    build(path, with_rows(CATALOGUE), "foreign")
-    rewrite(path, "UPDATE head SET seq = 3, hash = 'foreign'")
+    other.rename(path)
 
 
 def replaced(path: Path) -> None:
     """Another journal's replica, moved over the one in use."""
-    other = path.with_name("other.db")
-    other.touch()
-    foreign(other)
-    rewrite(other, "UPDATE head SET seq = 1000")
-    other.replace(path)
+    built(path, 1000).replace(path)
 
 
 def rewrite(path: Path, statement: str) -> None:

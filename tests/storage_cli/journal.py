@@ -18,7 +18,7 @@ from shared.storage.database import JournalDatabase
 from shared.storage.entry import digest
 from shared.storage.memory import MemoryBucket, MemoryStore
 from shared.storage.objects import ObjectStore
-from shared.storage.replica import checksum
+from shared.storage.reader import checksum
 from shared.storage.snapshot import Snapshots
 from tests.support.clock import FakeClock
 

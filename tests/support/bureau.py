@@ -28,6 +28,7 @@ from services.identity.domain.scopes import SCOPES
 from services.identity.domain.secrets import Secrets
 from services.identity.notices import NOTICES, Unsealing
 from services.identity.routes.parts import Identity
+from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
@@ -128,6 +129,7 @@ class Bureau(Served):
             self.clock,
             issuer=ISSUER,
             audience=audience,
+            seal=Seal(SUBJECT_KEY),
         )
 
     # The app

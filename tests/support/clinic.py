@@ -23,7 +23,6 @@ from shared.storage.access import Database
 from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.served import Json, Served, all_divisions, json_of, made
-from tests.support.tokens import SUBJECT_KEY
 
 LZU, DUNHUANG = "lzu-first", "dunhuang-city"
 STAFF = {LZU: "hospital-1", DUNHUANG: "hospital-2"}
@@ -51,10 +50,15 @@ def all_hospitals() -> Places:
 class Clinic(Served):
     """Health, and what its tests put into it."""
 
-    def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
-        super().__init__(directory, "health", CATALOGUE, _create, troubles=troubles)
+    def __init__(self, directory: Path, **options: Any) -> None:
+        self._desks_are_open = False
+        super().__init__(directory, "health", CATALOGUE, self._create, **options)
 
     def open_desks(self) -> None:
+        """Both hospitals' desks, if they are not open yet."""
+        if self._desks_are_open:
+            return
+        self._desks_are_open = True
         for hospital, member in STAFF.items():
             path = f"/v1/hospitals/{hospital}"
             made(self.post(f"{path}/desk", LIMITS, by="operator-1"))
@@ -115,7 +119,6 @@ class Clinic(Served):
         path = f"/v1/hospitals/{hospital}/appointments/{appointment['id']}/{what}"
         return self.post(path, by=by, **options)
 
-
-def _create(database: Database, edge: Edge, ready: Ready) -> Application:
-    subject_of = subjects(SUBJECT_KEY)
-    return create_app(database, all_hospitals(), all_divisions(), subject_of, edge, ready)
+    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+        subject_of = subjects(self.subject_key)
+        return create_app(database, all_hospitals(), all_divisions(), subject_of, edge, ready)

@@ -272,7 +272,8 @@ class Fleet:
         self.store.start()
         if self.proxy is not None:
             ending.enter_context(self.proxy)
-        environment = self._store_environment()
+        # A few accounts order here for a whole province.
+        environment = {**self._store_environment(), "GANSU_ORDERS_A_MINUTE": "0"}
         provision(Settings.from_environ({"GANSU_ENV": "development", **environment}), SystemClock())
         for program in programs.containers(self._plan, self.service, self._proxied(environment)):
             container = Container(program, self.layout, self.service)

@@ -21,7 +21,6 @@ from shared.times import DAY_MS, day_of, milliseconds
 from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.served import Json, Served, all_divisions, json_of, made
-from tests.support.tokens import SUBJECT_KEY
 
 ATTRACTIONS = divisions.REFERENCE / "gansu_attractions.json"
 DAILY_MAX = 100
@@ -40,9 +39,10 @@ PRODUCT: Json = {
 class Gate(Served):
     """Tourism with a kept attraction, `mogao`, that sells `ticket`; and what its tests do there."""
 
-    def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
-        super().__init__(directory, "tourism", CATALOGUE, _create, troubles=troubles)
-        people = [service_subject(name, SUBJECT_KEY) for name in ("scenic-1", "gate-1", "everyone")]
+    def __init__(self, directory: Path, **options: Any) -> None:
+        super().__init__(directory, "tourism", CATALOGUE, self._create, **options)
+        names = ("scenic-1", "gate-1", "everyone")
+        people = [service_subject(name, self.subject_key) for name in names]
         kept = {"staff": [people[0], people[2]], "gates": people[1:2], "daily_max": DAILY_MAX}
         actions.plant_operator(self.database, "mogao", kept)
         actions.plant_product(self.database, "ticket", PRODUCT, [], [])
@@ -95,6 +95,11 @@ class Gate(Served):
         rows = json_of(self.get(path, by="scenic-1"))["items"]
         return next(row for row in rows if row["id"] == session)
 
+    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+        attractions = places.read(ATTRACTIONS, all_divisions())
+        digest_of = documents(self.subject_key)
+        return create_app(database, attractions, all_divisions(), digest_of, edge, ready)
+
     def to_start(self, session: str) -> None:
         """Move the clock to when a session starts."""
         starts = json_of(self.get(f"/v1/sessions/{session}"))["starts_at"]
@@ -125,8 +130,3 @@ def _clock(minute: int) -> str:
 
 def visitor(number: int) -> Json:
     return {"document": {"kind": "passport", "number": f"E{number:08d}"}}
-
-
-def _create(database: Database, edge: Edge, ready: Ready) -> Application:
-    attractions = places.read(ATTRACTIONS, all_divisions())
-    return create_app(database, attractions, all_divisions(), documents(SUBJECT_KEY), edge, ready)

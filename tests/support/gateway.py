@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from infra import gateway
 from infra.gateway import Gateway, Service
 from infra.seaweed import free_ports
-from tests.support.upstream import Upstream
 from tests.support.waiting import wait_until
+
+
+class Addressed(Protocol):
+    """Something that listens: `host:port`."""
+
+    @property
+    def address(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class GatewayServer:
         return True
 
 
-def before(directory: Path, *upstreams: Upstream, **choices: Any) -> GatewayServer:
+def before(directory: Path, *upstreams: Addressed, **choices: Any) -> GatewayServer:
     """A gateway on a free port; without other `services` it routes /commerce/ to `upstreams`."""
     if upstreams:
         choices["services"] = (Service("commerce", tuple(each.address for each in upstreams)),)

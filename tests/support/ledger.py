@@ -23,7 +23,7 @@ import orjson
 from shared.clock import SystemClock
 from shared.storage.access import Claim
 from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
-from shared.storage.idempotency import KEPT_MS, _row_key
+from shared.storage.idempotency import KEPT_MS, row_of
 from shared.storage.journal import Journal
 from shared.storage.objects import ObjectStore
 
@@ -234,7 +234,7 @@ def _quantities(order: Body) -> dict[str, int]:
 
 def claim_row(caller: str, route: str, key: str) -> str:
     """The name of the idempotency row of a caller's key."""
-    return _row_key(Claim(caller, route, key, digest=""))
+    return row_of(Claim(caller, route, key, digest=""))[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`does` completes: an engine that …  `caught_by` is a pytest node id."""
+    """`does` completes: one that …  `caught_by` is a pytest node id."""
 
     does: str
     file: str

@@ -5,7 +5,7 @@ Each passage stands exactly once in its file. `docs/reliability.md` shows the li
 
 import ast
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -186,7 +186,7 @@ MUTANTS = (
     ),
     Mutant(
         "answers a row whose checksum is wrong",
-        f"{_ENGINE}/replica.py",
+        f"{_ENGINE}/reader.py",
         "    if checksum(collection, key, revision, version, body) != total:",
         "    if total < 0:",
         "tests/storage/test_replica_recovery.py::"
@@ -251,14 +251,6 @@ MUTANTS = (
         "tests/storage/test_batches.py::test_changes_of_a_batch_see_those_before_them",
     ),
     Mutant(
-        "runs a change whose caller has gone away with a refusal",
-        f"{_ENGINE}/committer.py",
-        "                if not pending.abandoned:\n                    taken.append(pending)\n",
-        "                taken.append(pending)\n",
-        "tests/storage/test_batches.py::"
-        "test_a_callers_patience_ends_and_its_change_is_not_run_later",
-    ),
-    Mutant(
         "lets any number of writers wait",
         f"{_ENGINE}/committer.py",
         "if self._closed or self._waiting >= self._limits.waiting_max:",
@@ -288,12 +280,34 @@ MUTANTS = (
         "tests/storage/test_finder.py::test_what_search_has_not_heard_of_is_answered_as_it_is_now",
     ),
     Mutant(
+        "searches a container's index as it was when the container went to sleep",
+        f"{_ENGINE}/finder.py",
+        "if not self._mark.level or not (level or lately):",
+        "if not self._mark.level:",
+        "tests/storage/test_finder.py::"
+        "test_a_search_that_was_not_level_lately_is_brought_level_or_busy",
+    ),
+    Mutant(
         "answers a part of an index that is still being built",
         f"{_ENGINE}/finder.py",
         "self._write_mark(_Mark(revision, level or mark.level))",
         "self._write_mark(_Mark(revision, level=True))",
         "tests/storage/test_finder.py::"
         "test_a_large_index_that_was_never_level_answers_busy_not_a_part",
+    ),
+    Mutant(
+        "serves a greedy client before all others",
+        "shared/web/greenlets.py",
+        "        gevent.sleep(0)\n",
+        "",
+        "tests/http/test_greenlets.py::test_a_client_that_always_asks_does_not_keep_others_waiting",
+    ),
+    Mutant(
+        "lets whichever process is awake take all connections",
+        "shared/web/greenlets.py",
+        "if self._left < _LEFT_TIMES and",
+        "if self._left < 0 and",
+        "tests/http/test_greenlets.py::test_a_connection_is_left_for_a_moment_to_who_holds_fewer",
     ),
     Mutant(
         "sells what is not there",
@@ -334,16 +348,17 @@ def seeded(tree: Path, mutant: Mutant) -> Iterator[None]:
     sound = file.read_text(encoding="utf-8")
     assert sound.count(mutant.sound) == 1, "the passage that it breaks is no longer there, once"
     broken = sound.replace(mutant.sound, mutant.broken)
-    ast.parse(broken)
+    if file.suffix == ".py":
+        ast.parse(broken)
     file.write_text(broken, encoding="utf-8")
     yield
     file.write_text(sound, encoding="utf-8")
 
 
-def table() -> str:
-    """The list as `docs/reliability.md` has it."""
-    rows = [f"| {mutant.does} | {_linked(mutant.caught_by)} |" for mutant in MUTANTS]
-    return "\n".join(["| an engine that … | is caught by |", "|---|---|", *rows]) + "\n"
+def table(mutants: Sequence[Mutant], who: str) -> str:
+    """The list as a page of docs/ has it."""
+    rows = [f"| {mutant.does} | {_linked(mutant.caught_by)} |" for mutant in mutants]
+    return "\n".join([f"| {who} that … | is caught by |", "|---|---|", *rows]) + "\n"
 
 
 def _linked(node: str) -> str:

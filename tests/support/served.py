@@ -29,7 +29,7 @@ from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.service import Application, Edge
 from tests.support.clock import FakeClock
-from tests.support.tokens import Issuer, roles_of
+from tests.support.tokens import ALL_SCOPES, SUBJECT_KEY, Issuer, roles_of
 
 BODY_BYTES_MAX = 64 << 10
 
@@ -53,21 +53,23 @@ class Served:
         create: Create,
         *,
         troubles: list[str] | None = None,
+        subject_key: bytes = SUBJECT_KEY,
     ) -> None:
         self.name = name
+        self.subject_key = subject_key
         self.clock = FakeClock()
         self.issuer = Issuer(self.clock)
         self.bucket = MemoryBucket(self.clock)
         self.store = MemoryStore(self.bucket, clock=self.clock)
         self.log: list[bytes] = []
-        self.verifier = self.issuer.verifier(audience=name)
+        self.verifier = self.issuer.verifier(audience=name, key=subject_key)
         self.troubles = troubles
         self.database = JournalDatabase(
             self.store, catalogue, prefix=f"{name}/", directory=directory, clock=self.clock
         )
         self.edge = Edge(
             verifier=self.verifier,
-            request_key=b"a request key that only tests know, 32+",
+            request_key=f"a request key of {name} that only tests know".encode(),
             clock=self.clock,
             log=RequestLog(name, self.clock, self.log.append),
             body_bytes_max=BODY_BYTES_MAX,
@@ -109,6 +111,20 @@ class Served:
         if name not in self._tokens:
             self._tokens[name] = self.issuer.token(account, roles=roles_of(account))
         return self._tokens[name]
+
+    def acting(
+        self,
+        person: str,
+        *,
+        agent: str = "agent-1",
+        kind: str = "station_agent",
+        delegation: str = "delegation_1",
+        scope: str = ALL_SCOPES,
+        roles: list[str] | None = None,
+    ) -> str:
+        """A token with which `agent` acts for `person`, as the issuer would give it."""
+        act = {"sub": agent, "kind": kind, "delegation": delegation}
+        return self.issuer.token(person, act=act, scope=scope, roles=roles or ["citizen"])
 
     def everyone(self) -> str:
         """A token of the account "everyone", who has every role."""

@@ -20,12 +20,22 @@ from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.served import Json, Served, all_divisions, json_of, made
 
+ORDERS_A_MINUTE = 1000
+"""Enough for tests whose clock stands still; one of the limit brings its own."""
+
 
 class Shop(Served):
     """Commerce, and what its tests put into it."""
 
-    def __init__(self, directory: Path, *, troubles: list[str] | None = None) -> None:
-        super().__init__(directory, "commerce", CATALOGUE, self._create, troubles=troubles)
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        orders_max: int = ORDERS_A_MINUTE,
+        **options: Any,
+    ) -> None:
+        self._orders_max = orders_max
+        super().__init__(directory, "commerce", CATALOGUE, self._create, **options)
 
     def open_store(self, by: str = "merchant-1", **changes: Any) -> str:
         """A new store's id."""
@@ -72,7 +82,7 @@ class Shop(Served):
 
     def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
         gallery = Gallery(self.store, "commerce/pictures/")
-        return create_app(database, all_divisions(), gallery, edge, ready)
+        return create_app(database, all_divisions(), gallery, self._orders_max, edge, ready)
 
 
 def photo(width: int = 64, height: int = 48, kind: str = "JPEG", **options: Any) -> bytes:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey
 
 from infra.services import SERVICES
+from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
@@ -70,14 +71,17 @@ class Issuer:
             raise OSError("the issuer is down")
         return self.published
 
-    def verifier(self, *, audience: str = "commerce", **options: Any) -> TokenVerifier:
+    def verifier(
+        self, *, audience: str = "commerce", key: bytes = SUBJECT_KEY, **options: Any
+    ) -> TokenVerifier:
         keys = SigningKeys(self.source, self.clock)
         return TokenVerifier(
             keys,
-            subjects(SUBJECT_KEY),
+            subjects(key),
             self.clock,
             issuer=self.issuer,
             audience=audience,
+            seal=Seal(key),
             **options,
         )
 

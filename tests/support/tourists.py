@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from services.tourism.domain import HOLDS_MAX
 from shared.clock import SystemClock
 from shared.times import day_of
 from tests.support.crowds import Client, Party, Reply, new_key
@@ -85,16 +86,26 @@ def _clock(minute: int) -> str:
 
 
 class Tourist(Party):
-    """One account that books for people, each time for another one."""
+    """One who books for people, each time for another one; after so many bookings that one account
+    can have none more waiting, it goes and another comes.
+    """
 
     def __init__(self, site: Site, door: Door, *, keeps: bool = True) -> None:
-        account = f"citizen-{500_000 + next(_NUMBERS)}"
-        super().__init__(Client(door, site.fleet.token(account), keeps=keeps))
         self._site = site
-        self._subject = site.fleet.subject(account)
+        self._door = door
+        self._keeps = keeps
+        super().__init__(self._come())
+
+    def _come(self) -> Client:
+        account = f"citizen-{500_000 + next(_NUMBERS)}"
+        self._subject = self._site.fleet.subject(account)
         self._own: list[str] = []
+        return Client(self._door, self._site.fleet.token(account), keeps=self._keeps)
 
     def trade(self, chance: random.Random) -> bool:
+        if len(self._own) == HOLDS_MAX:
+            self.client.close()
+            self.client = self._come()
         done = self.book(chance.choice(self._site.sessions), confirms=chance.random() < 0.8)
         if self._own and chance.random() < 0.3:
             self._post(chance.choice(self._own), "cancellation", "cancelled")

@@ -9,13 +9,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.mutant import Mutant
 from tests.support.mutants import MUTANTS, ROOT, copy_tree, seeded, table
+from tests.support.mutants_edges import EDGES
 
 OPTIONS = (
     *("-x", "-q", "-p", "no:cacheprovider"),
@@ -33,7 +34,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.fixture(params=MUTANTS, ids=lambda mutant: re.sub(r"\W+", "-", mutant.does))
+@pytest.fixture(params=(*MUTANTS, *EDGES), ids=lambda mutant: re.sub(r"\W+", "-", mutant.does))
 def mutant(tree: Path, request: pytest.FixtureRequest) -> Iterator[Mutant]:
     with seeded(tree, request.param):
         yield request.param
@@ -53,6 +54,9 @@ def test_a_seeded_fault_is_caught(tree: Path, mutant: Mutant) -> None:
     assert f"FAILED {mutant.caught_by}" in run.stdout, run.stdout
 
 
-def test_the_list_is_published() -> None:
-    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
-    assert table() in page
+@pytest.mark.parametrize(
+    ("page", "mutants", "who"),
+    [("reliability.md", MUTANTS, "an engine"), ("security.md", EDGES, "a platform")],
+)
+def test_the_list_is_published(page: str, mutants: Sequence[Mutant], who: str) -> None:
+    assert table(mutants, who) in (ROOT / "docs" / page).read_text(encoding="utf-8")

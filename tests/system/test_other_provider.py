@@ -152,7 +152,7 @@ def test_a_service_takes_another_providers_tokens_by_configuration(
         lily = shop.lily(on_hand=3)
         edge = open_edge(settings, "commerce", clock)
         gallery = Gallery(shop.store, "commerce/pictures/")
-        client = Client(create_app(shop.database, all_divisions(), gallery, edge, list))
+        client = Client(create_app(shop.database, all_divisions(), gallery, 20, edge, list))
 
         def order(bearer: str) -> Any:
             return client.post(

@@ -9,7 +9,7 @@ from shared.auth.subjects import service_subject
 from shared.auth.tokens import LEEWAY_SECONDS, TokenVerifier
 from shared.errors import UNAUTHENTICATED, Refused
 from tests.support.clock import FakeClock
-from tests.support.tokens import SUBJECT_KEY, Issuer, jwks, new_key
+from tests.support.tokens import SUBJECT_KEY, Issuer, jwks, new_key, signed
 
 
 @pytest.fixture
@@ -125,6 +125,52 @@ def test_neither_the_token_nor_the_account_is_kept(verifier: TokenVerifier, issu
     kept = repr(verifier._remembered)
     assert "13811112222" not in kept
     assert token.split(".")[1] not in kept
+
+
+ACT = {"sub": "agent-1", "kind": "station_agent", "delegation": "delegation_1"}
+
+
+@pytest.mark.parametrize("kind", ["station_agent", "guardian"])
+def test_whoever_acts_is_known_by_subject_kind_and_delegation(
+    verifier: TokenVerifier, issuer: Issuer, kind: str
+) -> None:
+    identity = verifier.identify(bearer(issuer.token("citizen-1", act={**ACT, "kind": kind})))
+    assert identity.subject == service_subject("citizen-1", SUBJECT_KEY)
+    assert identity.actor is not None
+    assert identity.actor.subject == service_subject("agent-1", SUBJECT_KEY)
+    assert identity.actor.kind == kind
+    assert verifier.seal.opened(identity.actor.delegation) == "delegation_1"
+    assert "delegation_1" not in repr(identity)
+    assert verifier.identify(bearer(issuer.token("citizen-1"))).actor is None
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        *(None, [], {}, "agent-1", 7, True),
+        *({name: ACT[name] for name in ACT if name != missing} for missing in ACT),
+        {**ACT, "act": ACT},
+        {**ACT, "scope": "orders:write"},
+        *({**ACT, "sub": sub} for sub in ("", None, 7, ["agent-1"], "x" * 256, "citizen-1")),
+        *({**ACT, "kind": kind} for kind in ("", None, "operator", "citizen", ["guardian"])),
+        *({**ACT, "delegation": each} for each in ("", None, 7, "x" * 101, "a b", "a\n", "代办")),
+    ],
+    ids=str,
+)
+def test_an_act_of_another_form_makes_it_no_token(
+    verifier: TokenVerifier, issuer: Issuer, act: object
+) -> None:
+    claims = {**issuer.claims("citizen-1"), "act": act}
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": issuer.key.kid}
+    assert_unauthenticated(verifier, signed(header, claims, issuer.key))
+
+
+def test_callers_are_told_apart_by_who_acts(verifier: TokenVerifier, issuer: Issuer) -> None:
+    acts = [None, ACT, {**ACT, "sub": "agent-2"}, {**ACT, "delegation": "delegation_2"}]
+    tokens = [issuer.token("citizen-1", act=act) for act in acts]
+    alone, one, other, renewed = [verifier.identify(bearer(each)).caller for each in tokens]
+    assert len({alone, one, other}) == 3
+    assert one == renewed
 
 
 def test_a_refused_token_is_not_remembered(verifier: TokenVerifier, issuer: Issuer) -> None:

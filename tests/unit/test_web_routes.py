@@ -41,6 +41,11 @@ def declare(name: str, **options: Any) -> Any:
         ("GET /v1/things", {"public": EVERYONE, "roles": ("citizen",)}),
         ("POST /v1/things", {"public": EVERYONE}),
         ("PUT /v1/things", {"public": EVERYONE}),
+        *(
+            ("GET /v1/things", {"scope": "things:read", "roles": roles, "for_others": True})
+            for roles in ((), ("merchant",), ("citizen", "merchant"))
+        ),
+        ("GET /v1/things", {"public": EVERYONE, "for_others": True}),
         ("BREW /v1/things", {"scope": "things:read"}),
         ("get /v1/things", {"scope": "things:read"}),
         ("GET v1/things", {"scope": "things:read"}),
@@ -50,6 +55,21 @@ def declare(name: str, **options: Any) -> Any:
 def test_what_cannot_be_declared(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="things"):
         declare(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"scope": "things:read", "roles": ("citizen",)}, True),
+        ({"scope": "things:read", "roles": ("citizen",), "for_others": False}, False),
+        ({"scope": "things:read", "roles": ("citizen", "merchant")}, False),
+        ({"scope": "things:read", "roles": ("scenic_staff",)}, False),
+        ({"scope": "things:read"}, False),
+        ({"public": EVERYONE}, False),
+    ],
+)
+def test_only_a_citizens_own_routes_are_for_others(options: dict[str, Any], expected: bool) -> None:
+    assert declare("GET /v1/things", **options).for_others is expected
 
 
 def test_a_route_is_declared_once() -> None:

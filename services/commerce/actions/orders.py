@@ -1,10 +1,13 @@
 """Orders: citizens place and cancel them, stores fulfil their parts."""
 
+import math
 from collections.abc import Sequence
 
 from services.commerce import domain
 from services.commerce.actions.keepers import Keeper, own_store
 from services.commerce.domain import Line
+from shared.auth.acting import Actor, note, told
+from shared.clock import id_at
 from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import (
     FRESH,
@@ -28,14 +31,24 @@ def place_order(
     claim: Claim,
     lines: Sequence[Line],
     expected_total: int | None,
+    actor: Actor | None = None,
+    *,
+    orders_max: int = 0,
 ) -> Committed[Document]:
-    """Order all the lines or none. Raises Refused(SOLD_OUT, NOT_FOR_SALE, PRICE_CHANGED, …)."""
+    """Order all the lines or none. Raises Refused(SOLD_OUT, NOT_FOR_SALE, PRICE_CHANGED,
+    TOO_MANY_ORDERS, …).
+
+    A citizen places at most `orders_max` orders within a minute, if it is not 0.
+    """
     wanted = domain.merged(lines)
 
     def change(tx: Transaction) -> Document:
+        if orders_max:
+            _check_pace(tx, citizen, orders_max)
         priced = [(line, _for_sale(tx, line)) for line in wanted]
         order = domain.new_order(citizen, tx.now_ms, priced)
         domain.check_total(order, expected_total)
+        note(order, "placed", actor)
         for line in wanted:
             stock = tx.require("stock", line.product)
             domain.reserve(stock.body, line.product, line.quantity)
@@ -43,10 +56,20 @@ def place_order(
         order_id = tx.new_id("order")
         for part in order["parts"]:
             _consign(tx, order_id, part)
-        tx.emit("order.placed", {"order": order_id})
+        tx.emit("order.placed", {"order": order_id, **told(actor)})
         return tx.put("orders", order_id, order)
 
     return database.transact_once(claim, change)
+
+
+def _check_pace(tx: Transaction, citizen: str, orders_max: int) -> None:
+    """Raise TOO_MANY_ORDERS. Ids sort by time, so the latest orders are those behind an id."""
+    since = (id_at("order", tx.now_ms - domain.ORDERS_WITHIN_MS + 1),)
+    latest = tx.find("orders_by_citizen", (citizen,), after=since, limit=orders_max)
+    if len(latest) == orders_max:
+        free_ms = latest[0].document.body["placed_ms"] + domain.ORDERS_WITHIN_MS
+        wait_seconds = max(1, math.ceil((free_ms - tx.now_ms) / 1000))
+        raise Refused(domain.TOO_MANY_ORDERS, retry_after_seconds=wait_seconds)
 
 
 def _consign(tx: Transaction, order_id: str, part: Body) -> None:
@@ -64,7 +87,7 @@ def _for_sale(tx: Transaction, line: Line) -> Body:
 
 
 def cancel_order(
-    database: Database, citizen: str, order_id: str, claim: Claim
+    database: Database, citizen: str, order_id: str, claim: Claim, actor: Actor | None = None
 ) -> Committed[Document]:
     """Cancel a citizen's own order, whole. Raises Refused(NOT_CANCELLABLE)."""
 
@@ -76,7 +99,8 @@ def cancel_order(
             tx.put("stock", line["product"], stock.body)
         for part in order.body["parts"]:
             _consign(tx, order_id, part)
-        tx.emit("order.cancelled", {"order": order_id})
+        note(order.body, "cancelled", actor)
+        tx.emit("order.cancelled", {"order": order_id, **told(actor)})
         return tx.put("orders", order_id, order.body)
 
     return database.transact_once(claim, change)

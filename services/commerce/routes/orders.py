@@ -7,6 +7,7 @@ from services.commerce.domain import (
     NOT_FULFILLABLE,
     PRICE_CHANGED,
     SOLD_OUT,
+    TOO_MANY_ORDERS,
     Line,
 )
 from services.commerce.routes.parts import CITIZEN, MERCHANT, Commerce, keeper_of, new_router
@@ -27,7 +28,7 @@ router = new_router()
     roles=CITIZEN,
     body=schemas.NewOrderSchema,
     answer=schemas.OrderSchema,
-    problems=(SOLD_OUT, NOT_FOR_SALE, PRICE_CHANGED),
+    problems=(SOLD_OUT, NOT_FOR_SALE, PRICE_CHANGED, TOO_MANY_ORDERS),
 )
 def place_order(call: Call[Commerce]) -> Answer:
     lines = [Line(line["product_id"], line["quantity"]) for line in call.body["lines"]]
@@ -38,8 +39,10 @@ def place_order(call: Call[Commerce]) -> Answer:
         call.claim,
         lines,
         None if seen is None else seen["amount"],
+        call.identity.actor,
+        orders_max=call.parts.orders_max,
     )
-    answer = _order_answer(made)
+    answer = _order_answer(call, made)
     answer.location = f"/commerce/v1/orders/{made.value.key}"
     return answer
 
@@ -60,7 +63,7 @@ def list_orders(call: Call[Commerce]) -> Answer:
         after=call.page.after,
         freshness=call.freshness(),
     )
-    return call.page.answer(found, lambda hit: order_json(hit.document))
+    return call.page.answer(found, lambda hit: order_json(hit.document, call.delegation_of))
 
 
 @router.route(
@@ -71,11 +74,10 @@ def list_orders(call: Call[Commerce]) -> Answer:
     answer=schemas.OrderSchema,
 )
 def read_order(call: Call[Commerce]) -> Answer:
-    return _order_answer(
-        orders.read_order(
-            call.parts.database, call.identity.subject, call.path["order_id"], call.freshness()
-        )
+    found = orders.read_order(
+        call.parts.database, call.identity.subject, call.path["order_id"], call.freshness()
     )
+    return _order_answer(call, found)
 
 
 @router.route(
@@ -87,15 +89,19 @@ def read_order(call: Call[Commerce]) -> Answer:
     problems=(NOT_CANCELLABLE,),
 )
 def cancel_order(call: Call[Commerce]) -> Answer:
-    return _order_answer(
-        orders.cancel_order(
-            call.parts.database, call.identity.subject, call.path["order_id"], call.claim
-        )
+    found = orders.cancel_order(
+        call.parts.database,
+        call.identity.subject,
+        call.path["order_id"],
+        call.claim,
+        call.identity.actor,
     )
+    return _order_answer(call, found)
 
 
-def _order_answer(found: Committed[Document]) -> Answer:
-    return Answer(order_json(found.value), found.seq, found.value.revision)
+def _order_answer(call: Call[Commerce], found: Committed[Document]) -> Answer:
+    shown = order_json(found.value, call.delegation_of)
+    return Answer(shown, found.seq, found.value.revision)
 
 
 # A store's orders

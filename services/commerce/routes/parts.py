@@ -23,11 +23,12 @@ MERCHANT = ("merchant", "operator")
 
 @dataclass(frozen=True, slots=True)
 class Commerce:
-    """What the routes work with."""
+    """What the routes work with. `orders_max`: how many one citizen may place within a minute."""
 
     database: Database
     divisions: Divisions
     gallery: Gallery
+    orders_max: int
 
 
 def new_router() -> Router[Commerce]:

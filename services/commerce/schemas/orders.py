@@ -10,6 +10,7 @@ from services.commerce.domain import (
     part_of,
 )
 from services.commerce.schemas.common import LILY_ID, ORDER_ID, STORE_ID, PriceSchema
+from shared.auth.acting import Open, acts_json
 from shared.language import Words
 from shared.schemas import (
     ID,
@@ -23,6 +24,7 @@ from shared.schemas import (
     Schema,
     Text,
     Whole,
+    acted_by,
     money,
 )
 from shared.storage.access import Document
@@ -97,6 +99,7 @@ class OrderSchema(Schema):
         minimum=1,
         doc=Words("每家店一部分", "One for each store"),
     )
+    acted_by = acted_by()
 
 
 class OrdersSchema(Schema):
@@ -124,7 +127,7 @@ class StoreOrderQuery(PageQuery):
     state = Choice(*STATES, required=False, default="placed")
 
 
-def order_json(order: Document) -> Body:
+def order_json(order: Document, opened: Open) -> Body:
     body = order.body
     return {
         "id": order.key,
@@ -132,6 +135,7 @@ def order_json(order: Document) -> Body:
         "placed_at": instant(body["placed_ms"]),
         "total": money(body["total"]),
         "parts": [_part_json(part) for part in body["parts"]],
+        **acts_json(body, opened),
     }
 
 

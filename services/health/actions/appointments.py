@@ -2,9 +2,10 @@
 
 from services.health.actions.days import occupy, release
 from services.health.actions.desks import Staff, at_desk
+from services.health.domain import TO_COME_MAX, schedules
 from services.health.domain import appointments as rules
-from services.health.domain import schedules
-from services.health.domain.problems import SLOT_GONE
+from services.health.domain.problems import SLOT_GONE, TOO_MANY
+from shared.auth.acting import Actor, note, told
 from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import (
     FRESH,
@@ -28,10 +29,12 @@ def book(
     claim: Claim,
     session_id: str,
     start_ms: int,
+    actor: Actor | None = None,
 ) -> Committed[Document]:
     """Book the slot of a session that starts at `start_ms`, as the caller saw it.
 
-    Raises Refused(NOT_OPEN_YET, FULLY_BOOKED, BOOKED_ALREADY, TIME_TAKEN, BARRED, …).
+    Raises Refused(NOT_OPEN_YET, FULLY_BOOKED, BOOKED_ALREADY, TIME_TAKEN, BARRED,
+    TOO_MANY, …).
     """
 
     def change(tx: Transaction) -> Document:
@@ -43,21 +46,35 @@ def book(
         absences = tx.get("absences", _absences_key(patient, session.body["hospital"]))
         if absences is not None:
             rules.check_not_barred(absences.body["missed"], desk, tx.now_ms)
+        _check_few_to_come(tx, account)
         body = rules.new_appointment(
             account, patient, session, number, desk["cancel_hours"], tx.now_ms
         )
+        note(body, "booked", actor)
         appointment_id = tx.new_id("appointment")
         occupy(tx, appointment_id, body)
         schedules.take(session.body["slots"][number])
         tx.put("sessions", session_id, session.body)
-        tx.emit("appointment.booked", {"appointment": appointment_id})
+        tx.emit("appointment.booked", {"appointment": appointment_id, **told(actor)})
         return tx.put("appointments", appointment_id, body)
 
     return database.transact_once(claim, change)
 
 
+def _check_few_to_come(tx: Transaction, account: str) -> None:
+    """Raise TOO_MANY; what is over counts no more, whether the desk has settled it or not."""
+    ahead = (tx.now_ms + 1, "")
+    found = tx.find("appointments_to_come", (account, "booked"), after=ahead, limit=TO_COME_MAX)
+    if len(found) == TO_COME_MAX:
+        raise Refused(TOO_MANY)
+
+
 def cancel(
-    database: Database, account: str, appointment_id: str, claim: Claim
+    database: Database,
+    account: str,
+    appointment_id: str,
+    claim: Claim,
+    actor: Actor | None = None,
 ) -> Committed[Document]:
     """Cancel an appointment that the account booked. Raises Refused(NOT_BOOKED, TOO_LATE)."""
 
@@ -65,7 +82,8 @@ def cancel(
         appointment = _own(tx, account, appointment_id)
         rules.cancel(appointment.body, tx.now_ms)
         release(tx, appointment)
-        return _settled(tx, appointment, "appointment.cancelled")
+        note(appointment.body, "cancelled", actor)
+        return _settled(tx, appointment, "appointment.cancelled", actor)
 
     return database.transact_once(claim, change)
 
@@ -102,13 +120,15 @@ def _own(view: View, account: str, appointment_id: str) -> Document:
     return appointment
 
 
-def _settled(tx: Transaction, appointment: Document, event: str) -> Document:
+def _settled(
+    tx: Transaction, appointment: Document, event: str, actor: Actor | None = None
+) -> Document:
     """Count an appointment whose state was just changed in its slot, and say that it happened."""
     session = tx.require("sessions", appointment.body["session"])
     slot = session.body["slots"][appointment.body["slot"]]
     schedules.settle(slot, appointment.body["state"])
     tx.put("sessions", session.key, session.body)
-    tx.emit(event, {"appointment": appointment.key})
+    tx.emit(event, {"appointment": appointment.key, **told(actor)})
     return tx.put("appointments", appointment.key, appointment.body)
 
 

@@ -8,8 +8,8 @@ at every entry. And of patients: nobody has two appointments that overlap, where
 two with one department on one day.
 
 An appointment names no person and nothing about an illness: account and patient are subject ids.
-They are the same for now; rules about people go by the patient, rights to an appointment by the
-account that booked it.
+They are the same for now, also where somebody acts for the patient (`acts`); rules about people go
+by the patient, rights to an appointment by the account that booked it.
 """
 
 from shared.storage.catalogue import Catalogue, Collection, Index
@@ -35,6 +35,8 @@ CATALOGUE = Catalogue(
         "appointments",
         indexes=(
             Index("appointments_by_account", ("account",)),
+            # Those to come are counted: how many one account can have is bounded.
+            Index("appointments_to_come", ("account", "state", "end_ms")),
             Index("appointments_by_session", ("session", "state", "slot")),
         ),
     ),
@@ -65,6 +67,9 @@ PUBLISHED_DAYS_MAX = 31
 """Days from the first to the last of one publication: one transaction, however many slots."""
 
 AVAILABILITY_DAYS_MAX = 14
+
+TO_COME_MAX = 20
+"""Appointments to come that one account can have: nobody hoards doctors' hours."""
 
 ABSENCES_MAX = 50
 """No-shows that are remembered of one patient at one hospital, the latest ones."""

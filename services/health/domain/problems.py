@@ -1,5 +1,6 @@
 """What health refuses, beyond what any service does."""
 
+from services.health.domain import TO_COME_MAX
 from shared.errors import Problem
 
 DESK_OPEN = Problem("desk-open", 409, "该医院已开通预约", "The hospital takes appointments already")
@@ -36,6 +37,12 @@ PATIENTS_BUSY = Problem(
     409,
     "部分就诊人在新时段另有预约",
     "Patients of the slot have other appointments at the new time",
+)
+TOO_MANY = Problem(
+    "too-many-appointments",
+    409,
+    f"待就诊的预约不能超过 {TO_COME_MAX} 个",
+    f"At most {TO_COME_MAX} appointments can be booked ahead",
 )
 BARRED = Problem(
     "barred",

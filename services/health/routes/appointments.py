@@ -14,6 +14,7 @@ from services.health.domain.problems import (
     SLOT_PAST,
     TIME_TAKEN,
     TOO_LATE,
+    TOO_MANY,
 )
 from services.health.routes.parts import CITIZEN, CLINIC, STAFF, Health, new_router, staff_of
 from services.health.schemas import appointments as schemas
@@ -46,10 +47,11 @@ router = new_router()
         BOOKED_ALREADY,
         TIME_TAKEN,
         BARRED,
+        TOO_MANY,
     ),
 )
 def book_appointment(call: Call[Health]) -> Answer:
-    # Who books is who comes, until guardians can book for others.
+    # Who is served is who comes: a guardian's token names the ward as its `sub`.
     account = patient = call.identity.subject
     made = actions.book(
         call.parts.database,
@@ -58,8 +60,9 @@ def book_appointment(call: Call[Health]) -> Answer:
         call.claim,
         call.body["session_id"],
         start_of(call.body),
+        call.identity.actor,
     )
-    answer = _own_answer(made)
+    answer = _own_answer(call, made)
     answer.location = f"/health/v1/appointments/{made.value.key}"
     return answer
 
@@ -80,7 +83,7 @@ def list_appointments(call: Call[Health]) -> Answer:
         after=call.page.after,
         freshness=call.freshness(),
     )
-    return call.page.answer(found, lambda hit: appointment_json(hit.document))
+    return call.page.answer(found, lambda hit: appointment_json(hit.document, call.delegation_of))
 
 
 @router.route(
@@ -91,14 +94,13 @@ def list_appointments(call: Call[Health]) -> Answer:
     answer=schemas.AppointmentSchema,
 )
 def read_appointment(call: Call[Health]) -> Answer:
-    return _own_answer(
-        actions.read(
-            call.parts.database,
-            call.identity.subject,
-            call.path["appointment_id"],
-            call.freshness(),
-        )
+    found = actions.read(
+        call.parts.database,
+        call.identity.subject,
+        call.path["appointment_id"],
+        call.freshness(),
     )
+    return _own_answer(call, found)
 
 
 @router.route(
@@ -110,15 +112,19 @@ def read_appointment(call: Call[Health]) -> Answer:
     problems=(NOT_BOOKED, TOO_LATE),
 )
 def cancel_appointment(call: Call[Health]) -> Answer:
-    return _own_answer(
-        actions.cancel(
-            call.parts.database, call.identity.subject, call.path["appointment_id"], call.claim
-        )
+    found = actions.cancel(
+        call.parts.database,
+        call.identity.subject,
+        call.path["appointment_id"],
+        call.claim,
+        call.identity.actor,
     )
+    return _own_answer(call, found)
 
 
-def _own_answer(found: Committed[Document]) -> Answer:
-    return Answer(appointment_json(found.value), found.seq, found.value.revision)
+def _own_answer(call: Call[Health], found: Committed[Document]) -> Answer:
+    shown = appointment_json(found.value, call.delegation_of)
+    return Answer(shown, found.seq, found.value.revision)
 
 
 # A hospital's

@@ -13,9 +13,21 @@ from services.health.schemas.common import (
     LOCAL_DAY,
     SESSION_ID,
 )
+from shared.auth.acting import Open, acts_json
 from shared.errors import invalid
 from shared.language import Words
-from shared.schemas import ID, Choice, Example, Instant, Items, PageQuery, Schema, Text, Whole
+from shared.schemas import (
+    ID,
+    Choice,
+    Example,
+    Instant,
+    Items,
+    PageQuery,
+    Schema,
+    Text,
+    Whole,
+    acted_by,
+)
 from shared.storage.access import Document
 from shared.storage.catalogue import Body
 from shared.times import instant, milliseconds
@@ -76,6 +88,7 @@ class AppointmentSchema(StaffAppointmentSchema):
     doctor_id = Text(100)
     cancel_until = Instant(doc=Words("在此之前可取消", "Until then it can be cancelled"))
     booked_at = Instant()
+    acted_by = acted_by()
 
 
 class AppointmentsSchema(Schema):
@@ -105,7 +118,7 @@ def staff_appointment_json(appointment: Document) -> Body:
     }
 
 
-def appointment_json(appointment: Document) -> Body:
+def appointment_json(appointment: Document, opened: Open) -> Body:
     body = appointment.body
     return {
         **staff_appointment_json(appointment),
@@ -114,4 +127,5 @@ def appointment_json(appointment: Document) -> Body:
         "doctor_id": body["doctor"],
         "cancel_until": instant(cancel_until_ms(body)),
         "booked_at": instant(body["booked_ms"]),
+        **acts_json(body, opened),
     }

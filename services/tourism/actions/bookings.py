@@ -13,6 +13,7 @@ from services.tourism.actions.places import (
     release_expired,
     told,
 )
+from shared.auth.acting import Actor, note
 from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import (
     FRESH,
@@ -27,14 +28,21 @@ from shared.storage.access import (
     Transaction,
     View,
 )
+from shared.times import instant
 
 
 def hold_places(
-    database: Database, citizen: str, claim: Claim, session_id: str, visitors: Sequence[str]
+    database: Database,
+    citizen: str,
+    claim: Claim,
+    session_id: str,
+    visitors: Sequence[str],
+    actor: Actor | None = None,
 ) -> Committed[Document]:
     """Hold a place for each visitor, all or none, until the hold expires.
 
-    Raises Refused(NO_SESSION, SOLD_OUT, DAY_FULL, CLOSED, OVER, NOT_ON_SALE, HAS_TICKET).
+    Raises Refused(NO_SESSION, SOLD_OUT, DAY_FULL, CLOSED, OVER, NOT_ON_SALE, HAS_TICKET,
+    TOO_MANY_HOLDS).
     """
     domain.check_visitors(visitors)
 
@@ -45,6 +53,7 @@ def hold_places(
         product = tx.require("products", session.body["product"]).body
         operator = tx.require("operators", session.body["attraction"]).body
         domain.check_open(session.body, product, tx.now_ms)
+        _check_few_holds(tx, citizen)
         release_expired(tx, session)
         for place, visitor in enumerate(visitors):
             _check_free_day(tx, session, visitor, place)
@@ -55,11 +64,21 @@ def hold_places(
         put_session(tx, session, day)
         booking_id = tx.new_id("booking")
         body = domain.new_booking(citizen, session_id, session.body, product, visitors, tx.now_ms)
+        note(body, "held", actor)
         for key in domain.visit_keys(body):
             tx.put("visits", key, {"booking": booking_id})
         return tx.put("bookings", booking_id, body)
 
     return database.transact_once(claim, change)
+
+
+def _check_few_holds(tx: Transaction, citizen: str) -> None:
+    """Raise TOO_MANY_HOLDS; what has expired counts no more, whether it was let go or not."""
+    still_held = (tx.now_ms + 1, "")
+    holds = tx.find("holds_by_citizen", (citizen,), after=still_held, limit=domain.HOLDS_MAX)
+    if len(holds) == domain.HOLDS_MAX:
+        until = instant(holds[0].document.body["held_until_ms"])
+        raise Refused(domain.TOO_MANY_HOLDS, detail={"next_free_at": until})
 
 
 def _check_free_day(tx: Transaction, session: Document, visitor: str, place: int) -> None:
@@ -74,7 +93,7 @@ def _check_free_day(tx: Transaction, session: Document, visitor: str, place: int
 
 
 def confirm_booking(
-    database: Database, citizen: str, booking_id: str, claim: Claim
+    database: Database, citizen: str, booking_id: str, claim: Claim, actor: Actor | None = None
 ) -> Committed[Document]:
     """Turn a citizen's own hold into tickets. Raises Refused(EXPIRED, NOT_HELD, CLOSED)."""
 
@@ -83,14 +102,15 @@ def confirm_booking(
         session = tx.require("sessions", booking.body["session"])
         domain.confirm(booking.body, session.body, tx.now_ms)
         tx.put("sessions", session.key, session.body)
-        tx.emit("booking.confirmed", told(booking))
+        note(booking.body, "confirmed", actor)
+        tx.emit("booking.confirmed", told(booking, actor))
         return tx.put("bookings", booking_id, booking.body)
 
     return database.transact_once(claim, change)
 
 
 def cancel_booking(
-    database: Database, citizen: str, booking_id: str, claim: Claim
+    database: Database, citizen: str, booking_id: str, claim: Claim, actor: Actor | None = None
 ) -> Committed[Document]:
     """Give a citizen's own places back, whole. Raises Refused(NOT_REFUNDABLE)."""
 
@@ -98,8 +118,9 @@ def cancel_booking(
         booking = _own_booking(tx, citizen, booking_id)
         session = tx.require("sessions", booking.body["session"])
         domain.check_refundable(booking.body, session.body, tx.now_ms)
+        note(booking.body, "cancelled", actor)
         give_back(tx, booking, session, "cancelled")
-        tx.emit("booking.cancelled", told(booking))
+        tx.emit("booking.cancelled", told(booking, actor))
         return tx.require("bookings", booking_id)
 
     return database.transact_once(claim, change)

@@ -6,6 +6,8 @@ so.
 """
 
 from services.tourism import domain
+from shared.auth import acting
+from shared.auth.acting import Actor
 from shared.storage.access import Chore, Document, ReadView, Transaction
 from shared.storage.catalogue import Body
 
@@ -69,10 +71,11 @@ def put_session(tx: Transaction, session: Document, day: Body) -> None:
     tx.put("days", domain.day_key(session.body), day)
 
 
-def told(booking: Document) -> Body:
-    """What an event says: whom it is for, and where to read the rest."""
+def told(booking: Document, actor: Actor | None = None) -> Body:
+    """What an event says: whom it is for, who acted, and where to read the rest."""
     return {
         "booking": booking.key,
         "citizen": booking.body["citizen"],
         "session": booking.body["session"],
+        **acting.told(actor),
     }

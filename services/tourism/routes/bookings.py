@@ -35,6 +35,7 @@ router = new_router()
         domain.NOT_ON_SALE,
         domain.NO_SESSION,
         domain.HAS_TICKET,
+        domain.TOO_MANY_HOLDS,
     ),
 )
 def hold_places(call: Call[Tourism]) -> Answer:
@@ -48,6 +49,7 @@ def hold_places(call: Call[Tourism]) -> Answer:
         call.claim,
         call.body["session_id"],
         visitors,
+        call.identity.actor,
     )
     answer = _booking_answer(call, made)
     answer.location = f"/tourism/v1/bookings/{made.value.key}"
@@ -70,8 +72,8 @@ def list_bookings(call: Call[Tourism]) -> Answer:
         after=call.page.after,
         freshness=call.freshness(),
     )
-    now_ms = call.parts.clock.now_ms()
-    return call.page.answer(found, lambda hit: booking_json(hit.document, now_ms))
+    now_ms, opened = call.parts.clock.now_ms(), call.delegation_of
+    return call.page.answer(found, lambda hit: booking_json(hit.document, now_ms, opened))
 
 
 @router.route(
@@ -98,7 +100,11 @@ def read_booking(call: Call[Tourism]) -> Answer:
 )
 def confirm_booking(call: Call[Tourism]) -> Answer:
     found = actions.confirm_booking(
-        call.parts.database, call.identity.subject, call.path["booking_id"], call.claim
+        call.parts.database,
+        call.identity.subject,
+        call.path["booking_id"],
+        call.claim,
+        call.identity.actor,
     )
     return _booking_answer(call, found)
 
@@ -113,7 +119,11 @@ def confirm_booking(call: Call[Tourism]) -> Answer:
 )
 def cancel_booking(call: Call[Tourism]) -> Answer:
     found = actions.cancel_booking(
-        call.parts.database, call.identity.subject, call.path["booking_id"], call.claim
+        call.parts.database,
+        call.identity.subject,
+        call.path["booking_id"],
+        call.claim,
+        call.identity.actor,
     )
     return _booking_answer(call, found)
 
@@ -121,7 +131,8 @@ def cancel_booking(call: Call[Tourism]) -> Answer:
 def _booking_answer(call: Call[Tourism], found: Committed[Document]) -> Answer:
     # A repeated request is answered as the first was, whatever the time is now.
     now_ms = found.value.body["placed_ms"] if found.replayed else call.parts.clock.now_ms()
-    return Answer(booking_json(found.value, now_ms), found.seq, found.value.revision)
+    shown = booking_json(found.value, now_ms, call.delegation_of)
+    return Answer(shown, found.seq, found.value.revision)
 
 
 @router.route(

@@ -24,6 +24,7 @@ from services.tourism.domain import (
     ticket_key,
 )
 from services.tourism.schemas.attractions import DAY
+from shared.auth.acting import Open, acts_json
 from shared.errors import invalid
 from shared.language import Language, Words, local
 from shared.schemas import (
@@ -41,6 +42,7 @@ from shared.schemas import (
     Schema,
     Text,
     Whole,
+    acted_by,
     money,
 )
 from shared.storage.access import Document
@@ -258,6 +260,7 @@ class BookingSchema(Schema):
     placed_at = Instant()
     held_until = Instant(required=False)
     tickets = Items(TicketSchema, VISITORS_MAX, minimum=1)
+    acted_by = acted_by()
 
 
 class BookingsSchema(Schema):
@@ -344,7 +347,7 @@ def opening_json(opening: Document) -> Body:
     return {"product_id": body["product"], "opened": body["opened"], "kept": body["kept"]}
 
 
-def booking_json(booking: Document, now_ms: int) -> Body:
+def booking_json(booking: Document, now_ms: int, opened: Open) -> Body:
     body = booking.body
     state = "expired" if is_expired(body, now_ms) else body["state"]
     shown: Body = {
@@ -361,6 +364,7 @@ def booking_json(booking: Document, now_ms: int) -> Body:
             _ticket_json(booking.key, number, ticket, state)
             for number, ticket in enumerate(body["tickets"])
         ],
+        **acts_json(body, opened),
     }
     if state == "held":
         shown["held_until"] = instant(body["held_until_ms"])

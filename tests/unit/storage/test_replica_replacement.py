@@ -13,7 +13,8 @@ from shared.clock import SystemClock
 from shared.storage import directory
 from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
-from shared.storage.replica import Replica, ReplicaBroken, build
+from shared.storage.reader import ReplicaBroken
+from shared.storage.replica import Replica, build
 from tests.support.waiting import wait_until
 
 CATALOGUE = Catalogue()

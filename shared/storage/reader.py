@@ -1,0 +1,176 @@
+"""`Reader`: one consistent state of a replica, as documents.
+
+`Replica.reading` begins and ends the read transaction that a reader works in; what it reads is
+fetched fully, under the transaction's deadline, and each row is verified by its checksum.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from shared.clock import Clock
+from shared.storage import query
+from shared.storage.catalogue import Body, Catalogue
+from shared.storage.finder import Changed, Finder
+
+_MISUSE = (
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_RANGE,
+)
+"""The statement or its values are wrong, not the file: the caller's mistake, for the caller."""
+
+Row = tuple[str, int, int, int, str]
+
+
+class ReplicaBroken(Exception):  # noqa: N818
+    """The file is lost, damaged, locked by a frozen process, or not of this journal."""
+
+
+class ReadTooLong(Exception):  # noqa: N818
+    """A read passed its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The entry a replica stands at; `bytes` is the size of all entries up to it."""
+
+    seq: int
+    hash: str
+    time_ms: int
+    bytes: int
+
+
+EMPTY = Head(0, "", 0, 0)
+
+
+def checksum(collection: str, key: str, revision: int, version: int, body: str) -> int:
+    """Ties a row's body to its name and revision."""
+    return zlib.crc32(f"{collection}\0{key}\0{revision}\0{version}\0{body}".encode())
+
+
+def head_of(connection: sqlite3.Connection) -> Head:
+    """The entry at which a replica stands, in the state that the connection sees."""
+    row = connection.execute("SELECT seq, hash, time_ms, bytes FROM head").fetchone()
+    if row is None:
+        raise ReplicaBroken("the replica has no head")
+    return Head(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row as read and verified, before upgrade."""
+
+    key: str
+    revision: int
+    version: int
+    body: str
+
+
+class Reader:
+    """One consistent state of a replica, inside `Replica.reading`."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        catalogue: Catalogue,
+        finder: Finder,
+        clock: Clock,
+        deadline: float,
+    ) -> None:
+        self._connection = connection
+        self.catalogue = catalogue
+        self.finder = finder
+        self._clock = clock
+        self._deadline = deadline
+        self._known: dict[tuple[str, str], Found | None] = {}
+        # Reading the head first fixes the state for the whole block.
+        self.head = head_of(connection)
+
+    def get(self, collection: str, key: str) -> Found | None:
+        """A document of this state. Who asks again, as a batch does for what sells well, costs
+        nothing: a state does not change.
+        """
+        name = (collection, key)
+        if name not in self._known:
+            rows = self._fetched(query.GET, name)
+            self._known[name] = _verified(collection, rows[0]) if rows else None
+        return self._known[name]
+
+    def expect(self, names: Sequence[tuple[str, str]]) -> None:
+        """Fetch together, by collection, what will be asked for one by one."""
+        for collection in {collection for collection, _ in names}:
+            keys = [key for named, key in names if named == collection]
+            rows = self._fetched(query.GET_ALL, (collection, orjson.dumps(keys).decode()))
+            found = {row[0]: _verified(collection, row) for row in rows}
+            self._known.update({(collection, key): found.get(key) for key in keys})
+
+    def rows(
+        self, collection: str, statement: query.Statement, limit: int
+    ) -> list[tuple[Found, tuple[Any, ...]]]:
+        """Run a statement of `query` to its end: verified documents with their positions."""
+        sql, values = statement
+        rows = self._fetched(f"{sql} LIMIT ?", [*values, limit])
+        return [(_verified(collection, row[:5]), tuple(row[5:])) for row in rows]
+
+    def _fetched(self, sql: str, values: Sequence[object]) -> list[Any]:
+        # SQLite's own handler sees only long statements; a loop of short ones ends here.
+        if self._clock.monotonic() > self._deadline:
+            raise ReadTooLong("a read passed its deadline")
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
+            if code == sqlite3.SQLITE_INTERRUPT:
+                raise ReadTooLong("a read passed its deadline") from None
+            # A table or index that is not there is the file's fault, though its code says misuse.
+            lacking = str(error).startswith("no such")
+            if code in _MISUSE and not lacking and self._connection.in_transaction:
+                raise
+            raise ReplicaBroken(f"SQLite: {error}") from error
+
+    def changed(self, revision: int, limit: int) -> list[Changed]:
+        """What search has to hear of that was written after `revision`: at most `limit` documents
+        and deletions, first written first.
+        """
+        sql, values = query.changed_statement(self.catalogue, revision)
+        written = [
+            Changed(collection, row[0], row[1], self._current(collection, tuple(row)))
+            for collection, *row in self._fetched(sql, [*values, limit])
+        ]
+        gone = [
+            Changed(collection, key, deleted, None)
+            for collection, key, deleted in self._fetched(query.GONE, [revision, limit])
+        ]
+        return sorted(written + gone, key=attrgetter("revision"))[:limit]
+
+    def _current(self, collection: str, row: Any) -> Body:
+        return self.upgraded(collection, _verified(collection, row))
+
+    def dump(self) -> Iterator[tuple[str, str, int, int, str]]:
+        """Every document in order: (collection, key, revision, version, body), verified."""
+        rows = self._connection.execute(
+            "SELECT collection, key, revision, version, sum, body FROM docs ORDER BY 1, 2"
+        )
+        for collection, *row in rows:
+            found = _verified(collection, tuple(row))
+            yield (collection, found.key, found.revision, found.version, found.body)
+
+    def upgraded(self, collection: str, found: Found) -> Body:
+        """The body at the version that the catalogue declares."""
+        body: Body = orjson.loads(found.body)
+        declared = self.catalogue.collections.get(collection)
+        return body if declared is None else declared.upgrade(body, found.version)
+
+
+def _verified(collection: str, row: Row) -> Found:
+    key, revision, version, total, body = row
+    if checksum(collection, key, revision, version, body) != total:
+        raise ReplicaBroken(f"the row {collection}/{key} does not match its checksum")
+    return Found(key, revision, version, body)

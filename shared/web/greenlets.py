@@ -1,0 +1,260 @@
+"""The gunicorn worker that serves requests as greenlets of one thread.
+
+    worker_class = "shared.web.greenlets.Worker"
+
+An order over threads costs 19 switches between them, and they cost more than the order does
+(docs/decisions/0034). Here a request is a greenlet: it waits for its commit, or for its client,
+while others run in the same thread. Nothing of the standard library is replaced: what blocks is
+done in threads beside (`shared/waiting.py`), the engine's own threads are threads.
+
+Two things that greenlets do not bring by themselves:
+
+- *Every connection its turn*: after each answer a greenlet goes to the end of the line. Else a
+  client that always has its next request ready is served before all others.
+- *Every process its share*: whoever is awake would accept every connection, and keep it. So the
+  processes of a container tell each other how many they hold, and who holds more leaves a new one
+  to the others, for a moment.
+"""
+
+import mmap
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import gevent
+from gevent import socket
+from gevent.hub import Hub, Waiter, get_hub
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.workers.base import Worker as AnyWorker
+from gunicorn.workers.ggevent import GeventWorker
+
+from shared import waiting
+from shared.clock import SystemClock
+
+T = TypeVar("T")
+
+_PROCESSES_MAX = 64
+_NOBODY = 0xFFFF_FFFF
+
+_AHEAD_MAX = 4
+"""By how many connections a process may be ahead. Exactly even, a crowd that comes at once would be
+let in one by one: the last of 64 waited for half a second.
+"""
+
+_LEFT_SECONDS = 0.002
+_LEFT_TIMES = 10
+"""How often, and for how long each time, a connection is left to a process that holds fewer: one
+that stands still does not keep it waiting for longer than that.
+"""
+
+_LINGER_SECONDS = 2.0
+"""A stopping process keeps idle connections for so long: a request may be on its way already."""
+
+_LOOK_SECONDS = 0.1
+
+
+class Connections:
+    """How many connections each process of a container holds, in memory that they share."""
+
+    def __init__(self) -> None:
+        self._held = memoryview(mmap.mmap(-1, _PROCESSES_MAX * 4)).cast("I")
+        for place in range(_PROCESSES_MAX):
+            self._held[place] = _NOBODY
+
+    def enter(self, process: int) -> None:
+        """A process begins, holding none."""
+        self._held[process % _PROCESSES_MAX] = 0
+
+    def leave(self, process: int) -> None:
+        """A process has ended."""
+        self._held[process % _PROCESSES_MAX] = _NOBODY
+
+    def note(self, process: int, change: int) -> None:
+        """A process holds one more, or one fewer."""
+        self._held[process % _PROCESSES_MAX] += change
+
+    def is_due(self, process: int) -> bool:
+        """Whether no other process holds far fewer."""
+        return self._held[process % _PROCESSES_MAX] < min(self._held) + _AHEAD_MAX
+
+
+def ended(_master: object, worker: AnyWorker) -> None:
+    """To be told by the master once a process has ended (gunicorn's `child_exit`)."""
+    if isinstance(worker, Worker):
+        worker.connections.leave(worker.age)
+
+
+class GreenletWays:
+    """How greenlets of one hub wait; `waiting.Ways`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def signal(self) -> "GreenletSignal":
+        return GreenletSignal(self._hub)
+
+    def apart(self, work: Callable[[], T]) -> T:
+        done: T = self._hub.threadpool.apply(work)
+        return done
+
+
+class GreenletSignal:
+    """Set by any thread, waited for by one greenlet of the hub's thread."""
+
+    __slots__ = ("_hub", "_is_set", "_waiter")
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._is_set = False
+        self._waiter: Waiter[None] | None = None
+
+    def set(self) -> None:
+        self._is_set = True
+        self._hub.loop.run_callback_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        # In the hub's thread. Before the wait began, or after it was over, there is nobody to wake.
+        if self._waiter is not None:
+            self._waiter.switch(None)
+
+    def wait(self, seconds: float) -> bool:
+        if self._is_set:
+            return True
+        waiter: Waiter[None] = Waiter(self._hub)
+        self._waiter = waiter
+        timer = self._hub.loop.timer(seconds)
+        timer.start(waiter.switch, None)
+        try:
+            waiter.get()
+            return self._is_set
+        finally:
+            self._waiter = None
+            timer.close()
+
+
+class _Together:
+    """A client's socket, on which head and body of an answer leave as one."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def sendall(self, part: bytes) -> None:
+        self._parts.append(part)
+
+    def leave(self) -> None:
+        """Send what was written. Raises OSError where the client has gone."""
+        whole = b"".join(self._parts)
+        # Nearly always all of it; sendall asks for the size of the socket's buffer first.
+        sent = self._client.send(whole) if whole else 0
+        if sent < len(whole):
+            self._client.sendall(whole[sent:])
+
+
+class _Server(StreamServer):
+    """Accepts what no other process is rather to accept."""
+
+    max_accept = 64
+
+    def __init__(self, listener: Any, worker: "Worker", pool: Pool) -> None:
+        super().__init__(listener, spawn=pool)
+        self._worker = worker
+        self._left = 0
+
+    def do_read(self) -> Any:
+        if self._left < _LEFT_TIMES and not self._worker.connections.is_due(self._worker.age):
+            self._left += 1
+            self.stop_accepting()
+            gevent.spawn_later(_LEFT_SECONDS, self._accept_again)
+            return None
+        self._left = 0
+        accepted = super().do_read()
+        if accepted is not None:
+            self._worker.connections.note(self._worker.age, +1)
+        return accepted
+
+    def _accept_again(self) -> None:
+        if self.started:
+            self.start_accepting()
+
+    def handle(self, client: Any, address: Any) -> None:
+        self._worker.serve(self.socket, client, address)
+
+
+class Worker(GeventWorker):
+    """One process. Made by gunicorn's master before the fork."""
+
+    connections: Connections
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._clock = SystemClock()
+        self._open: set[Any] = set()
+        self._busy: set[Any] = set()
+
+    @classmethod
+    def setup(cls) -> None:
+        """Called in the master, whenever it looks at its configuration."""
+        if not hasattr(cls, "connections"):
+            cls.connections = Connections()
+
+    def patch(self) -> None:
+        """Let the hub wait for connections; nothing else is made to wait for it."""
+        listeners: list[Any] = self.sockets
+        self.sockets = [
+            socket.socket(each.FAMILY, socket.SOCK_STREAM, fileno=each.sock.detach())
+            for each in listeners
+        ]
+        hub = get_hub()
+        hub.threadpool.maxsize = self.cfg.threads
+        waiting.wait_by(GreenletWays(hub))
+
+    def run(self) -> None:
+        """Serve until told to stop, then let what is under way have its answer."""
+        self.connections.enter(self.age)
+        servers = []
+        for listener in self.sockets:
+            listener.setblocking(True)  # noqa: FBT003 - a socket's own method
+            server = _Server(listener, self, Pool(self.worker_connections))
+            server.start()
+            servers.append(server)
+        while self.alive:
+            self.notify()
+            gevent.sleep(1.0)
+        for server in servers:
+            server.close()
+        self._drain(self._clock.monotonic())
+
+    def _drain(self, stopped: float) -> None:
+        until = stopped + self.cfg.graceful_timeout
+        while self._open and self._clock.monotonic() < until:
+            self.notify()
+            if self._clock.monotonic() > stopped + _LINGER_SECONDS:
+                gevent.killall(list(self._open - self._busy), block=False)
+            gevent.sleep(_LOOK_SECONDS)
+
+    def serve(self, listener: Any, client: Any, address: Any) -> None:
+        """One connection, from its first request to its last."""
+        me = gevent.getcurrent()
+        self._open.add(me)
+        try:
+            self.handle(listener, client, address)
+        finally:
+            self.connections.note(self.age, -1)
+            self._open.discard(me)
+
+    def handle_request(self, listener: Any, request: Any, client: Any, address: Any) -> bool:
+        """One request, whose head was read."""
+        me = gevent.getcurrent()
+        answer: Any = _Together(client)
+        self._busy.add(me)
+        try:
+            goes_on = super().handle_request(listener, request, answer, address)
+        finally:
+            self._busy.discard(me)
+            answer.leave()
+        gevent.sleep(0)
+        return goes_on

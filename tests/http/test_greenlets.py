@@ -1,0 +1,247 @@
+"""The worker that serves requests as greenlets, by gunicorn with the platform's settings."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gevent import socket as gevent_socket
+from gevent.pool import Pool
+
+from infra.seaweed import free_ports
+from shared.web.greenlets import Connections
+from shared.web.greenlets import _Server as ServerOf
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+CROWD = 24
+
+
+class Server:
+    """gunicorn, as it runs services, with `tests/support/greenlet_app.py`."""
+
+    def __init__(self, log: Path, processes: int) -> None:
+        self.port = free_ports(1)[0]
+        self.log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "gunicorn", "--config", "infra/gunicorn.conf.py"),
+                    *("--bind", f"127.0.0.1:{self.port}", "--workers", str(processes)),
+                    "tests.support.greenlet_app:app",
+                ],
+                cwd=ROOT,
+                env={**os.environ, "GANSU_ENV": "development"},
+                stdout=out,
+                stderr=out,
+            )
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def ask(self, path: str, connection: HTTPConnection | None = None) -> str:
+        asked = connection or self.connect()
+        asked.request("GET", path)
+        answer = asked.getresponse().read().decode()
+        if connection is None:
+            asked.close()
+        return answer
+
+    def workers(self) -> set[int]:
+        """The processes that answer connections that are held at once."""
+        with self.crowd(CROWD) as crowd:
+            return {int(self.ask("/pid", each)) for each in crowd}
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask("/pid"))
+        except OSError:
+            return False
+
+    @contextmanager
+    def crowd(self, size: int) -> Iterator[list[HTTPConnection]]:
+        """So many connections, all kept open."""
+        with ExitStack() as stack:
+            crowd = [self.connect() for _ in range(size)]
+            for each in crowd:
+                stack.callback(each.close)
+                each.connect()
+            yield crowd
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@contextmanager
+def serving(log: Path, processes: int) -> Iterator[Server]:
+    server = Server(log, processes)
+    try:
+        wait_until(server.answers, f"gunicorn; it said {log}", seconds=30)
+        wait_until(lambda: len(server.workers()) == processes, "every process", seconds=30)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("one") / "log", 1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("two") / "log", 2) as server:
+        yield server
+
+
+class Asking(threading.Thread):
+    """A question that is on its way."""
+
+    def __init__(self, server: Server, path: str) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self._path = path
+        self.answer = ""
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self._server.ask(self._path)
+
+
+@pytest.mark.parametrize("way", ["signal", "apart"])
+def test_who_waits_lets_others_go_on(one: Server, way: str) -> None:
+    waiting = [Asking(one, f"/{way}?1500") for _ in range(5)]
+    for _ in range(20):
+        assert one.ask("/pid")
+    assert all(each.is_alive() for each in waiting), "they waited meanwhile"
+    for each in waiting:
+        each.join(20)
+    assert {each.answer for each in waiting} == {"told" if way == "signal" else "apart"}
+
+
+@pytest.mark.parametrize(("after_ms", "heard"), [(0, "told"), (20, "told"), (400, "late")])
+def test_patience_ends(one: Server, after_ms: int, heard: str) -> None:
+    assert one.ask(f"/patience?{after_ms}") == heard
+
+
+def test_many_signals_are_told_apart(one: Server) -> None:
+    asked = [Asking(one, f"/patience?{0 if place % 2 else 500}") for place in range(40)]
+    for each in asked:
+        each.join(20)
+    assert [each.answer for each in asked] == ["late", "told"] * 20
+
+
+def test_every_process_gets_its_share_of_connections(two: Server) -> None:
+    with two.crowd(CROWD) as crowd:
+        held = Counter(two.ask("/pid", each) for each in crowd)
+    assert len(held) == 2
+    assert min(held.values()) >= CROWD // 4, held
+
+
+def test_a_process_that_stands_still_gets_its_connections_taken_by_the_other(two: Server) -> None:
+    frozen, other = two.workers()
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with two.crowd(CROWD) as crowd:
+            # What the frozen one had accepted by then is left out; it had accepted nothing.
+            assert {two.ask("/pid", each) for each in crowd} == {str(other)}
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+
+
+def test_a_process_that_died_is_replaced_and_gets_its_share(two: Server) -> None:
+    dead, other = two.workers()
+    os.kill(dead, signal.SIGKILL)
+    wait_until(lambda: len(two.workers() - {dead}) == 2, "a new process", seconds=30)
+    with two.crowd(CROWD) as crowd:
+        held = Counter(two.ask("/pid", each) for each in crowd)
+    assert str(dead) not in held
+    assert held[str(other)] <= CROWD * 3 // 4
+
+
+def test_a_client_that_always_asks_does_not_keep_others_waiting(one: Server) -> None:
+    """It sends 300 requests at once, each of which takes the processor for 5 ms."""
+    request = b"GET /busy?5 HTTP/1.1\r\nHost: here\r\n\r\n"
+    address = ("127.0.0.1", one.port)
+    with socket.create_connection(address, timeout=20) as greedy, closing(one.connect()) as other:
+        greedy.sendall(request)
+        answers = bytearray(greedy.recv(1 << 16))
+        before = int(one.ask("/busy?0", other))
+        greedy.sendall(request * 299)
+        turn = int(one.ask("/busy?0", other)) - before
+        while answers.count(b"200 OK") < 300:
+            answers += greedy.recv(1 << 16)
+    assert turn < 50
+
+
+def test_stopping_lets_what_is_under_way_have_its_answer(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", 1) as server, closing(server.connect()) as idle:
+        assert server.ask("/pid", idle)
+        under_way = [Asking(server, "/signal?3000"), Asking(server, "/apart?3000")]
+        wait_until(lambda: all(each.is_alive() for each in under_way), "they ask")
+        threading.Event().wait(0.5)
+        server.process.terminate()
+        # Its next request, sent before it could know, is answered, and the connection closed.
+        threading.Event().wait(0.5)
+        idle.request("GET", "/pid")
+        last = idle.getresponse()
+        assert (last.status, last.getheader("Connection")) == (200, "close")
+        for each in under_way:
+            each.join(20)
+        assert [each.answer for each in under_way] == ["told", "apart"]
+        assert server.process.wait(20) == 0
+
+
+def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", 1) as server, closing(server.connect()) as idle:
+        assert server.ask("/pid", idle)
+        server.process.terminate()
+        # Before the 15 s that gunicorn waits for what is under way.
+        assert server.process.wait(10) == 0
+        assert "graceful timeout" not in server.log.read_text(encoding="utf-8").lower()
+
+
+def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
+    held = Connections()
+    held.enter(1)
+    held.enter(2)
+    held.note(1, +4)
+    worker: Any = SimpleNamespace(connections=held, age=1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        server = ServerOf(gevent_socket.socket(fileno=listener.detach()), worker, Pool(1))
+        server.init_socket()
+        with socket.create_connection(address):
+            tried = [server.do_read() for _ in range(11)]
+        assert tried[:10] == [None] * 10
+        accepted, _ = tried[10]
+        accepted.close()
+        server.close()
+
+
+def test_who_holds_far_more_leaves_a_connection_to_the_others() -> None:
+    held = Connections()
+    held.enter(1)
+    held.enter(2)
+    assert held.is_due(1)
+    for _ in range(4):
+        held.note(1, +1)
+    assert not held.is_due(1)
+    assert held.is_due(2)
+    held.leave(2)
+    assert held.is_due(1), "nobody is left to leave it to"
+    held.enter(2 + 64)
+    held.note(1, -1)
+    assert held.is_due(1)
