@@ -32,9 +32,11 @@ from shared.storage.access import (
 )
 from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitFigures, CommitLimits, Committer, busy
+from shared.storage.compaction import Compaction
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost
+from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
 from shared.storage.replica import ReadTooLong, Replica, ReplicaBroken
@@ -56,7 +58,7 @@ READERS_WAITING_MAX = 64
 REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
-SNAPSHOT_CHECK_SECONDS = 10.0
+MADE_CHECK_SECONDS = 10.0
 
 CHORE_SECONDS = 2.0
 """Between looks at whether the service's chore is due."""
@@ -68,7 +70,7 @@ FEED_SECONDS = 10.0
 """How long one batch for search may hold its state of the replica."""
 
 CLOSE_SECONDS = 5.0
-"""How long closing waits for a snapshot that is being made; nothing depends on it."""
+"""How long closing waits for what is being made; nothing depends on it."""
 
 _UNAVAILABLE = (
     StoreError,
@@ -150,9 +152,13 @@ class JournalDatabase:
         self._failure = ""
         self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
         self._snapshots = Snapshots(store, prefix, self._catalogue)
+        self._compaction = Compaction(store, prefix, clock)
+        self._makers: tuple[Maker, ...] = (
+            Maker("snapshot", self._snapshots.due, self._make_snapshot),
+            Maker("segment", self._compaction.due, self._make_segments),
+        )
+        self._made_checked = float("-inf")
         self._not_followed = ""
-        self._snapshot_checked = float("-inf")
-        self._snapshot_thread: threading.Thread | None = None
         self._feeder: threading.Thread | None = None
 
     # Opening and closing
@@ -232,8 +238,8 @@ class JournalDatabase:
         for helper in (self._feeder, self._chore_thread):
             if helper is not None:
                 helper.join(CLOSE_SECONDS)
-        if self._snapshot_thread is not None:
-            self._snapshot_thread.join(CLOSE_SECONDS)
+        for maker in self._makers:
+            maker.join(CLOSE_SECONDS)
         parts.follower.close()
         parts.board.close()
 
@@ -342,9 +348,11 @@ class JournalDatabase:
         now = self._clock.monotonic()
         if parts.prover.latest().began < now - EVERY_SECONDS:
             self._prove(parts, now)
-        if now - self._snapshot_checked > SNAPSHOT_CHECK_SECONDS:
-            self._snapshot_checked = now
-            self._consider_snapshot(parts)
+        if now - self._made_checked > MADE_CHECK_SECONDS:
+            self._made_checked = now
+            head = parts.follower.replica.head()
+            for maker in self._makers:
+                maker.consider(head)
         self._feed_finder(parts)
         if self._chore is not None and now - self._chore_looked > CHORE_SECONDS:
             self._chore_looked = now
@@ -361,17 +369,6 @@ class JournalDatabase:
             self._not_followed = told
         else:
             self._not_followed = ""
-
-    def _consider_snapshot(self, parts: _Parts) -> None:
-        if self._snapshot_thread is not None and self._snapshot_thread.is_alive():
-            return
-        replica = parts.follower.replica
-        claim = self._snapshots.due(replica.head())
-        if claim is not None:
-            self._snapshot_thread = threading.Thread(
-                target=self._make_snapshot, args=(claim,), name="snapshot", daemon=True
-            )
-            self._snapshot_thread.start()
 
     def _feed_finder(self, parts: _Parts) -> None:
         """Let search hear of what was written, in a thread: a first build takes its time."""
@@ -414,12 +411,13 @@ class JournalDatabase:
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts
-        if parts is None:
-            return
-        try:
+        if parts is not None:
             self._snapshots.make(claim, parts.follower.replica, self._directory)
-        except Exception as error:  # noqa: BLE001 - the next claim comes with the journal's growth
-            log.warning("no snapshot was made: %r", error)
+
+    def _make_segments(self, claim: str) -> None:
+        parts = self._parts
+        if parts is not None:
+            self._compaction.make(claim, parts.follower.replica.head(), lambda: self._closed)
 
     # For operators
 

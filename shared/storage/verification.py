@@ -57,12 +57,17 @@ class Copy:
 
 @dataclass(slots=True)
 class Verified:
-    """What was walked and found to agree. `seq`, `hash` and `time_ms` are the last entry's;
+    """What was walked and found to agree.
+
+    `by_segments` of the entries were taken from `segments`, for which the entries at their ends
+    vouch; all others from their own keys. `seq`, `hash` and `time_ms` are the last entry's;
     `rebuilt_seq` is the last up to which nothing was wrong, and `documents` and `digest` (of their
     canonical dump) are as of it. `uncompared` stand beyond it.
     """
 
     entries: int = 0
+    by_segments: int = 0
+    segments: int = 0
     bytes: int = 0
     seq: int = 0
     hash: str = ""
@@ -159,9 +164,9 @@ class Verification:
 
     # Verifying
 
-    def run(self, database: str, progress: Progress) -> Verified:
-        """Walk the journal once."""
-        chain = Chain(self._store, self._prefix, self._clock, self._report)
+    def run(self, database: str, progress: Progress, *, singly: bool = False) -> Verified:
+        """Walk the journal once; `singly`, every entry is read under its own key."""
+        chain = Chain(self._store, self._prefix, self._clock, self._report, singly=singly)
         path = self._new_path()
         replicas.build(path, Catalogue(), database)
         zero = self._open(path)
@@ -173,6 +178,7 @@ class Verification:
                     self._follow(zero, link)
                 step(1)
         self._finish(zero)
+        self._verified.segments, self._verified.by_segments = chain.segments, chain.by_segments
         return self._verified
 
     def _count(self, link: Link) -> None:

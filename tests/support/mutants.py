@@ -226,6 +226,51 @@ MUTANTS = (
         "tests/storage/test_snapshots.py::test_one_of_another_history_is_passed_over",
     ),
     Mutant(
+        "removes the entries that it put into a segment",
+        f"{_ENGINE}/compaction.py",
+        "            self._store.create(key, packed)\n",
+        "            self._store.create(key, packed)\n"
+        "        for seq in range(first, last):\n"
+        "            self._store.delete(self._journal.key(seq))\n",
+        "tests/storage/test_compaction.py::test_compaction_only_adds",
+    ),
+    Mutant(
+        "cuts a segment at the wrong entry",
+        f"{_ENGINE}/journal.py",
+        "                yield from cut.entries(first, stop)\n",
+        "                yield from cut.entries(cut.first, stop)\n",
+        "tests/storage/test_compaction.py::test_a_range_may_begin_and_end_within_a_segment",
+    ),
+    Mutant(
+        "takes a segment for true without following its hashes",
+        f"{_ENGINE}/segments.py",
+        "        check_chain(cut.first, cut.entries(cut.first, cut.last), None)\n",
+        "        check_chain(cut.last, cut.entries(cut.last, cut.last), None)\n",
+        "tests/storage/test_compaction.py::"
+        "test_a_damaged_one_is_passed_over[2-letters of an entry]",
+    ),
+    Mutant(
+        "takes a segment of another history for this one's",
+        f"{_ENGINE}/segments.py",
+        "    if read(segment.last) != cut.entry(segment.last):\n",
+        "    if read(segment.last) is None:\n",
+        "tests/storage/test_compaction.py::test_one_of_another_history_is_passed_over",
+    ),
+    Mutant(
+        "copies a broken chain into a segment",
+        f"{_ENGINE}/segments.py",
+        "    check_chain(first, entries, before)\n",
+        "",
+        "tests/storage/test_compaction.py::test_a_broken_chain_is_not_copied",
+    ),
+    Mutant(
+        "verifies an entry by its segment though the listing says that it is another",
+        f"{_ENGINE}/audit.py",
+        "for _, stored in held if len(stored) == size)",
+        "for _, stored in held)",
+        "tests/storage_cli/test_segments.py::test_an_entry_of_another_size_is_read_and_named",
+    ),
+    Mutant(
         "accepts an idempotency key across callers",
         f"{_ENGINE}/idempotency.py",
         'f"{claim.caller}\\0{claim.route}\\0{claim.key}"',
