@@ -59,6 +59,9 @@ class ReadOnlyStore:
     def get(self, key: str) -> bytes:
         return self._patiently(lambda: self._store.get(key))
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self._patiently(lambda: self._store.get_range(key, start, length))
+
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         return self._patiently(lambda: self._store.list(prefix, after=after, limit=limit))
 
