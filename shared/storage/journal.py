@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from shared.clock import Clock
+from shared.clock import Clock, new_id
 from shared.storage import entry as entries
 from shared.storage import segments
 from shared.storage.objects import Absent, Denied, Misconfigured, ObjectStore, StoreError
@@ -188,3 +188,24 @@ class Journal:
         if found is None:
             raise JournalGap(f"journal entry {seq} is missing, yet a later one was seen")
         return found
+
+
+def ensure_journal(journal: Journal, clock: Clock, writer: str) -> str:
+    """The journal's database id; entry 1, which carries it, is stored if there is none yet.
+
+    Raises JournalGap where later entries exist without it.
+    """
+    stored = journal.read(1)
+    if stored is None:
+        journal.head_from(0)
+        now_ms = clock.now_ms()
+        commit, random = new_id("commit", now_ms, clock.random(10)), clock.random(8).hex()
+        first = entries.Entry(1, commit, writer, "", now_ms, database=random)
+        stored = entries.encode(first)
+        outcome = journal.append(1, stored, commit)
+        if isinstance(outcome, Lost):
+            stored = outcome.winner
+    database_id = entries.decode(stored, 1).database
+    if not database_id:
+        raise entries.UnreadableEntry("journal entry 1 names no database")
+    return database_id

@@ -81,6 +81,7 @@ class Container:
         tails: bool = False,
         opened: bool = True,
         chore: Chore | None = None,
+        archive_ms: int | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.store = RecordedStore(bucket, self.clock)
@@ -89,6 +90,7 @@ class Container:
         self._limits = limits or CommitLimits()
         self._tails = tails
         self._chore = chore
+        self._archive_ms = archive_ms
         self._lock: int | None = None
         self.processes: list[JournalDatabase] = []
         self.process(opened=opened)
@@ -104,6 +106,7 @@ class Container:
             writer=self.root.name,
             limits=self._limits,
             chore=self._chore,
+            archive_ms=self._archive_ms,
         )
         self.processes.append(database)
         if opened:
