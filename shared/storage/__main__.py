@@ -34,6 +34,7 @@ from shared.storage.rebuilding import rebuilt
 from shared.storage.replica import ReplicaBroken
 from shared.storage.s3 import S3Store
 from shared.storage.verification import Verification, Verified
+from shared.storage.volume import VolumeDamaged
 
 WELL, WRONG, UNDONE = 0, 1, 2
 
@@ -98,7 +99,7 @@ def main(argv: Sequence[str], connect: Connect = _connected, clock: Clock | None
     try:
         with _job(arguments, connect, clock or SystemClock()) as job:
             code: int = arguments.command(job)
-    except (UnreadableEntry, JournalGap, Absent, export.NotExported) as error:
+    except (UnreadableEntry, JournalGap, Absent, VolumeDamaged, export.NotExported) as error:
         return _failed(error, WRONG)
     except (
         SettingsError,
@@ -206,6 +207,8 @@ def _summary(verified: Verified, findings: int) -> Iterator[str]:
         yield f"segments    {verified.segments:,} that end with entries of this journal"
     yield f"head        entry {verified.seq:,}, hash {verified.hash}"
     yield f"documents   {verified.documents:,} as of entry {verified.rebuilt_seq:,}"
+    if verified.volumes:
+        yield f"archived    {verified.archived:,} in {verified.volumes:,} volumes"
     yield f"digest      {verified.digest}"
     for whose in verified.agreeing:
         yield f"agrees      {whose}"
@@ -240,6 +243,7 @@ def _exported_documents(job: Job) -> Iterator[bytes]:
     replica = rebuilt(job.store, job.prefix, job.clock, path, job.progress, job.findings.add)
     with closing(replica):
         yield from export.documents(replica, job.arguments.collection)
+        yield from export.archived(job.store, job.prefix, replica, job.arguments.collection)
 
 
 # Arguments

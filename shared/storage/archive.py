@@ -19,12 +19,16 @@ brings it back, and its copy counts no more.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+import orjson
+
 from shared import errors
 from shared.storage import volume as volumes
 from shared.storage.access import Document, Hit, Position
 from shared.storage.catalogue import VOLUMES, Body, Catalogue, Collection, Index, Value, member
+from shared.storage.entry import digest
 from shared.storage.objects import ObjectStore
-from shared.storage.volume import Archived, Contents
+from shared.storage.replica import Reader
+from shared.storage.volume import Archived, Contents, VolumeDamaged
 
 ROUNDS_MAX = 16
 """How often one call fetches and runs again. A person's page needs one or two."""
@@ -319,3 +323,24 @@ def list_values(catalogue: Catalogue, collection: Collection, body: Body) -> tup
     _, index = catalogue.indexes[collection.archive.list]
     values = [member(body, path) for path in index.fields]
     return tuple(values) if all(type(each) in (str, int) for each in values) else ()
+
+
+# For who looks at all of it
+
+
+def named_volumes(reader: Reader) -> Iterator[Volume]:
+    """Every volume that a state names."""
+    for collection, key, revision, _, body in reader.dump():
+        if collection == VOLUMES:
+            yield Volume.of(Document(collection, key, revision, orjson.loads(body)))
+
+
+def read_volume(store: ObjectStore, prefix: str, volume: Volume) -> list[Archived]:
+    """All the documents of a volume, its copies of what was brought back among them.
+
+    Raises StoreError and VolumeDamaged.
+    """
+    stored = store.get(volume.key(prefix))
+    if digest(stored) != volume.hash:
+        raise VolumeDamaged("is not what it was: its hash is another")
+    return volumes.all_of(volume.contents, stored)

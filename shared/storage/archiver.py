@@ -33,7 +33,7 @@ from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError
 from shared.storage.replica import Head
 from shared.storage.transaction import ORDINAL_BITS, BatchTransaction, ReadOnlyView
-from shared.storage.volume import Archived, VolumeDamaged
+from shared.storage.volume import Archived
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +197,8 @@ class Archiver:
 
     def _portions(self, plan: Plan) -> list[list[Archived]]:
         """What is to be in the new volume, by key; in two portions where that is too much."""
-        held = [] if plan.target is None else self._held(plan.target)
+        target = plan.target
+        held = [] if target is None else archive.read_volume(self._store, self._prefix, target)
         found = {each.key: each for each in held}
         found |= {each.key: each for each in plan.leaving}
         documents = [found[key] for key in sorted(found)]
@@ -207,12 +208,6 @@ class Archiver:
         middle = len(held) if plan.is_last else len(documents) // 2
         cut = min(max(1, middle), len(documents) - 1)
         return [documents[:cut], documents[cut:]]
-
-    def _held(self, target: Volume) -> list[Archived]:
-        stored = self._store.get(target.key(self._prefix))
-        if digest(stored) != target.hash:
-            raise VolumeDamaged(f"volume {target.key(self._prefix)} is not what it was")
-        return volume.all_of(target.contents, stored)
 
     def _archived(self, document: Document) -> Archived:
         values = list_values(self._catalogue, self._collection, document.body)

@@ -23,6 +23,7 @@ import orjson
 
 from shared.clock import Clock
 from shared.storage import replica as replicas
+from shared.storage.archive import named_volumes, read_volume
 from shared.storage.audit import Chain, Link, Progress, Report, replica_paths
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import UnreadableEntry
@@ -30,6 +31,7 @@ from shared.storage.objects import Absent, ObjectStore
 from shared.storage.rebuilding import LOOK_SECONDS, usable_snapshots
 from shared.storage.replica import Replica, ReplicaBroken
 from shared.storage.snapshot import Snapshot, SnapshotDamaged, unpack, vacuum_into
+from shared.storage.volume import VolumeDamaged
 
 DIFFERENCES_MAX = 10
 """Of one replica: enough to see what happened, and where to look on."""
@@ -62,12 +64,15 @@ class Verified:
     `by_segments` of the entries were taken from `segments`, for which the entries at their ends
     vouch; all others from their own keys. `seq`, `hash` and `time_ms` are the last entry's;
     `rebuilt_seq` is the last up to which nothing was wrong, and `documents` and `digest` (of their
-    canonical dump) are as of it. `uncompared` stand beyond it.
+    canonical dump) are as of it, as are the `archived` documents in `volumes`, each of them read
+    whole. `uncompared` stand beyond it.
     """
 
     entries: int = 0
     by_segments: int = 0
     segments: int = 0
+    volumes: int = 0
+    archived: int = 0
     bytes: int = 0
     seq: int = 0
     hash: str = ""
@@ -178,6 +183,7 @@ class Verification:
                     self._follow(zero, link)
                 step(1)
         self._finish(zero)
+        self._check_volumes(zero)
         self._verified.segments, self._verified.by_segments = chain.segments, chain.by_segments
         return self._verified
 
@@ -224,6 +230,16 @@ class Verification:
                 self._compare(zero, copy)
         beyond = [copy.whose for copy in self._snapshots + self._copies if copy.seq > reached]
         self._verified.uncompared = tuple(beyond)
+
+    def _check_volumes(self, zero: Replica) -> None:
+        """Every volume that the replica names, against what it says of it."""
+        with zero.reading(LOOK_SECONDS) as reader:
+            for each in named_volumes(reader):
+                try:
+                    self._verified.archived += len(read_volume(self._store, self._prefix, each))
+                    self._verified.volumes += 1
+                except (Absent, VolumeDamaged) as error:
+                    self._report(f"volume {each.key(self._prefix)}: {error}")
 
     def _compare(self, zero: Replica, copy: Copy) -> None:
         try:

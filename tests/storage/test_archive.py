@@ -1,44 +1,36 @@
 """What has left for the archive is found by its id and in its person's list, as if it were here."""
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from shared.errors import BUSY, NOT_FOUND, Refused
+from shared.errors import NOT_FOUND, Refused
 from shared.storage import archiver as archiving
-from shared.storage.access import Document, Freshness, Hit, Transaction
-from shared.storage.archive import Volume, with_volumes
-from shared.storage.archiver import Archiver
-from shared.storage.catalogue import VOLUMES, Archive, Catalogue, Collection, Index
-from shared.storage.idempotency import with_rows
-from shared.storage.memory import Gate, drop, lose_reply
-from shared.storage.objects import Absent, Uncertain
-from shared.storage.transaction import ReadOnlyView
-from tests.storage.world import JOURNAL, PREFIX, Caller, Container, World, claim, problem, together
-
-ARCHIVED = Catalogue(
-    Collection(
-        "orders",
-        indexes=(
-            Index("orders_by_citizen", ("citizen",)),
-            Index("orders_by_state", ("state",)),
-        ),
-        archive=Archive(since="closed_ms", list="orders_by_citizen"),
-    ),
-    Collection("rows", indexes=(Index("rows_by_time", ("at",)),), archive=Archive(since="at")),
-    Collection("notes"),
+from shared.storage.access import Document, Transaction
+from shared.storage.catalogue import Archive, Catalogue, Collection
+from tests.storage.archived import (
+    ARCHIVED,
+    KEPT_MS,
+    archive,
+    archiver,
+    closed,
+    fill,
+    here_are,
+    key,
+    listed,
+    objects,
+    order,
+    paged,
+    read,
+    volumes,
 )
-
-FOLDER = f"{PREFIX}archive/orders/"
-KEPT_MS = 90 * 24 * 3600 * 1000
+from tests.storage.world import PREFIX, Caller, Container, World, claim, problem
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "RUN_DOCUMENTS_MAX", 8)
     monkeypatch.setattr(archiving, "RUN_DOCUMENTS_MIN", 1)
     monkeypatch.setattr(archiving, "VOLUME_DOCUMENTS_MAX", 12)
@@ -53,91 +45,6 @@ def here(world: World) -> Container:
 @pytest.fixture
 def there(world: World) -> Container:
     return world.container("there", catalogue=ARCHIVED)
-
-
-def order(number: int, citizen: str = "c0", **more: Any) -> Callable[[Transaction], Document]:
-    """An order whose key tells its place in time."""
-    body = {"citizen": citizen, "state": "done", "number": number, **more}
-    return lambda tx: tx.put("orders", key(number), body)
-
-
-def key(number: int) -> str:
-    return f"order_{number:04}"
-
-
-def closed(number: int, citizen: str = "c0") -> Callable[[Transaction], Document]:
-    return order(number, citizen, closed_ms=1_000 + number)
-
-
-def fill(container: Container, numbers: range, citizens: int = 1) -> None:
-    def change(tx: Transaction) -> None:
-        for number in numbers:
-            closed(number, f"c{number % citizens}")(tx)
-
-    container.database.transact(change)
-
-
-def archiver(container: Container, kept_ms: int = KEPT_MS, collection: str = "orders") -> Archiver:
-    return Archiver(
-        collection,
-        with_volumes(with_rows(ARCHIVED)),
-        container.store,
-        PREFIX,
-        container.clock,
-        kept_ms=kept_ms,
-        read=container.database._read_replica,
-        commit=container.database._commit,
-    )
-
-
-def archive(container: Container, runs: int = 99) -> int:
-    """Let what is due leave; in how many entries."""
-    worker = archiver(container)
-    return sum(1 for _ in range(runs) if worker.run())
-
-
-def here_are(container: Container, collection: str = "orders") -> list[str]:
-    """The keys that the replica has."""
-    return [row[1] for row in container.dump() if row[0] == collection]
-
-
-def volumes(container: Container) -> list[Volume]:
-    with container.follower.reading() as reader:
-        keys = [row[1] for row in reader.dump() if row[0] == VOLUMES]
-    found = container.database.read(
-        lambda view: [view.require(VOLUMES, each) for each in keys]
-    ).value
-    return sorted((Volume.of(each) for each in found), key=lambda each: each.first)
-
-
-def read(container: Container, number: int) -> Document:
-    found: Document = container.database.read(
-        lambda view: view.require("orders", key(number))
-    ).value
-    return found
-
-
-def listed(container: Container, citizen: str = "c0", limit: int = 4, **how: Any) -> list[str]:
-    """All the keys of a person's list, page by page."""
-    return [hit.document.key for hit in paged(container, citizen, limit, **how)]
-
-
-def paged(container: Container, citizen: str, limit: int, descending: bool = True) -> Iterator[Hit]:
-    after = None
-    while True:
-        page = container.database.read(
-            lambda view, after=after: view.find(
-                "orders_by_citizen", (citizen,), limit=limit, after=after, descending=descending
-            )
-        ).value
-        yield from page
-        if len(page) < limit:
-            return
-        after = page[-1].position
-
-
-def objects(world: World) -> list[str]:
-    return [info.key for info in world.store.list(FOLDER) if info.key.endswith(".volume")]
 
 
 # Leaving, and being found
@@ -254,7 +161,7 @@ def test_a_random_history_lists_and_reads_as_if_nothing_had_left(here: Container
             assert listed(here, f"c{each}", limit) == expected[::-1]
     assert len(volumes(here)) > 1
     for name, (_, revision) in model.items():
-        found = here.database.read(lambda view, k=name: view.require("orders", k)).value  # type: ignore[misc]
+        found = here.database.read(lambda view, k=name: view.require("orders", k)).value
         assert found.revision == revision
 
 
@@ -305,6 +212,17 @@ def test_many_are_fetched_together(here: Container) -> None:
 
     assert [each.key for each in here.database.read(query).value] == keys
     assert runs == 2
+
+
+def test_a_person_sees_what_was_brought_back_as_it_is(here: Container) -> None:
+    """Also where it is no longer in that list: its copy in the volume is another person's."""
+    fill(here, range(5))
+    archive(here)
+    here.database.transact(order(2, "c1", state="handed over"))
+
+    assert listed(here, "c0") == [key(number) for number in (4, 3, 1, 0)]
+    [hit] = paged(here, "c1", 4)
+    assert hit.document.body["state"] == "handed over"
 
 
 # Changing what left
@@ -366,205 +284,6 @@ def test_what_is_archived_is_never_deleted(here: Container) -> None:
     fill(here, range(5))
     with pytest.raises(ValueError, match="never deleted"):
         here.database.transact(lambda tx: tx.delete("orders", key(2)))
-
-
-# Concurrency and crashes
-
-
-class Held:
-    """An archiver that has stored its volume, and waits before it commits."""
-
-    def __init__(self, container: Container) -> None:
-        self._gate = Gate(reply=True)
-        container.store.inject("create", self._gate, key=FOLDER)
-        self._caller = Caller(archiver(container).run)
-        self._gate.wait()
-
-    def go_on(self) -> bool:
-        self._gate.release()
-        return self._caller.value()
-
-
-def test_a_document_that_changed_meanwhile_stays(here: Container) -> None:
-    fill(here, range(5))
-    held = Held(here)
-    changed = here.database.transact(order(2, state="reopened")).value
-
-    assert held.go_on()
-
-    assert here_are(here) == [key(2)]
-    assert read(here, 2) == changed
-    assert listed(here) == [key(number) for number in range(4, -1, -1)]
-
-
-def test_a_change_in_the_same_entry_keeps_what_leaves(here: Container) -> None:
-    """First the archiver's, then a citizen's, in one batch: both see the state before it."""
-    fill(here, range(5))
-    held = Held(here)
-    gate = Gate()
-    here.store.inject("create", gate, key=JOURNAL)
-    blocker = Caller(lambda: here.database.transact(lambda tx: tx.put("notes", "n", {})))
-    gate.wait()
-    done = Caller(held.go_on)
-    while not here.committer._queue:
-        here.clock.sleep(0.001)
-
-    def change(tx: Transaction) -> Document:
-        found = tx.require("orders", key(2))
-        return tx.put("orders", key(2), {**found.body, "state": "refunded"})
-
-    changed = Caller(lambda: here.database.transact(change))
-    while len(here.committer._queue) < 2:
-        here.clock.sleep(0.001)
-    gate.release()
-
-    blocker.value()
-    assert done.value()
-    assert changed.value().value.body["number"] == 2
-    assert here_are(here) == [key(2)]
-    assert read(here, 2).body["state"] == "refunded"
-
-
-def test_of_two_archivers_at_once_one_does_it(
-    here: Container, there: Container, world: World
-) -> None:
-    fill(here, range(5))
-    there.probe()
-    held = Held(here)
-    assert archiver(there).run()
-
-    assert not held.go_on()
-
-    here.probe()
-    assert len(volumes(here)) == 1
-    assert objects(world) == [volumes(here)[0].key(PREFIX)]  # the loser takes its own away
-    assert [read(here, number).body["number"] for number in range(5)] == [*range(5)]
-
-
-def test_archivers_at_once_lose_nothing(here: Container, there: Container) -> None:
-    fill(here, range(60), citizens=2)
-    there.probe()
-
-    def repeatedly(container: Container) -> None:
-        worker = archiver(container)
-        for _ in range(12):
-            # The volume to add to may be superseded meanwhile: then this one is behind.
-            with suppress(Absent):
-                worker.run()
-            container.probe()
-
-    outcomes = together(lambda: repeatedly(here), lambda: repeatedly(there))
-
-    assert outcomes == [None, None]
-    here.probe()
-    archive(here)
-    assert here_are(here) == []
-    for citizen in range(2):
-        found = listed(here, f"c{citizen}")
-        assert found == [key(n) for n in range(59, -1, -1) if n % 2 == citizen]
-
-
-def test_a_crash_between_volume_and_entry_leaves_an_object_that_nobody_names(
-    here: Container, world: World
-) -> None:
-    fill(here, range(5))
-    here.store.inject("create", drop, key=JOURNAL, times=3)
-    assert problem(Caller(archiver(here).run).outcome()) == BUSY
-    assert len(here_are(here)) == 5
-    assert len(objects(world)) == 1
-
-    archive(here)
-
-    assert here_are(here) == []
-    assert len(objects(world)) == 2
-    assert [read(here, number).body["number"] for number in range(5)] == [*range(5)]
-
-
-def test_lost_replies_lose_nothing(here: Container) -> None:
-    fill(here, range(5))
-    here.store.inject("create", lose_reply, key=FOLDER)
-    with pytest.raises(Uncertain):
-        archiver(here).run()
-    here.store.inject("create", lose_reply, key=JOURNAL)
-
-    assert archive(here) == 1
-
-    assert here_are(here) == []
-    assert [read(here, number).body["number"] for number in range(5)] == [*range(5)]
-
-
-def test_an_entry_whose_outcome_is_unknown_keeps_its_volume(here: Container, world: World) -> None:
-    """It may yet land: the volume that it names has to be there then."""
-    fill(here, range(5))
-    here.store.inject("create", lose_reply, key=JOURNAL, times=3)
-    here.store.inject("get", drop, key=JOURNAL, times=3)
-    assert problem(Caller(archiver(here).run).outcome()) == BUSY
-
-    here.probe()
-
-    assert here_are(here) == []
-    assert [read(here, number).body["number"] for number in range(5)] == [*range(5)]
-
-
-def test_a_reader_on_an_older_state_comes_level(here: Container, there: Container) -> None:
-    fill(here, range(5))
-    archive(here)
-    there.probe()
-    fill(here, range(5, 9))
-    archive(here)  # the volume that `there` knows is gone
-    fresh = Caller(
-        lambda: there.database._opened().fetcher.run(
-            lambda fetched: there.database._read_as(
-                there.database._opened(),
-                lambda reader: _require(reader, fetched),
-                Freshness(at_least_seq=1),
-                0.0,
-            )
-        )
-    )
-
-    assert fresh.value().value.body["number"] == 3
-
-
-def _require(reader: Any, fetched: Any) -> Document:
-    return ReadOnlyView(reader, fetched).require("orders", key(3))
-
-
-@pytest.mark.parametrize("damage", [b"", b"x" * 5_000, None])
-def test_a_volume_that_is_damaged_or_lost_is_busy_and_never_absent(
-    damage: bytes | None, here: Container, world: World
-) -> None:
-    fill(here, range(5))
-    archive(here)
-    [name] = objects(world)
-    if damage is None:
-        world.store.delete(name)
-    else:
-        world.bucket.tamper(name, damage)
-
-    assert problem(Caller(lambda: read(here, 2)).outcome()) == BUSY
-    assert problem(Caller(lambda: listed(here)).outcome()) == BUSY
-
-
-def test_a_store_that_does_not_answer_is_busy(here: Container) -> None:
-    fill(here, range(5))
-    archive(here)
-    here.store.inject("get_range", drop)
-
-    assert problem(Caller(lambda: read(here, 2)).outcome()) == BUSY
-    assert read(here, 2).body["number"] == 2
-
-
-def test_no_volume_is_made_of_a_damaged_one(here: Container, world: World) -> None:
-    fill(here, range(5))
-    archive(here)
-    [name] = objects(world)
-    world.bucket.tamper(name, world.store.get(name).replace(b"done", b"DONE", 1))
-    fill(here, range(5, 9))
-
-    with pytest.raises(Exception, match="is not what it was"):
-        archiver(here).run()
-    assert len(here_are(here)) == 4
 
 
 # Volumes

@@ -26,6 +26,7 @@ from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Address, S3Store
 from shared.storage.snapshot import Snapshots
+from tests.storage.archived import ARCHIVED, FOLDER, KEPT_MS, archive, fill, objects, read
 from tests.storage.disk import Disk
 from tests.storage.world import (
     CATALOGUE,
@@ -370,6 +371,34 @@ def unlisted_segments(world: World, here: Container, disk: Disk) -> None:
     cold.open(cold.database)
 
 
+def archived(world: World) -> Container:
+    keeper = world.container("keeper", catalogue=ARCHIVED, archive_ms=KEPT_MS)
+    fill(keeper, range(3))
+    archive(keeper)
+    return keeper
+
+
+def unread_archive(world: World, here: Container, disk: Disk) -> None:
+    keeper = archived(world)
+    keeper.store.inject("get_range", drop)
+    assert problem(Caller(lambda: read(keeper, 1)).outcome()) == BUSY
+
+
+def missing_volume(world: World, here: Container, disk: Disk) -> None:
+    keeper = archived(world)
+    world.store.delete(objects(world)[0])
+    assert problem(Caller(lambda: read(keeper, 1)).outcome()) == BUSY
+
+
+def no_volume(world: World, here: Container, disk: Disk) -> None:
+    keeper = archived(world)
+    fill(keeper, range(3, 6))
+    keeper.store.inject("create", drop, key=f"{FOLDER}0")
+    for digit in "123456789abcdef":
+        keeper.store.inject("create", drop, key=FOLDER + digit)
+    keeper.database._makers[2].make(f"{FOLDER}claims/x")
+
+
 def unfollowed(world: World, here: Container, disk: Disk) -> None:
     here.store.inject("get", drop, key=JOURNAL, times=2)
     for _ in range(3):
@@ -397,6 +426,9 @@ OVERCOME: dict[str, tuple[Callable[[World, Container, Disk], None], str]] = {
     "damaged segment": (damaged_segment, "segment ‹key› is passed over"),
     "unlisted segments": (unlisted_segments, "segments cannot be listed"),
     "no segment": (no_segment, "no segment was made"),
+    "unread archive": (unread_archive, "the archive cannot be read"),
+    "missing volume": (missing_volume, "an archived volume is missing"),
+    "no volume": (no_volume, "no volume was made"),
     "unfollowed": (unfollowed, "the journal is not followed"),
     "refused commit": (refused_commit, "commit refused"),
 }

@@ -271,6 +271,53 @@ MUTANTS = (
         "tests/storage_cli/test_segments.py::test_an_entry_of_another_size_is_read_and_named",
     ),
     Mutant(
+        "lets a document leave that changed since it was bound",
+        f"{_ENGINE}/transaction.py",
+        "found is None or found.revision != revision:",
+        "found is None:",
+        "tests/storage/test_archive_races.py::test_a_document_that_changed_meanwhile_stays",
+    ),
+    Mutant(
+        "names a volume though another archiver was quicker",
+        f"{_ENGINE}/archiver.py",
+        "        if now != plan.target:\n            return False\n",
+        "",
+        "tests/storage/test_archive_races.py::test_a_late_archiver_takes_nothing_back",
+    ),
+    Mutant(
+        "removes the volume of an entry that may yet land",
+        f"{_ENGINE}/archiver.py",
+        "        done = self._commit(lambda tx: self._leave(tx, plan, made)).value\n",
+        "        try:\n"
+        "            done = self._commit(lambda tx: self._leave(tx, plan, made)).value\n"
+        "        except Exception:\n"
+        "            done = False\n",
+        "tests/storage/test_archive_races.py::test_an_entry_whose_outcome_is_unknown_keeps_its_volume",
+    ),
+    Mutant(
+        "takes a volume that cannot be read for one without the document",
+        f"{_ENGINE}/fetcher.py",
+        "            if not self._catch_up():\n",
+        "            fetched._found.update(dict.fromkeys(wanted.wants, []))\n"
+        "            if False:\n",
+        "tests/storage/test_archive_races.py::"
+        "test_a_volume_that_is_damaged_or_lost_is_busy_and_never_absent",
+    ),
+    Mutant(
+        "shows in a list what was brought back, as it was",
+        f"{_ENGINE}/transaction.py",
+        "        return self._of_volume(collection, found) if here is None else None\n",
+        "        return self._of_volume(collection, found)\n",
+        "tests/storage/test_archive.py::test_a_person_sees_what_was_brought_back_as_it_is",
+    ),
+    Mutant(
+        "takes what leaves in the same entry for gone",
+        f"{_ENGINE}/transaction.py",
+        "        if write is None or self._retired(write):\n",
+        "        if write is None:\n",
+        "tests/storage/test_archive_races.py::test_a_change_in_the_same_entry_keeps_what_leaves",
+    ),
+    Mutant(
         "accepts an idempotency key across callers",
         f"{_ENGINE}/idempotency.py",
         'f"{claim.caller}\\0{claim.route}\\0{claim.key}"',
