@@ -68,8 +68,11 @@ AGAIN_ENTRIES = 1_000
 
 CANDIDATES_MAX = 1_000
 
-VOLUME_BYTES_MAX = 8 << 20
-VOLUME_DOCUMENTS_MAX = 20_000
+PAUSE_SECONDS_MAX = 1.0
+"""After an entry, as long as it took: binding is work beside that of those who serve."""
+
+VOLUME_BYTES_MAX = 4 << 20
+VOLUME_DOCUMENTS_MAX = 10_000
 """Of one volume: its contents have to fit a document of the replica's."""
 
 
@@ -140,8 +143,11 @@ class Archiver:
         if not self._claims.take(claim):
             return 0
         runs = 0
+        began = self._clock.monotonic()
         while runs < RUNS_MAX and not stopped() and self.run():
             runs += 1
+            self._clock.sleep(min(self._clock.monotonic() - began, PAUSE_SECONDS_MAX))
+            began = self._clock.monotonic()
         oldest = self._read(self._oldest)
         if oldest is not None:
             self._claims.clear(oldest.revision >> ORDINAL_BITS)

@@ -40,6 +40,7 @@ def test_every_bound_of_the_engine_is_stated() -> None:
 
 
 UNSTATED = (
+    "archiver.PAUSE_SECONDS_MAX",
     "compaction.PAUSE_SECONDS",
     "database.CHORE_SECONDS",
     "database.CLOSE_SECONDS",
