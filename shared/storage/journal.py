@@ -138,7 +138,7 @@ class Journal:
         Raises JournalGap if one of them is not there.
         """
         if last - first + 1 < SEGMENT_ENTRIES_MIN:
-            yield from self._read_singly(first, last)
+            yield from self.read_singly(first, last)
             return
         ahead = Ahead(self._segments(first))
         while first <= last:
@@ -146,7 +146,7 @@ class Journal:
             if cut is None:
                 behind = ahead.begins_behind()
                 stop = last if behind is None else min(last, behind - 1)
-                yield from self._read_singly(first, stop)
+                yield from self.read_singly(first, stop)
             else:
                 stop = min(last, cut.last)
                 yield from cut.entries(first, stop)
@@ -173,7 +173,8 @@ class Journal:
                 ahead.drop(segment)
         return None
 
-    def _read_singly(self, first: int, last: int) -> Iterator[bytes]:
+    def read_singly(self, first: int, last: int) -> Iterator[bytes]:
+        """As `read_range`, each entry under its own key, whatever segments hold."""
         if first == last:
             yield self.present(first)
             return
