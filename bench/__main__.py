@@ -13,7 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import conditions, containers, gateway, growth, http, limits, search, transactions
+from bench import (
+    conditions,
+    containers,
+    gateway,
+    growth,
+    http,
+    limits,
+    replay,
+    search,
+    transactions,
+)
 from bench import lab as labs
 from bench import report as reports
 from bench.lab import Lab
@@ -29,6 +39,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "h": search.measure,
     "i": containers.measure,
     "j": growth.measure,
+    "k": replay.measure,
 }
 
 _LOAD_MAX = 0.5

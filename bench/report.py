@@ -22,6 +22,7 @@ PARTS = {
     "h": "Search among a million products",
     "i": "Containers that write one journal, on Ceph",
     "j": "A thousand to a million documents",
+    "k": "A journal of a hundred thousand entries",
 }
 
 

@@ -142,6 +142,10 @@ class MeasuredStore:
         self._travel()
         return self._store.get(key)
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        self._travel()
+        return self._store.get_range(key, start, length)
+
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         self._travel()
         return self._store.list(prefix, after=after, limit=limit)

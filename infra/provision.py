@@ -1,7 +1,8 @@
 """Making a store fit for the platform: the bucket of the journals, made once, never unsafe.
 
 A bucket that ever had versioning, or whose lifecycle rules remove journal entries, is refused: an
-entry's key that could be created again would let a stopped writer fork history.
+entry's key that could be created again would let a stopped writer fork history. So is one whose
+rules remove what has left for the archive: it would be found no more.
 """
 
 from infra.services import SERVICES
@@ -36,11 +37,15 @@ def provision(settings: StoreSettings, clock: Clock) -> bool:
             " never versioned: name another by GANSU_STORE_BUCKET."
         )
     for database in (*SERVICES, *map(database_of, SERVICES)):
-        journal = f"{settings.store_prefix}{database}/journal/"
-        rules = admin.removal_rules(journal)
-        if rules:
-            raise Unsafe(
-                f"Lifecycle rules of bucket {address.bucket} would remove entries of {journal}:"
-                f" {', '.join(rules)}. Restrict them to other prefixes."
-            )
+        for kept in ("journal", "archive"):
+            _check_rules(admin, address.bucket, f"{settings.store_prefix}{database}/{kept}/")
     return made
+
+
+def _check_rules(admin: S3Admin, bucket: str, folder: str) -> None:
+    rules = admin.removal_rules(folder)
+    if rules:
+        raise Unsafe(
+            f"Lifecycle rules of bucket {bucket} would remove objects of {folder}:"
+            f" {', '.join(rules)}. Restrict them to other prefixes."
+        )

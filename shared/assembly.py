@@ -19,6 +19,7 @@ from shared.storage.location import store_address
 from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Store
+from shared.times import DAY_MS
 from shared.web.log import RequestLog
 from shared.web.service import Edge
 
@@ -44,6 +45,7 @@ def open_database(
         limits=CommitLimits(waiting_max=settings.threads // 2),
         admit=lambda: probe(store, prefix, clock),
         chore=chore,
+        archive_ms=settings.archive_days * DAY_MS or None,
     )
 
 

@@ -272,6 +272,15 @@ class Settings(StoreSettings):
         default="128",
     )
 
+    # How long
+    archive_days: int = _variable(
+        "GANSU_ARCHIVE_DAYS",
+        _whole(0, 3650),
+        "Days after which what is over (closed orders, past bookings and appointments) leaves local"
+        " disks for the archive, from where it is still found; 0 for never.",
+        default="90",
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierSettings(StoreSettings):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import INVALID, FieldError, Problem, Refused
-from shared.storage.catalogue import Body, Catalogue, Collection, Index
+from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Index
 from shared.times import MINUTE_MS
 
 QUANTITY_MAX = 999
@@ -40,10 +40,18 @@ CATALOGUE = Catalogue(
         numbers=("price", "listed_ms"),
     ),
     Collection("stock"),
-    Collection("orders", indexes=(Index("orders_by_citizen", ("citizen",)),)),
+    Collection(
+        "orders",
+        indexes=(Index("orders_by_citizen", ("citizen",)),),
+        archive=Archive(since="closed_ms", list="orders_by_citizen"),
+    ),
     # One row for each store in an order, so that a store's list is a walk along an index. What the
     # order says stands in the order alone; the state is here too, as it chooses the list.
-    Collection("consignments", indexes=(Index("consignments_by_store", ("store", "state")),)),
+    Collection(
+        "consignments",
+        indexes=(Index("consignments_by_store", ("store", "state")),),
+        archive=Archive(since="closed_ms", list="consignments_by_store"),
+    ),
 )
 
 STATES = ("placed", "fulfilled", "cancelled")
@@ -202,6 +210,18 @@ def order_state(order: Body) -> str:
     if len(states) == 1:
         return str(next(iter(states)))
     return "partly_fulfilled"
+
+
+def close(order: Body, now_ms: int) -> None:
+    """Note when an order was over, if it is: from then on it can leave for the archive."""
+    if all(part["state"] != "placed" for part in order["parts"]):
+        order["closed_ms"] = now_ms
+
+
+def consignment(order_id: str, part: Body, now_ms: int) -> Body:
+    """What a store's list says of its part of an order."""
+    row = {"store": part["store"], "state": part["state"], "order": order_id}
+    return row if part["state"] == "placed" else {**row, "closed_ms": now_ms}
 
 
 def cancel(order: Body) -> list[Body]:

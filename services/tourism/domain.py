@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from shared.errors import NOT_FOUND, FieldError, Problem, Refused, invalid
-from shared.storage.catalogue import Body, Catalogue, Collection, Index
+from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Index
 from shared.times import DAY_MS, MINUTE_MS, day_of, instant, midnight_ms
 
 VISITORS_MAX = 5
@@ -51,6 +51,7 @@ CATALOGUE = Catalogue(
             # Only what holds or has bought a place is `taking` it.
             Index("taking_by_session", ("taking",)),
         ),
+        archive=Archive(since="ends_ms", list="bookings_by_citizen"),
     ),
     # One for each person, attraction and day, under a key of the three: nobody has two tickets.
     Collection("visits"),
@@ -249,6 +250,7 @@ def new_booking(
         "day": session["day"],
         "start": session["start"],
         "end": session["end"],
+        "ends_ms": ends_ms(session),
         "state": "held",
         "price": product["price"],
         "placed_ms": now_ms,

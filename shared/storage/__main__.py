@@ -34,6 +34,7 @@ from shared.storage.reader import ReplicaBroken
 from shared.storage.rebuilding import rebuilt
 from shared.storage.s3 import S3Store
 from shared.storage.verification import Verification, Verified
+from shared.storage.volume import VolumeDamaged
 
 WELL, WRONG, UNDONE = 0, 1, 2
 
@@ -98,7 +99,7 @@ def main(argv: Sequence[str], connect: Connect = _connected, clock: Clock | None
     try:
         with _job(arguments, connect, clock or SystemClock()) as job:
             code: int = arguments.command(job)
-    except (UnreadableEntry, JournalGap, Absent, export.NotExported) as error:
+    except (UnreadableEntry, JournalGap, Absent, VolumeDamaged, export.NotExported) as error:
         return _failed(error, WRONG)
     except (
         SettingsError,
@@ -179,7 +180,7 @@ def _verify(job: Job) -> int:
         compared = verification.add_replicas(job.replicas, database) if job.arguments.replica else 1
         if not compared:
             raise NothingToCompare(f"no replica of this journal is under {job.replicas}")
-        verified = verification.run(database, job.progress)
+        verified = verification.run(database, job.progress, singly=job.arguments.every_entry)
     for line in _summary(verified, job.findings.count):
         say(line, sys.stdout)
     return WRONG if job.findings.count else WELL
@@ -200,8 +201,14 @@ def _database(job: Job) -> str:
 def _summary(verified: Verified, findings: int) -> Iterator[str]:
     unbroken = "" if findings else ", one unbroken chain"
     yield f"entries     {verified.entries:,} with {verified.bytes:,} bytes{unbroken}"
+    if verified.segments:
+        alone = verified.entries - verified.by_segments
+        yield f"read        {alone:,} under their own keys, the others in segments"
+        yield f"segments    {verified.segments:,} that end with entries of this journal"
     yield f"head        entry {verified.seq:,}, hash {verified.hash}"
     yield f"documents   {verified.documents:,} as of entry {verified.rebuilt_seq:,}"
+    if verified.volumes:
+        yield f"archived    {verified.archived:,} in {verified.volumes:,} volumes"
     yield f"digest      {verified.digest}"
     for whose in verified.agreeing:
         yield f"agrees      {whose}"
@@ -236,6 +243,7 @@ def _exported_documents(job: Job) -> Iterator[bytes]:
     replica = rebuilt(job.store, job.prefix, job.clock, path, job.progress, job.findings.add)
     with closing(replica):
         yield from export.documents(replica, job.arguments.collection)
+        yield from export.archived(job.store, job.prefix, replica, job.arguments.collection)
 
 
 # Arguments
@@ -256,6 +264,11 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     verify = commands.add_parser("verify", parents=[common], help="whether all of it is sound")
     verify.add_argument("--head", type=_hash, help="a head's hash that was kept elsewhere")
     verify.add_argument("--at", type=_number, help="the entry that had it; else any entry may")
+    verify.add_argument(
+        "--every-entry",
+        action="store_true",
+        help="read each entry under its own key, also those that segments hold",
+    )
     verify.set_defaults(command=_verify, findings_stream=sys.stdout)
 
     export_ = commands.add_parser("export", parents=[common], help="take data out, as JSON lines")

@@ -14,7 +14,7 @@ A change does no I/O and keeps no state outside `tx`: it may run any number of t
 last run counts. Time, ids and randomness come from `tx`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -67,7 +67,11 @@ class Search:
 
 
 class View(Protocol):
-    """One consistent state of the database. Every method is in-process and takes microseconds."""
+    """One consistent state of the database. Every method is in-process and takes microseconds.
+
+    What has left for the archive is found as if it had not: the query or change is run again once
+    it was fetched. In a transaction that holds for `get` and `require`.
+    """
 
     @property
     def seq(self) -> int:
@@ -99,6 +103,9 @@ class View(Protocol):
 class ReadView(View, Protocol):
     """A state that is only read; search is not available inside a transaction."""
 
+    def require_all(self, collection: str, keys: Sequence[str]) -> list[Document]:
+        """As `require` of each; what of them is archived is fetched together."""
+
     def search(self, search: Search, *, limit: int, after: Position | None = None) -> list[Hit]:
         """Documents that match, in the order asked for."""
 
@@ -117,7 +124,10 @@ class Transaction(View, Protocol):
         """Write a document; it becomes durable, with all the others, or not at all."""
 
     def delete(self, collection: str, key: str) -> None:
-        """Remove a document; one that is not there is passed over."""
+        """Remove a document; one that is not there is passed over.
+
+        Raises ValueError in a collection that is archived.
+        """
 
     def emit(self, kind: str, data: Body) -> None:
         """Record an event in the entry, for consumers that follow the journal."""

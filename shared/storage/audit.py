@@ -2,15 +2,21 @@
 
 The engine stops at the first entry that does not follow. An auditor wants to know all that is
 wrong, so `Chain` goes on behind damage and names each thing that it finds. It holds a few entries
-at a time, however many there are.
+and segments at a time, however many there are.
+
+An entry that stands in a proven segment is taken from it, if the listing has it at the same size:
+then the journal's own entry at the segment's end vouches for what it holds, and the listing for its
+key being taken. What that does not show is an entry altered under its own key without a change of
+size. Read `singly`, every entry is, and the segments are compared with them.
 """
 
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
@@ -18,6 +24,7 @@ from shared.clock import Clock
 from shared.storage.entry import Entry, UnreadableEntry, decode, digest
 from shared.storage.journal import PARALLEL_READS, Journal
 from shared.storage.objects import Absent, ObjectInfo, ObjectStore, Uncertain
+from shared.storage.segments import Ahead, Cut, Segment, SegmentDamaged, proven, stored_segments
 from shared.storage.transaction import ORDINAL_BITS
 
 T = TypeVar("T")
@@ -51,6 +58,9 @@ class ReadOnlyStore:
 
     def get(self, key: str) -> bytes:
         return self._patiently(lambda: self._store.get(key))
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self._patiently(lambda: self._store.get_range(key, start, length))
 
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         return self._patiently(lambda: self._store.list(prefix, after=after, limit=limit))
@@ -94,13 +104,28 @@ class Link:
 class Chain:
     """All the entries of a journal in order, with what is wrong with them reported on the way."""
 
-    def __init__(self, store: ObjectStore, prefix: str, clock: Clock, report: Report) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        prefix: str,
+        clock: Clock,
+        report: Report,
+        *,
+        singly: bool = False,
+    ) -> None:
         self._store = store
+        self._root = prefix
         self._folder = f"{prefix}journal/"
         self._journal = Journal(store, prefix, clock)
         self._name = re.compile(re.escape(self._folder) + r"(?!0{20})(\d{20})\.json")
         self._report = report
+        self._singly = singly
         self._whole = True
+        self._cuts: dict[str, Cut] = {}
+        self.segments = 0
+        """Segments that were proven."""
+        self.by_segments = 0
+        """Entries that were taken from them."""
 
     def links(self) -> Iterator[Link]:
         """Walk once, from the first entry to the last that the listing shows."""
@@ -134,23 +159,53 @@ class Chain:
         return any(self._name.fullmatch(info.key) for info in page)
 
     def _read_ahead(self) -> Iterator[tuple[int, bytes | None]]:
-        under_way: deque[tuple[int, Future[bytes | None]]] = deque()
+        ahead = Ahead(stored_segments(self._store, self._root, 1))
+        under_way: deque[_Asked] = deque()
         with ThreadPoolExecutor(PARALLEL_READS, thread_name_prefix="chain") as pool:
-            for seq in self._numbers():
-                under_way.append((seq, pool.submit(self._journal.read, seq)))
+            for seq, size in self._listed():
+                held = self._held(ahead, seq)
+                own = None if self._singly else _of_size(size, held)
+                if own is None:
+                    answer = pool.submit(self._journal.read, seq).result
+                    under_way.append(_Asked(seq, answer, held))
+                else:
+                    self.by_segments += 1
+                    under_way.append(_Asked(seq, partial(_same, own), held))
                 if len(under_way) == READ_AHEAD:
-                    oldest, stored = under_way.popleft()
-                    yield oldest, stored.result()
-            for seq, stored in under_way:
-                yield seq, stored.result()
+                    yield self._compared(under_way.popleft())
+            for asked in under_way:
+                yield self._compared(asked)
+        for segment in ahead.rest():
+            self._report(f"segment {segment.key}: is of entries that the journal does not hold")
 
-    def _numbers(self) -> Iterator[int]:
+    def _held(self, ahead: Ahead, seq: int) -> list[tuple[Segment, bytes]]:
+        """An entry as each segment around it has it."""
+        around = ahead.around(seq)
+        for segment in [each for each in around if each.key not in self._cuts]:
+            try:
+                self._cuts[segment.key] = proven(self._store, segment, self._journal.read)
+                self.segments += 1
+            except SegmentDamaged as error:
+                self._report(f"segment {segment.key}: {error}")
+                ahead.drop(segment)
+        self._cuts = {s.key: self._cuts[s.key] for s in around if s.key in self._cuts}
+        return [(s, self._cuts[s.key].entry(seq)) for s in around if s.key in self._cuts]
+
+    def _compared(self, asked: "_Asked") -> tuple[int, bytes | None]:
+        stored = asked.answer()
+        for segment, held in asked.held:
+            if stored is not None and held != stored:
+                self._report(f"segment {segment.key}: holds entry {asked.seq} otherwise than it is")
+        return asked.seq, stored
+
+    def _listed(self) -> Iterator[tuple[int, int]]:
+        """The entries' numbers and sizes."""
         page = self._store.list(self._folder)
         while page:
             for info in page:
                 name = self._name.fullmatch(info.key)
                 if name:
-                    yield int(name[1])
+                    yield int(name[1]), info.size_bytes
                 else:
                     self._report(f"key {info.key}: is no entry, and nothing else belongs here")
             page = self._store.list(self._folder, after=page[-1].key)
@@ -178,6 +233,23 @@ class Chain:
             self._found(f"entry {expected}: is missing")
         elif seq > expected:
             self._found(f"entries {expected} to {seq - 1}: are missing")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An entry on its way, and what segments hold in its place."""
+
+    seq: int
+    answer: Callable[[], bytes | None]
+    held: list[tuple[Segment, bytes]]
+
+
+def _of_size(size: int, held: list[tuple[Segment, bytes]]) -> bytes | None:
+    return next((stored for _, stored in held if len(stored) == size), None)
+
+
+def _same(stored: bytes) -> bytes:
+    return stored
 
 
 def _problems(entry: Entry, before: Link | None) -> Iterator[str]:

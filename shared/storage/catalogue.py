@@ -26,6 +26,9 @@ Value = str | int
 
 Upgrade = Callable[[Body], Body]
 
+VOLUMES = "volumes"
+"""The engine's own collection of what was archived."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
@@ -39,6 +42,19 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Archive:
+    """When documents leave the replica for the archive, from where their ids still lead to them.
+
+    `since` is the member with the time (milliseconds UTC) since which a document has been over; one
+    that lacks it stays. `list` names the index that goes on into the archive: each of its fields
+    has to be asked for, so that it is ordered by key. Other indexes show what has not left.
+    """
+
+    since: str
+    list: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """One kind of document.
 
@@ -47,6 +63,8 @@ class Collection:
 
     `text` names the members in which search looks for words, `facts` those that it can ask to equal
     something, and `numbers` (from 0 to 2^44) those that it can bound and order by.
+
+    With `archive`, documents leave once they are over. They are never deleted, nor searched.
     """
 
     name: str
@@ -54,6 +72,7 @@ class Collection:
     text: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    archive: Archive | None = None
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
 
@@ -92,6 +111,7 @@ class Catalogue:
             if not PATH.fullmatch(path):
                 raise ValueError(f"not a path into a document: {path!r}")
         for collection in collections:
+            _check_archive(collection)
             if set(collection.upgrades) != set(range(1, collection.version)):
                 raise ValueError(f"{collection.name}: one upgrade is needed for each older version")
 
@@ -107,6 +127,18 @@ class Catalogue:
             for c in self.collections.values()
         )
         return hashlib.sha256(repr(tables).encode()).hexdigest()[:12]
+
+
+def _check_archive(collection: Collection) -> None:
+    archive = collection.archive
+    if archive is None:
+        return
+    if not PATH.fullmatch(archive.since):
+        raise ValueError(f"not a path into a document: {archive.since!r}")
+    if archive.list and archive.list not in {index.name for index in collection.indexes}:
+        raise ValueError(f"{collection.name}: its archive goes on a list that is none of its own")
+    if collection.searchable:
+        raise ValueError(f"{collection.name}: what is archived cannot be searched")
 
 
 def member(body: Body, path: str) -> Any:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from shared import errors, waiting
-from shared.clock import Clock, new_id
+from shared.clock import Clock
+from shared.storage import archive, idempotency
 from shared.storage import entry as entries
-from shared.storage import idempotency
 from shared.storage.access import (
     FRESH,
     Change,
@@ -30,14 +30,19 @@ from shared.storage.access import (
     Freshness,
     Query,
 )
+from shared.storage.archive import Fetched
+from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitFigures, CommitLimits, Committer, busy
+from shared.storage.compaction import Compaction
 from shared.storage.directory import ReplicaDirectory
+from shared.storage.fetcher import Fetcher, with_archive
 from shared.storage.follower import Follower, JournalTrouble
-from shared.storage.journal import Journal, JournalGap, Lost
+from shared.storage.journal import Journal, JournalGap, ensure_journal
+from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
-from shared.storage.reader import ReadTooLong, ReplicaBroken
+from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
@@ -57,7 +62,7 @@ READERS_WAITING_MAX = 64
 REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
-SNAPSHOT_CHECK_SECONDS = 10.0
+MADE_CHECK_SECONDS = 10.0
 
 CHORE_SECONDS = 2.0
 """Between looks at whether the service's chore is due."""
@@ -69,7 +74,7 @@ FEED_SECONDS = 10.0
 """How long one batch for search may hold its state of the replica."""
 
 CLOSE_SECONDS = 5.0
-"""How long closing waits for a snapshot that is being made; nothing depends on it."""
+"""How long closing waits for what is being made; nothing depends on it."""
 
 _UNAVAILABLE = (
     StoreError,
@@ -79,27 +84,6 @@ _UNAVAILABLE = (
     ReadTooLong,
     ReplicaBroken,
 )
-
-
-def ensure_journal(journal: Journal, clock: Clock, writer: str) -> str:
-    """The journal's database id; entry 1, which carries it, is stored if there is none yet.
-
-    Raises JournalGap where later entries exist without it.
-    """
-    stored = journal.read(1)
-    if stored is None:
-        journal.head_from(0)
-        now_ms = clock.now_ms()
-        commit, random = new_id("commit", now_ms, clock.random(10)), clock.random(8).hex()
-        first = entries.Entry(1, commit, writer, "", now_ms, database=random)
-        stored = entries.encode(first)
-        outcome = journal.append(1, stored, commit)
-        if isinstance(outcome, Lost):
-            stored = outcome.winner
-    database_id = entries.decode(stored, 1).database
-    if not database_id:
-        raise entries.UnreadableEntry("journal entry 1 names no database")
-    return database_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +96,10 @@ class _Parts:
     committer: Committer
     tailer: Tailer
     board: Board
+    fetcher: Fetcher
+
+
+_Query = Callable[[Reader], T]
 
 
 class JournalDatabase:
@@ -132,9 +120,10 @@ class JournalDatabase:
         limits: CommitLimits | None = None,
         admit: Callable[[], None] | None = None,
         chore: Chore | None = None,
+        archive_ms: int | None = None,
     ) -> None:
         self._store = store
-        self._catalogue = idempotency.with_rows(catalogue)
+        self._catalogue = archive.with_volumes(idempotency.with_rows(catalogue))
         self._prefix = prefix
         self._directory = directory
         self._clock = clock
@@ -151,9 +140,23 @@ class JournalDatabase:
         self._failure = ""
         self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
         self._snapshots = Snapshots(store, prefix, self._catalogue)
+        self._compaction = Compaction(store, prefix, clock)
+        self._makers: tuple[Maker, ...] = (
+            Maker("snapshot", self._snapshots.due, self._make_snapshot),
+            Maker("segment", self._compaction.due, self._make_segments),
+            *archivers(
+                self._catalogue,
+                store,
+                prefix,
+                clock,
+                kept_ms=archive_ms,
+                read=self._read_replica,
+                commit=self._commit,
+                stopped=lambda: self._closed,
+            ),
+        )
+        self._made_checked = float("-inf")
         self._not_followed = ""
-        self._snapshot_checked = float("-inf")
-        self._snapshot_thread: threading.Thread | None = None
         self._feeder: threading.Thread | None = None
 
     # Opening and closing
@@ -220,7 +223,8 @@ class JournalDatabase:
             limits=self._limits,
         )
         tailer = Tailer(folder.path / "tailer.lock", self._clock, self._follow)
-        return _Parts(journal, follower, prover, committer, tailer, board)
+        fetcher = Fetcher(self._store, self._prefix, lambda: self._catch_up(follower))
+        return _Parts(journal, follower, prover, committer, tailer, board, fetcher)
 
     def close(self) -> None:
         """Finish what was begun, and let go of threads and files."""
@@ -234,8 +238,8 @@ class JournalDatabase:
         for helper in (self._feeder, self._chore_thread):
             if helper is not None:
                 helper.join(CLOSE_SECONDS)
-        if self._snapshot_thread is not None:
-            self._snapshot_thread.join(CLOSE_SECONDS)
+        for maker in self._makers:
+            maker.join(CLOSE_SECONDS)
         parts.follower.close()
         parts.board.close()
 
@@ -247,7 +251,20 @@ class JournalDatabase:
     def _transact(self, change: Change[T], first: tuple[str, str] | None) -> Committed[T]:
         parts = self._opened()
         parts.tailer.touch()
-        return parts.committer.commit(change, first)
+        return parts.fetcher.run(
+            lambda fetched: parts.committer.commit(with_archive(fetched, change), first)
+        )
+
+    def _catch_up(self, follower: Follower) -> bool:
+        before = follower.replica.head().seq
+        try:
+            return self._probe(follower) > before
+        except _UNAVAILABLE as error:
+            raise busy() from error
+
+    def _commit(self, change: Change[T]) -> Committed[T]:
+        """Past `transact`, which would keep the tailer awake for its own sake."""
+        return self._opened().committer.commit(change)
 
     def transact_once(self, claim: Claim, change: Change[Document]) -> Committed[Document]:
         committed = self._transact(idempotency.once(claim, change), idempotency.row_of(claim))
@@ -281,19 +298,38 @@ class JournalDatabase:
         arrived = self._clock.monotonic()
         parts = self._opened()
         parts.tailer.touch()
+
+        def work(fetched: Fetched) -> Committed[T]:
+            def on(reader: Reader) -> T:
+                return query(ReadOnlyView(reader, fetched))
+
+            return self._read_as(parts, on, freshness, arrived)
+
         try:
-            if freshness.at_least_seq:
-                answer = self._read_at(parts, query, freshness.at_least_seq)
-                if answer is not None:
-                    return answer
-                # An older proof would not do: it may be from before that entry.
-                return self._read_proven(parts, query, arrived, 0.0)
-            return self._read_proven(parts, query, arrived, freshness.bound_seconds)
+            return parts.fetcher.run(work)
         except _UNAVAILABLE as error:
             raise busy() from error
 
+    def _read_as(
+        self, parts: _Parts, query: _Query[T], freshness: Freshness, arrived: float
+    ) -> Committed[T]:
+        if freshness.at_least_seq:
+            answer = self._read_at(parts, query, freshness.at_least_seq)
+            if answer is not None:
+                return answer
+            # An older proof would not do: it may be from before that entry.
+            return self._read_proven(parts, query, arrived, 0.0)
+        return self._read_proven(parts, query, arrived, freshness.bound_seconds)
+
+    def _read_replica(self, query: Callable[[ReadOnlyView], T]) -> T:
+        """What the replica has, as it is; nothing of the archive."""
+        found = self._read_at(self._opened(), lambda reader: query(ReadOnlyView(reader)), 0)
+        if found is None:
+            raise busy()
+        return found.value
+
     def _read_proven(
-        self, parts: _Parts, query: Query[T], arrived: float, bound_seconds: float
+        self, parts: _Parts, query: _Query[T], arrived: float, bound_seconds: float
     ) -> Committed[T]:
         deadline = arrived + READ_PATIENCE_SECONDS
         while self._clock.monotonic() < deadline:
@@ -315,14 +351,14 @@ class JournalDatabase:
         finally:
             self._readers.release()
 
-    def _read_at(self, parts: _Parts, query: Query[T], seq: int) -> Committed[T] | None:
+    def _read_at(self, parts: _Parts, query: _Query[T], seq: int) -> Committed[T] | None:
         """Run `query` on the replica if it stands at `seq` or further."""
         used = parts.follower.replica
         try:
             with used.reading() as reader:
                 if reader.head.seq < seq:
                     return None
-                return Committed(query(ReadOnlyView(reader)), reader.head.seq)
+                return Committed(query(reader), reader.head.seq)
         except ReplicaBroken as error:
             log.warning("the replica is replaced: %s", error)
             waiting.apart(lambda: parts.follower.renew(used))
@@ -348,13 +384,15 @@ class JournalDatabase:
         now = self._clock.monotonic()
         if parts.prover.latest().began < now - EVERY_SECONDS:
             self._prove(parts, now)
-        if now - self._snapshot_checked > SNAPSHOT_CHECK_SECONDS:
-            self._snapshot_checked = now
-            self._consider_snapshot(parts)
+        if now - self._made_checked > MADE_CHECK_SECONDS:
+            self._made_checked = now
+            head = parts.follower.replica.head()
+            for maker in self._makers:
+                maker.consider(head)
         self._feed_finder(parts)
         if self._chore is not None and now - self._chore_looked > CHORE_SECONDS:
             self._chore_looked = now
-            self._look_after(parts, self._chore)
+            self._look_after(self._chore)
 
     def _prove(self, parts: _Parts, now: float) -> None:
         """Prove the head; say in the log what is in the way, once for as long as it is the same."""
@@ -367,17 +405,6 @@ class JournalDatabase:
             self._not_followed = told
         else:
             self._not_followed = ""
-
-    def _consider_snapshot(self, parts: _Parts) -> None:
-        if self._snapshot_thread is not None and self._snapshot_thread.is_alive():
-            return
-        replica = parts.follower.replica
-        claim = self._snapshots.due(replica.head())
-        if claim is not None:
-            self._snapshot_thread = threading.Thread(
-                target=self._make_snapshot, args=(claim,), name="snapshot", daemon=True
-            )
-            self._snapshot_thread.start()
 
     def _feed_finder(self, parts: _Parts) -> None:
         """Let search hear of what was written, in a thread: a first build takes its time."""
@@ -398,34 +425,34 @@ class JournalDatabase:
         except Exception as error:  # noqa: BLE001 - the next tick tries again
             log.warning("search could not be fed: %r", error)
 
-    def _look_after(self, parts: _Parts, chore: Chore) -> None:
+    def _look_after(self, chore: Chore) -> None:
         """Do the chore in a thread, if its last one is done: a commit may wait for the store."""
         if self._chore_thread is None or not self._chore_thread.is_alive():
             self._chore_thread = threading.Thread(
-                target=self._tidy, args=(parts, chore), name="chore", daemon=True
+                target=self._tidy, args=(chore,), name="chore", daemon=True
             )
             self._chore_thread.start()
 
-    def _tidy(self, parts: _Parts, chore: Chore) -> None:
-        # Past `read` and `transact`, which would keep the tailer awake for its own sake.
+    def _tidy(self, chore: Chore) -> None:
         try:
             for _ in range(CHORES_MAX):
                 now_ms = self._clock.now_ms()
-                found = self._read_at(parts, lambda view: chore.due(view, now_ms), 0)  # noqa: B023
-                if self._closed or found is None or not found.value:
+                due = self._read_replica(lambda view: chore.due(view, now_ms))  # noqa: B023
+                if self._closed or not due:
                     return
-                parts.committer.commit(chore.change)
+                self._commit(chore.change)
         except Exception as error:  # noqa: BLE001 - the next tick tries again
             log.warning("a chore could not be done: %r", error)
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts
-        if parts is None:
-            return
-        try:
+        if parts is not None:
             self._snapshots.make(claim, parts.follower.replica, self._directory)
-        except Exception as error:  # noqa: BLE001 - the next claim comes with the journal's growth
-            log.warning("no snapshot was made: %r", error)
+
+    def _make_segments(self, claim: str) -> None:
+        parts = self._parts
+        if parts is not None:
+            self._compaction.make(claim, parts.follower.replica.head(), lambda: self._closed)
 
     # For operators
 
@@ -440,7 +467,7 @@ class JournalDatabase:
             if parts.prover.latest().began < now - 2.0:
                 self._proven(parts, now, now + READ_PATIENCE_SECONDS)
             # A young proof says nothing of the replica: its disk may have filled up since.
-            self._read_at(parts, lambda view: view.seq, 0)
+            self._read_at(parts, lambda reader: reader.head.seq, 0)
         except (*_UNAVAILABLE, errors.Refused) as error:
             return [parts.follower.trouble or self._told(error)]
         return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()

@@ -9,7 +9,9 @@ from typing import BinaryIO
 
 import orjson
 
+from shared.storage.archive import named_volumes, read_volume
 from shared.storage.audit import Chain
+from shared.storage.objects import ObjectStore
 from shared.storage.rebuilding import LOOK_SECONDS
 from shared.storage.replica import Replica
 
@@ -19,18 +21,39 @@ class NotExported(Exception):  # noqa: N818 - a verdict
 
 
 def documents(replica: Replica, collection: str | None) -> Iterator[bytes]:
-    """Every document, or those of one collection, each as one line of JSON."""
+    """Every document of the replica, or those of one collection, each as one line of JSON."""
     with replica.reading(LOOK_SECONDS) as reader:
         for name, key, revision, version, body in reader.dump():
             if collection in (None, name):
-                content = {
-                    "collection": name,
-                    "key": key,
-                    "revision": revision,
-                    "version": version,
-                    "document": orjson.Fragment(body),
-                }
-                yield orjson.dumps(content) + b"\n"
+                yield _line(name, key, revision, version, body)
+
+
+def archived(
+    store: ObjectStore, prefix: str, replica: Replica, collection: str | None
+) -> Iterator[bytes]:
+    """The documents that have left for the archive, in the same way.
+
+    Raises StoreError and VolumeDamaged.
+    """
+    with replica.reading(LOOK_SECONDS) as reader:
+        for volume in named_volumes(reader):
+            name = volume.collection
+            if collection not in (None, name):
+                continue
+            for each in read_volume(store, prefix, volume):
+                if reader.get(name, each.key) is None:
+                    yield _line(name, each.key, each.revision, each.version, each.body)
+
+
+def _line(name: str, key: str, revision: int, version: int, body: str | bytes) -> bytes:
+    content = {
+        "collection": name,
+        "key": key,
+        "revision": revision,
+        "version": version,
+        "document": orjson.Fragment(body),
+    }
+    return orjson.dumps(content) + b"\n"
 
 
 def entries(chain: Chain) -> Iterator[bytes]:

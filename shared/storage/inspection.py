@@ -18,6 +18,7 @@ from shared.storage.objects import Absent, ObjectStore
 from shared.storage.reader import Head, ReplicaBroken
 from shared.storage.rebuilding import LOOK_SECONDS, rebuilt
 from shared.storage.replica import Replica
+from shared.storage.segments import stored_segments
 from shared.storage.snapshot import stored_snapshots
 
 LAST_SHOWN = 5
@@ -67,6 +68,7 @@ class Inspection:
         yield from self._last_entries()
         yield from self._collections(progress)
         yield from self._snapshots()
+        yield from self._segments()
         yield from self._local()
 
     def _stored(self, seq: int) -> bytes:
@@ -115,6 +117,16 @@ class Inspection:
                 f"  {each.seq:>10,}  {each.size_bytes:>9,} bytes  indexes {each.fingerprint}"
                 f"  {self._belonging(each.seq, each.hash)}"
             )
+
+    def _segments(self) -> Iterator[str]:
+        counts: Counter[int] = Counter()
+        last: dict[int, int] = {}
+        for each in stored_segments(self._store, self._prefix, 1):
+            counts[each.level] += 1
+            last[each.level] = max(each.last, last.get(each.level, 0))
+        yield "segments"
+        for level in sorted(counts):
+            yield f"  {counts[level]:>10,}  of level {level}, up to entry {last[level]:,}"
 
     def _local(self) -> Iterator[str]:
         yield f"replicas under {self._replicas}"

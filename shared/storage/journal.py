@@ -10,15 +10,23 @@ What this module guarantees to the engine:
   that shows one (`JournalGap`) means that something outside this engine removed an entry, and
   writing stops.
 - Nothing here overwrites or deletes.
+
+Many entries at once are read from segments where there are such (`segments.py`), which are proven
+against the entries themselves, and one by one where there are none.
 """
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from shared.clock import Clock
+from shared.clock import Clock, new_id
 from shared.storage import entry as entries
+from shared.storage import segments
 from shared.storage.objects import Absent, Denied, Misconfigured, ObjectStore, StoreError
+from shared.storage.segments import Ahead, Cut, Segment, SegmentDamaged
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 3
 """How often the same bytes are offered to the same key before the outcome is left undecided."""
@@ -27,6 +35,9 @@ PAUSE_SECONDS = 0.05
 """Between attempts: long enough for a store's hiccup, short beside a caller's patience."""
 
 PARALLEL_READS = 8
+
+SEGMENT_ENTRIES_MIN = 200
+"""From so many entries on a segment is worth its two requests, and looking for one a listing."""
 
 
 class Undecided(Exception):  # noqa: N818
@@ -54,6 +65,7 @@ class Journal:
 
     def __init__(self, store: ObjectStore, prefix: str, clock: Clock) -> None:
         self._store = store
+        self._root = prefix
         self._prefix = f"{prefix}journal/"
         self._clock = clock
 
@@ -120,20 +132,81 @@ class Journal:
                 return seq
 
     def read_range(self, first: int, last: int) -> Iterator[bytes]:
-        """Entries `first` to `last` in order, fetched several at a time.
+        """Entries `first` to `last` in order, which a listing showed: from segments, and several
+        at a time where there are none.
 
         Raises JournalGap if one of them is not there.
         """
+        if last - first + 1 < SEGMENT_ENTRIES_MIN:
+            yield from self.read_singly(first, last)
+            return
+        ahead = Ahead(self._segments(first))
+        while first <= last:
+            cut = self._cut(ahead, first, last)
+            if cut is None:
+                behind = ahead.begins_behind()
+                stop = last if behind is None else min(last, behind - 1)
+                yield from self.read_singly(first, stop)
+            else:
+                stop = min(last, cut.last)
+                yield from cut.entries(first, stop)
+            first = stop + 1
+
+    def _segments(self, seq: int) -> Iterator[Segment]:
+        try:
+            yield from segments.stored_segments(self._store, self._root, seq)
+        except StoreError as error:
+            log.warning("segments cannot be listed: %s", error)
+
+    def _cut(self, ahead: Ahead, first: int, last: int) -> Cut | None:
+        """The segment that brings one furthest from `first` towards `last`, if it is worth it."""
+
+        def gain(segment: Segment) -> int:
+            return min(last, segment.last) - first + 1
+
+        found = [s for s in ahead.around(first) if gain(s) >= SEGMENT_ENTRIES_MIN]
+        for segment in sorted(found, key=lambda s: (-gain(s), s.size_bytes)):
+            try:
+                return segments.proven(self._store, segment, self.read)
+            except (StoreError, SegmentDamaged) as error:
+                log.warning("segment %s is passed over: %s", segment.key, error)
+                ahead.drop(segment)
+        return None
+
+    def read_singly(self, first: int, last: int) -> Iterator[bytes]:
+        """As `read_range`, each entry under its own key, whatever segments hold."""
         if first == last:
-            yield self._present(first)
+            yield self.present(first)
             return
         with ThreadPoolExecutor(PARALLEL_READS, thread_name_prefix="journal") as pool:
             for start in range(first, last + 1, PARALLEL_READS * 4):
                 stop = min(start + PARALLEL_READS * 4, last + 1)
-                yield from pool.map(self._present, range(start, stop))
+                yield from pool.map(self.present, range(start, stop))
 
-    def _present(self, seq: int) -> bytes:
+    def present(self, seq: int) -> bytes:
+        """The stored bytes of an entry that is known to exist. Raises JournalGap."""
         found = self.read(seq)
         if found is None:
             raise JournalGap(f"journal entry {seq} is missing, yet a later one was seen")
         return found
+
+
+def ensure_journal(journal: Journal, clock: Clock, writer: str) -> str:
+    """The journal's database id; entry 1, which carries it, is stored if there is none yet.
+
+    Raises JournalGap where later entries exist without it.
+    """
+    stored = journal.read(1)
+    if stored is None:
+        journal.head_from(0)
+        now_ms = clock.now_ms()
+        commit, random = new_id("commit", now_ms, clock.random(10)), clock.random(8).hex()
+        first = entries.Entry(1, commit, writer, "", now_ms, database=random)
+        stored = entries.encode(first)
+        outcome = journal.append(1, stored, commit)
+        if isinstance(outcome, Lost):
+            stored = outcome.winner
+    database_id = entries.decode(stored, 1).database
+    if not database_id:
+        raise entries.UnreadableEntry("journal entry 1 names no database")
+    return database_id

@@ -64,6 +64,12 @@ class MemoryBucket:
                 raise Absent(key)
             return self._objects[key]
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        found = self.get(key)[start : start + length]
+        if len(found) != length:
+            raise Uncertain(f"{key} has no {length} bytes from {start} on")
+        return found
+
     def list(self, prefix: str, after: str, limit: int) -> list[ObjectInfo]:
         with self._lock:
             start = max(bisect.bisect_left(self._keys, prefix), bisect.bisect(self._keys, after))
@@ -118,6 +124,9 @@ class MemoryStore:
 
     def get(self, key: str) -> bytes:
         return self._call("get", key, lambda: self.bucket.get(key))
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self._call("get_range", key, lambda: self.bucket.get_range(key, start, length))
 
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         return self._call("list", prefix, lambda: self.bucket.list(prefix, after, limit))

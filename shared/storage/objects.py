@@ -78,6 +78,12 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> bytes:
         """The whole object. Raises Absent, Uncertain, …"""
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """`length` bytes (at least one) of an object from `start` on, which it has.
+
+        Raises Absent, and Uncertain also where it has not so many.
+        """
+
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         """Keys that begin with `prefix` and sort behind `after`, in order, at most `limit`."""
 

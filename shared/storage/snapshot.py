@@ -28,9 +28,10 @@ from pathlib import Path
 
 from shared.storage import replica as replicas
 from shared.storage.catalogue import Catalogue
+from shared.storage.claims import Claims
 from shared.storage.entry import digest
 from shared.storage.journal import Journal
-from shared.storage.objects import Exists, ObjectStore, StoreError
+from shared.storage.objects import ObjectStore, StoreError
 from shared.storage.reader import Head, checksum
 from shared.storage.replica import Replica
 
@@ -98,6 +99,7 @@ class Snapshots:
         self._store = store
         self._journal_prefix = prefix
         self._prefix = f"{prefix}snapshots/"
+        self._claims = Claims(store, self._prefix)
         self._fingerprint = f"{catalogue.fingerprint()}-{replicas.FORMAT}"
 
     def newest_first(self) -> list[Snapshot]:
@@ -123,20 +125,16 @@ class Snapshots:
     def due(self, head: Head) -> str | None:
         """The claim under which a snapshot may be made now; None while replaying stays cheap.
 
-        Due is when more than a quarter of the newest snapshot's bytes would be replayed. The claim
-        names that snapshot and how often over it is due, so that containers compete for the same
-        one, and the work of a maker that died is up for another claim later, with no clock.
+        Due is when more than a quarter of the newest snapshot's bytes would be replayed.
         """
         newest = next(iter(self.newest_first()), None)
         seq, done, size = (newest.seq, newest.journal_bytes, newest.size_bytes) if newest else _NONE
         times = (head.bytes - done) // max(REPLAY_BYTES_MIN, size // 4)
-        return f"{self._prefix}claims/{seq:020d}-{times}" if times > 0 else None
+        return self._claims.name(seq, times)
 
     def make(self, claim: str, source: Replica, workplace: Path) -> Snapshot | None:
         """Make and store a snapshot of what `source` now holds; None if another has the claim."""
-        try:
-            self._store.create(claim, b"{}")
-        except Exists:
+        if not self._claims.take(claim):
             return None
         _sweep(workplace)
         with tempfile.TemporaryDirectory(dir=workplace, prefix=_FOLDER) as folder:
@@ -159,9 +157,7 @@ class Snapshots:
         for old in stored_snapshots(self._store, self._journal_prefix):
             if old.seq < oldest:
                 self._store.delete(old.key)
-        for info in self._store.list(f"{self._prefix}claims/"):
-            if info.key < f"{self._prefix}claims/{oldest:020d}":
-                self._store.delete(info.key)
+        self._claims.clear(oldest)
 
 
 _NONE = (0, 0, 0)

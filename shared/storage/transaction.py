@@ -9,7 +9,9 @@ transaction, a lost savepoint) can let a change's effects reach the replica past
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -17,13 +19,15 @@ import orjson
 
 from shared import errors
 from shared.clock import Clock, new_id
-from shared.storage import query
+from shared.storage import archive, query
 from shared.storage.access import Change, Document, Hit, Position, Search
+from shared.storage.archive import Fetched, Listing, Wanted
 from shared.storage.catalogue import Body, Catalogue, Collection, Index, Value, member
 from shared.storage.entry import Event, Write, encode_value
 from shared.storage.finder import admits
 from shared.storage.reader import Found, Reader
 from shared.storage.replica import ROWS_MAX
+from shared.storage.volume import Archived
 
 T = TypeVar("T")
 
@@ -62,10 +66,15 @@ class Bounds:
 
 
 class ReadOnlyView:
-    """One committed state; `access.ReadView`."""
+    """One committed state; `access.ReadView`.
 
-    def __init__(self, reader: Reader) -> None:
+    With `fetched` it goes on into the archive, and raises Wanted for what is still to be fetched;
+    without, it shows what the replica has.
+    """
+
+    def __init__(self, reader: Reader, fetched: Fetched | None = None) -> None:
         self._reader = reader
+        self._fetched = fetched
 
     @property
     def seq(self) -> int:
@@ -73,7 +82,41 @@ class ReadOnlyView:
 
     def get(self, collection: str, key: str) -> Document | None:
         found = self._reader.get(collection, key)
-        return None if found is None else self._document(collection, found)
+        if found is None:
+            return self._archived(collection, key)
+        return self._document(collection, found)
+
+    def _archived(self, collection: str, key: str) -> Document | None:
+        declared = self._reader.catalogue.collections.get(collection)
+        if self._fetched is None or declared is None or declared.archive is None:
+            return None
+        found = archive.look_up(self._in_replica, self._fetched, collection, key)
+        return None if found is None else self._of_volume(collection, found)
+
+    def _of_volume(self, collection: str, found: Archived) -> Document:
+        row = Found(found.key, found.revision, found.version, found.body.decode())
+        return self._document(collection, row)
+
+    def _unless_here(self, collection: str, found: Archived) -> Document | None:
+        """An archived row, unless it was brought back."""
+        here = self._reader.get(collection, found.key)
+        return self._of_volume(collection, found) if here is None else None
+
+    @property
+    def _in_replica(self) -> archive.Find:
+        return ReadOnlyView(self._reader).find
+
+    def require_all(self, collection: str, keys: Sequence[str]) -> list[Document]:
+        found: list[Document] = []
+        wants: list[archive.Want] = []
+        for key in keys:
+            try:
+                found.append(self.require(collection, key))
+            except Wanted as wanted:
+                wants += wanted.wants
+        if wants:
+            raise Wanted(*wants)
+        return found
 
     def require(self, collection: str, key: str) -> Document:
         return _present(self.get(collection, key))
@@ -89,7 +132,18 @@ class ReadOnlyView:
         until: Value | None = None,
     ) -> list[Hit]:
         bounds = Bounds(equal, after, until, descending)
-        return self.find_within(index, bounds, limit=max(0, min(limit, ROWS_MAX)))
+        limit = max(0, min(limit, ROWS_MAX))
+        found = self.find_within(index, bounds, limit=limit)
+        catalogue = self._reader.catalogue
+        if self._fetched is None or not limit or until is not None:
+            return found
+        if not archive.goes_on(catalogue, index, equal):
+            return found
+        collection = catalogue.indexes[index][0].name
+        listing = Listing(collection, equal, after, descending, limit)
+        return listing.continued(
+            self._in_replica, self._fetched, found, partial(self._unless_here, collection)
+        )
 
     def find_within(self, index: str, bounds: Bounds, *, limit: int) -> list[Hit]:
         """As `find`, without its cap on rows."""
@@ -238,6 +292,10 @@ class BatchTransaction:
         self._view = ReadOnlyView(batch.reader)
         self.layer = Layer()
 
+    def go_on(self, fetched: Fetched) -> None:
+        """Let documents be found that are in the archive; lists show what the replica has."""
+        self._view = ReadOnlyView(self._batch.reader, fetched)
+
     @property
     def seq(self) -> int:
         return self._view.seq
@@ -257,9 +315,16 @@ class BatchTransaction:
 
     def get(self, collection: str, key: str) -> Document | None:
         write = self._written((collection, key))
-        if write is None:
+        if write is None or self._retired(write):
             return self._view.get(collection, key)
         return None if write.body is None else self._document(write)
+
+    def _retired(self, write: Write) -> bool:
+        """Whether it leaves for the archive in this batch: until that is stored it is here."""
+        return write.body is None and self._archives(write.collection)
+
+    def _archives(self, collection: str) -> bool:
+        return self._batch.catalogue.collections[collection].archive is not None
 
     def require(self, collection: str, key: str) -> Document:
         return _present(self.get(collection, key))
@@ -333,7 +398,17 @@ class BatchTransaction:
         self._keep(write, len(encoded))
         return Document(collection, key, write.revision, body)
 
+    def retire(self, collection: str, key: str, revision: int) -> bool:
+        """Let a document leave that a volume holds, unless it was written since `revision`."""
+        found = self._batch.reader.get(collection, key)
+        if self._written((collection, key)) or found is None or found.revision != revision:
+            return False
+        self._keep(Write(collection, key, self._batch.next_revision(), 0, None), 0)
+        return True
+
     def delete(self, collection: str, key: str) -> None:
+        if self._archives(collection):
+            raise ValueError(f"documents of {collection} are archived, never deleted")
         if self.get(collection, key) is not None:
             self._keep(Write(collection, key, self._batch.next_revision(), 0, None), 0)
 

@@ -23,6 +23,7 @@ import orjson
 
 from shared.clock import Clock
 from shared.storage import replica as replicas
+from shared.storage.archive import named_volumes, read_volume
 from shared.storage.audit import Chain, Link, Progress, Report, replica_paths
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import UnreadableEntry
@@ -31,6 +32,7 @@ from shared.storage.reader import ReplicaBroken
 from shared.storage.rebuilding import LOOK_SECONDS, usable_snapshots
 from shared.storage.replica import Replica
 from shared.storage.snapshot import Snapshot, SnapshotDamaged, unpack, vacuum_into
+from shared.storage.volume import VolumeDamaged
 
 DIFFERENCES_MAX = 10
 """Of one replica: enough to see what happened, and where to look on."""
@@ -58,12 +60,20 @@ class Copy:
 
 @dataclass(slots=True)
 class Verified:
-    """What was walked and found to agree. `seq`, `hash` and `time_ms` are the last entry's;
+    """What was walked and found to agree.
+
+    `by_segments` of the entries were taken from `segments`, for which the entries at their ends
+    vouch; all others from their own keys. `seq`, `hash` and `time_ms` are the last entry's;
     `rebuilt_seq` is the last up to which nothing was wrong, and `documents` and `digest` (of their
-    canonical dump) are as of it. `uncompared` stand beyond it.
+    canonical dump) are as of it, as are the `archived` documents in `volumes`, each of them read
+    whole. `uncompared` stand beyond it.
     """
 
     entries: int = 0
+    by_segments: int = 0
+    segments: int = 0
+    volumes: int = 0
+    archived: int = 0
     bytes: int = 0
     seq: int = 0
     hash: str = ""
@@ -160,9 +170,9 @@ class Verification:
 
     # Verifying
 
-    def run(self, database: str, progress: Progress) -> Verified:
-        """Walk the journal once."""
-        chain = Chain(self._store, self._prefix, self._clock, self._report)
+    def run(self, database: str, progress: Progress, *, singly: bool = False) -> Verified:
+        """Walk the journal once; `singly`, every entry is read under its own key."""
+        chain = Chain(self._store, self._prefix, self._clock, self._report, singly=singly)
         path = self._new_path()
         replicas.build(path, Catalogue(), database)
         zero = self._open(path)
@@ -174,6 +184,8 @@ class Verification:
                     self._follow(zero, link)
                 step(1)
         self._finish(zero)
+        self._check_volumes(zero)
+        self._verified.segments, self._verified.by_segments = chain.segments, chain.by_segments
         return self._verified
 
     def _count(self, link: Link) -> None:
@@ -219,6 +231,16 @@ class Verification:
                 self._compare(zero, copy)
         beyond = [copy.whose for copy in self._snapshots + self._copies if copy.seq > reached]
         self._verified.uncompared = tuple(beyond)
+
+    def _check_volumes(self, zero: Replica) -> None:
+        """Every volume that the replica names, against what it says of it."""
+        with zero.reading(LOOK_SECONDS) as reader:
+            for each in named_volumes(reader):
+                try:
+                    self._verified.archived += len(read_volume(self._store, self._prefix, each))
+                    self._verified.volumes += 1
+                except (Absent, VolumeDamaged) as error:
+                    self._report(f"volume {each.key(self._prefix)}: {error}")
 
     def _compare(self, zero: Replica, copy: Copy) -> None:
         try:

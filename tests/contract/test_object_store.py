@@ -22,6 +22,30 @@ def test_what_is_created_is_read_back(store: ObjectStore) -> None:
     assert store.get(KEY) == body
 
 
+def test_a_range_is_read_back(store: ObjectStore) -> None:
+    body = bytes(range(256)) * 400
+    store.create(KEY, body)
+
+    assert store.get_range(KEY, 0, 1) == body[:1]
+    assert store.get_range(KEY, 1000, 300) == body[1000:1300]
+    assert store.get_range(KEY, len(body) - 1, 1) == body[-1:]
+    assert store.get_range(KEY, 0, len(body)) == body
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 11), (9, 2), (10, 1), (99, 1)])
+def test_a_range_that_is_not_there_is_never_a_shorter_one(
+    store: ObjectStore, start: int, length: int
+) -> None:
+    store.create(KEY, b"0123456789")
+    with pytest.raises(Uncertain):
+        store.get_range(KEY, start, length)
+
+
+def test_a_range_of_a_missing_key_is_absent(store: ObjectStore) -> None:
+    with pytest.raises(Absent):
+        store.get_range(KEY, 0, 1)
+
+
 def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
     store.create(KEY, b"")
     assert store.get(KEY) == b""

@@ -102,6 +102,19 @@ def test_a_rule_that_would_remove_entries_is_refused(
         provision(settings, CLOCK)
 
 
+@pytest.mark.parametrize("prefix", ["tourism/archive/", "tourism/archive/bookings/"])
+def test_a_rule_that_would_remove_what_is_archived_is_refused(
+    settings: StoreSettings, bucket: str, s3: S3Client, prefix: str
+) -> None:
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=bucket,
+        LifecycleConfiguration={"Rules": [rule(prefix)]},  # type: ignore[list-item]
+    )
+    with pytest.raises(Unsafe, match="tourism/archive/: tidy"):
+        provision(settings, CLOCK)
+
+
 @pytest.mark.parametrize(
     "harmless",
     [

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
@@ -168,6 +169,35 @@ def test_a_create_is_conditional() -> None:
     assert request.body == b"body"
     assert request.headers["if-none-match"] == "*"
     assert "if-none-match" in request.headers["authorization"]
+
+
+def test_a_range_is_asked_for_and_signed() -> None:
+    with s3(always(answer(206, b"cde"))) as (store, server):
+        assert store.get_range("k", 2, 3) == b"cde"
+    [request] = server.requests
+    assert request.headers["range"] == "bytes=2-4"
+    assert "range" in request.headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (answer(200, b"abcdefg"), b"cde"),
+        (answer(200, b"abcd"), Uncertain),
+        (answer(206, b"cd"), Uncertain),
+        (answer(206, b"cdef"), Uncertain),
+        (error(416, "InvalidRange"), Uncertain),
+        (error(404, "NoSuchKey"), Absent),
+        (answer(403), Denied),
+    ],
+)
+def test_an_answer_to_a_range_is_all_of_it_or_none(reply: bytes, outcome: Any) -> None:
+    with s3(always(reply)) as (store, _):
+        if isinstance(outcome, bytes):
+            assert store.get_range("k", 2, 3) == outcome
+        else:
+            with pytest.raises(outcome):
+                store.get_range("k", 2, 3)
 
 
 def test_a_create_on_oss_carries_its_own_condition() -> None:

@@ -22,10 +22,12 @@ from weakref import WeakSet
 from shared import waiting
 from shared.storage import (
     committer,
+    compaction,
     database,
     directory,
     follower,
     journal,
+    makers,
     proofs,
     replica,
     snapshot,
@@ -38,6 +40,15 @@ from tests.support.clock import NEW_YEAR_MS
 
 SNAPSHOT_BYTES = 6 << 10
 """Of journal to replay, after which a snapshot is made; in production 16 MiB."""
+
+SEGMENT_ENTRIES = 6
+"""Of a segment of level 1; in production 1,000."""
+
+SEGMENTS_MERGED = 3
+"""Of them in one of level 2; in production 50."""
+
+SEGMENT_WORTH_ENTRIES = 3
+"""Which a segment is worth reading for; in production 200."""
 
 
 class Process:
@@ -217,10 +228,11 @@ _THREADING = SimpleNamespace(
 def installed(here: Scheduler) -> Iterator[None]:
     """The engine on simulated threads, for the length of the block."""
     with ExitStack() as stack:
-        for module in (
-            *(committer, database, follower, proofs, replica, tailer, turnstile),
+        threaded = (
+            *(committer, database, follower, makers, proofs, replica, tailer, turnstile),
             waiting,
-        ):
+        )
+        for module in threaded:
             stack.enter_context(patch.object(module, "threading", _THREADING))
         for module in (directory, tailer, turnstile):
             stack.enter_context(patch.object(module, "fcntl", _Fcntl()))
@@ -230,6 +242,9 @@ def installed(here: Scheduler) -> Iterator[None]:
         stack.enter_context(patch.object(journal, "ThreadPoolExecutor", threads.Executor))
         stack.enter_context(patch.object(snapshot, "_run_maker", _make_snapshot))
         stack.enter_context(patch.object(snapshot, "REPLAY_BYTES_MIN", SNAPSHOT_BYTES))
+        stack.enter_context(patch.object(compaction, "CUT_ENTRIES_MAX", SEGMENT_ENTRIES))
+        stack.enter_context(patch.object(compaction, "MERGED_MAX", SEGMENTS_MERGED))
+        stack.enter_context(patch.object(journal, "SEGMENT_ENTRIES_MIN", SEGMENT_WORTH_ENTRIES))
         stack.enter_context(patch.object(Scheduler, "current", here))
         try:
             yield

@@ -22,10 +22,12 @@ from shared.errors import BUSY, Refused
 from shared.storage.access import FRESH, Claim, Committed, Document, Freshness
 from shared.storage.database import JournalDatabase
 from shared.storage.idempotency import with_rows
+from shared.storage.memory import MemoryStore
 from shared.storage.reader import ReplicaBroken
 from shared.storage.replica import Replica, build
+from shared.storage.segments import SegmentDamaged, proven, stored_segments
 from tests.simulation.checker import check
-from tests.simulation.cluster import Cluster, Server, Storm
+from tests.simulation.cluster import PREFIX, Cluster, Server, Storm
 from tests.simulation.history import Attempt, History, Reading
 from tests.simulation.machine import installed
 from tests.simulation.scheduler import Scheduler, Stuck
@@ -113,7 +115,7 @@ class _Simulation:
         except Stuck as stuck:
             faults.append(str(stuck))
         stored = self.cluster.stored()
-        faults += self.here.failures + check(stored, self.history)
+        faults += self.here.failures + check(stored, self.history) + self._check_segments(stored)
         said = "\n".join(self.history.lines).encode()
         return Outcome(
             self.seed,
@@ -240,6 +242,22 @@ class _Simulation:
         return self.history.told
 
     # The end
+
+    def _check_segments(self, stored: list[bytes]) -> list[str]:
+        """Every segment that there is, against the entries that it says to hold."""
+        faults = []
+        store = MemoryStore(self.cluster.bucket)
+        for segment in stored_segments(store, PREFIX, 1):
+            self.cluster.happened[f"segment of level {segment.level} made"] += 1
+            try:
+                cut = proven(store, segment, lambda seq: stored[seq - 1])
+            except SegmentDamaged as error:
+                faults.append(f"segment {segment.key} {error}")
+            else:
+                entries = list(cut.entries(segment.first, segment.last))
+                if entries != stored[segment.first - 1 : segment.last]:
+                    faults.append(f"segment {segment.key} holds other entries")
+        return faults
 
     def _compare_replicas(self) -> list[str]:
         """Every process's replica against one that only the journal made."""

@@ -64,6 +64,9 @@ class SimulatedStore:
     def get(self, key: str) -> bytes:
         return self._ask("get", lambda: self._bucket.get(key))
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self._ask("get_range", lambda: self._bucket.get_range(key, start, length))
+
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         return self._ask("list", lambda: self._bucket.list(prefix, after, limit))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.storage import compaction, journal
 from shared.storage import replica as replicas
 from tests.storage.disk import Disk
 from tests.storage.world import Container, World
@@ -34,6 +35,15 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     monkeypatch.setattr(replicas, "_connect", made.connect)
     yield made
     made.free()
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of five entries, two of them merged, are worth making and reading."""
+    monkeypatch.setattr(compaction, "CUT_ENTRIES_MAX", 5)
+    monkeypatch.setattr(compaction, "MERGED_MAX", 2)
+    monkeypatch.setattr(compaction, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "SEGMENT_ENTRIES_MIN", 2)
 
 
 _watched: list[list[str]] = []

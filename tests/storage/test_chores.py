@@ -69,6 +69,6 @@ def test_a_chore_that_is_never_done_ends_for_now(world: World) -> None:
     here = world.container("here")
     here.database._chore = Chore(lambda view, now_ms: True, lambda tx: done.append(tx.seq))
 
-    here.database._tidy(here.database._opened(), here.database._chore)
+    here.database._tidy(here.database._chore)
 
     assert len(done) == CHORES_MAX

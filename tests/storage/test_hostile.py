@@ -26,16 +26,20 @@ from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Address, S3Store
 from shared.storage.snapshot import Snapshots
+from tests.storage.archived import ARCHIVED, FOLDER, KEPT_MS, archive, fill, objects, read
 from tests.storage.disk import Disk
 from tests.storage.world import (
     CATALOGUE,
     JOURNAL,
     PREFIX,
+    SEGMENTS,
     SNAPSHOTS,
     Caller,
     Container,
     World,
     add_stock,
+    compact,
+    compaction,
     key,
     note,
     problem,
@@ -345,7 +349,54 @@ def no_snapshot(world: World, here: Container, disk: Disk) -> None:
     here.store.inject("create", drop, key=SNAPSHOTS)
     claim = snapshots(here).due(here.replica.head())
     assert claim is not None
-    here.database._make_snapshot(claim)
+    here.database._makers[0].make(claim)
+
+
+def damaged_segment(world: World, here: Container, disk: Disk) -> None:
+    made = compact(here)
+    world.bucket.tamper(made[-1].key, b"not gzip")
+    world.container("cold")
+
+
+def no_segment(world: World, here: Container, disk: Disk) -> None:
+    here.store.inject("create", drop, key=SEGMENTS)
+    claim = compaction(here).due(here.replica.head())
+    assert claim is not None
+    here.database._makers[1].make(claim)
+
+
+def unlisted_segments(world: World, here: Container, disk: Disk) -> None:
+    cold = world.container("cold", opened=False)
+    cold.store.inject("list", drop, key=SEGMENTS)
+    cold.open(cold.database)
+
+
+def archived(world: World) -> Container:
+    keeper = world.container("keeper", catalogue=ARCHIVED, archive_ms=KEPT_MS)
+    fill(keeper, range(3))
+    archive(keeper)
+    return keeper
+
+
+def unread_archive(world: World, here: Container, disk: Disk) -> None:
+    keeper = archived(world)
+    keeper.store.inject("get_range", drop)
+    assert problem(Caller(lambda: read(keeper, 1)).outcome()) == BUSY
+
+
+def missing_volume(world: World, here: Container, disk: Disk) -> None:
+    keeper = archived(world)
+    world.store.delete(objects(world)[0])
+    assert problem(Caller(lambda: read(keeper, 1)).outcome()) == BUSY
+
+
+def no_volume(world: World, here: Container, disk: Disk) -> None:
+    keeper = archived(world)
+    fill(keeper, range(3, 6))
+    keeper.store.inject("create", drop, key=f"{FOLDER}0")
+    for digit in "123456789abcdef":
+        keeper.store.inject("create", drop, key=FOLDER + digit)
+    keeper.database._makers[2].make(f"{FOLDER}claims/x")
 
 
 def unfollowed(world: World, here: Container, disk: Disk) -> None:
@@ -372,11 +423,18 @@ OVERCOME: dict[str, tuple[Callable[[World, Container, Disk], None], str]] = {
     "not applied": (not_applied, "entry ‹n› is stored but not yet applied"),
     "damaged snapshot": (damaged_snapshot, "snapshot ‹key› is passed over"),
     "no snapshot": (no_snapshot, "no snapshot was made"),
+    "damaged segment": (damaged_segment, "segment ‹key› is passed over"),
+    "unlisted segments": (unlisted_segments, "segments cannot be listed"),
+    "no segment": (no_segment, "no segment was made"),
+    "unread archive": (unread_archive, "the archive cannot be read"),
+    "missing volume": (missing_volume, "an archived volume is missing"),
+    "no volume": (no_volume, "no volume was made"),
     "unfollowed": (unfollowed, "the journal is not followed"),
     "refused commit": (refused_commit, "commit refused"),
 }
 
 
+@pytest.mark.usefixtures("small_segments")
 @pytest.mark.parametrize("name", OVERCOME)
 def test_what_a_container_gets_over_is_in_its_log_as_in_the_manual(
     name: str,

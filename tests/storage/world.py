@@ -21,12 +21,14 @@ from shared.errors import Problem, Refused
 from shared.storage.access import Change, Chore, Claim, Document, Transaction
 from shared.storage.catalogue import Body, Catalogue, Collection, Index
 from shared.storage.committer import CommitLimits, Committer
+from shared.storage.compaction import Compaction
 from shared.storage.database import JournalDatabase
 from shared.storage.entry import Entry, decode, digest, encode
 from shared.storage.follower import Follower
 from shared.storage.idempotency import with_rows
 from shared.storage.memory import Gate, MemoryBucket, MemoryStore
 from shared.storage.replica import Replica, build
+from shared.storage.segments import Segment
 from tests.support.clock import FakeClock
 from tests.support.waiting import wait_until
 
@@ -35,6 +37,7 @@ T = TypeVar("T")
 PREFIX = "shop/"
 JOURNAL = f"{PREFIX}journal/"
 SNAPSHOTS = f"{PREFIX}snapshots/"
+SEGMENTS = f"{PREFIX}segments/"
 
 SOLD_OUT = Problem("sold-out", 409, "已售罄", "Sold out")
 
@@ -78,6 +81,7 @@ class Container:
         tails: bool = False,
         opened: bool = True,
         chore: Chore | None = None,
+        archive_ms: int | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.store = RecordedStore(bucket, self.clock)
@@ -86,6 +90,7 @@ class Container:
         self._limits = limits or CommitLimits()
         self._tails = tails
         self._chore = chore
+        self._archive_ms = archive_ms
         self._lock: int | None = None
         self.processes: list[JournalDatabase] = []
         self.process(opened=opened)
@@ -101,6 +106,7 @@ class Container:
             writer=self.root.name,
             limits=self._limits,
             chore=self._chore,
+            archive_ms=self._archive_ms,
         )
         self.processes.append(database)
         if opened:
@@ -292,6 +298,19 @@ class World:
 def key(seq: int) -> str:
     """The object of a journal entry."""
     return f"{JOURNAL}{seq:020d}.json"
+
+
+def compaction(container: Container) -> Compaction:
+    """A process's making of segments, which knows of none yet."""
+    return Compaction(container.store, PREFIX, container.clock)
+
+
+def compact(container: Container) -> list[Segment]:
+    """Have a container make the segments that are due."""
+    making, head = compaction(container), container.replica.head()
+    claim = making.due(head)
+    assert claim is not None
+    return making.make(claim, head, lambda: False)
 
 
 class Caller(Generic[T]):

@@ -80,8 +80,8 @@ class Ran:
 
     @property
     def findings(self) -> list[str]:
-        """Its lines about entries, snapshots, replicas and keys."""
-        subjects = ("entry ", "entries ", "snapshot ", "replica ", "key ", "the hash ")
+        """Its lines about entries, snapshots, segments, replicas and keys."""
+        subjects = ("entry ", "entries ", "snapshot ", "segment ", "replica ", "key ", "the hash ")
         lines = [line for line in self.out.splitlines() if line.startswith(subjects)]
         return [line for line in lines if ": " in line]
 

@@ -54,7 +54,7 @@ def entries_of(store: ObjectStore, prefix: str) -> Iterator[bytes]:
     """The stored bytes of all entries; JournalGap where one is missing."""
     journal = Journal(store, prefix, SystemClock())
     head = journal.head_from(0)
-    return journal.read_range(1, head) if head else iter(())
+    return journal.read_singly(1, head) if head else iter(())
 
 
 def audit(entries: Iterable[bytes]) -> Ledger:

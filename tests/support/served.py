@@ -21,10 +21,11 @@ from werkzeug.test import Client, TestResponse
 from shared import divisions
 from shared.divisions import Divisions
 from shared.storage.access import Database
+from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryBucket, MemoryStore
-from shared.times import MINUTE_MS
+from shared.times import DAY_MS, MINUTE_MS
 from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.service import Application, Edge
@@ -102,6 +103,25 @@ class Served:
             with suppress(OSError):
                 stored += gzip.decompress(item)
         return stored
+
+    def archive(self, days: int = 90) -> None:
+        """Let all leave that has been over for so long, as a container would by and by."""
+        for maker in archivers(
+            self.database._catalogue,
+            self.store,
+            f"{self.name}/",
+            self.clock,
+            kept_ms=days * DAY_MS,
+            read=self.database._read_replica,
+            commit=self.database._commit,
+            stopped=lambda: False,
+        ):
+            maker.make(f"{self.name}/archive/claims/{self.new_key()}")
+
+    def in_replica(self, collection: str) -> list[str]:
+        """The keys of the documents that have not left."""
+        with self.database._opened().follower.reading() as reader:
+            return [key for name, key, *_ in reader.dump() if name == collection]
 
     # Requests
 

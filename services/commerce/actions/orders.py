@@ -74,7 +74,7 @@ def _check_pace(tx: Transaction, citizen: str, orders_max: int) -> None:
 
 def _consign(tx: Transaction, order_id: str, part: Body) -> None:
     """Let a store's list say where its part of an order stands."""
-    row = {"store": part["store"], "state": part["state"], "order": order_id}
+    row = domain.consignment(order_id, part, tx.now_ms)
     tx.put("consignments", f"{order_id}.{part['store']}", row)
 
 
@@ -99,6 +99,7 @@ def cancel_order(
             tx.put("stock", line["product"], stock.body)
         for part in order.body["parts"]:
             _consign(tx, order_id, part)
+        domain.close(order.body, tx.now_ms)
         note(order.body, "cancelled", actor)
         tx.emit("order.cancelled", {"order": order_id, **told(actor)})
         return tx.put("orders", order_id, order.body)
@@ -149,10 +150,9 @@ def list_store_orders(
         consignments = view.find(
             "consignments_by_store", (store_id, state), limit=limit, after=after, descending=True
         )
-        return [
-            Hit(view.require("orders", hit.document.body["order"]), hit.position)
-            for hit in consignments
-        ]
+        ids = [hit.document.body["order"] for hit in consignments]
+        found = view.require_all("orders", ids)
+        return [Hit(order, hit.position) for order, hit in zip(found, consignments, strict=True)]
 
     return database.read(query, freshness)
 
@@ -187,6 +187,7 @@ def fulfil_order(
             domain.sell(stock.body, line["quantity"])
             tx.put("stock", line["product"], stock.body)
         _consign(tx, order_id, part)
+        domain.close(order.body, tx.now_ms)
         tx.emit("order.fulfilled", {"order": order_id, "store": store_id})
         return tx.put("orders", order_id, order.body)
 

@@ -12,7 +12,7 @@ They are the same for now, also where somebody acts for the patient (`acts`); ru
 by the patient, rights to an appointment by the account that booked it.
 """
 
-from shared.storage.catalogue import Catalogue, Collection, Index
+from shared.storage.catalogue import Archive, Catalogue, Collection, Index
 
 CATALOGUE = Catalogue(
     # A hospital's appointments desk: that it takes bookings at all, and its limits. By hospital.
@@ -39,6 +39,7 @@ CATALOGUE = Catalogue(
             Index("appointments_to_come", ("account", "state", "end_ms")),
             Index("appointments_by_session", ("session", "state", "slot")),
         ),
+        archive=Archive(since="end_ms", list="appointments_by_account"),
     ),
     # A patient's day, by patient and date: all appointments on it that hold a place.
     Collection("days"),

@@ -15,6 +15,7 @@ from shared.storage.access import Document, Transaction
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
 from shared.storage.journal import Journal
+from shared.storage.makers import Maker
 from shared.storage.memory import MemoryStore
 from shared.storage.tailer import Tailer
 from tests.support.waiting import wait_until
@@ -69,17 +70,18 @@ def test_who_meets_a_replica_under_repair_is_refused_in_time(
     assert database.transact(write_note).seq == 3
 
 
-def test_closing_does_not_wait_for_a_snapshot(
+def test_closing_does_not_wait_for_what_is_being_made(
     database: JournalDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(databases, "CLOSE_SECONDS", 0.05)
     making = threading.Event()
-    database._snapshot_thread = threading.Thread(target=making.wait, args=(20,), daemon=True)
-    database._snapshot_thread.start()
+    maker = Maker("snapshot", lambda _: "claim", lambda _: making.wait(20))
+    database._makers = (maker,)
+    maker.consider(database._opened().follower.replica.head())
 
     database.close()
 
-    assert database._snapshot_thread.is_alive()
+    assert maker.busy
     making.set()
 
 

@@ -40,10 +40,12 @@ def test_every_bound_of_the_engine_is_stated() -> None:
 
 
 UNSTATED = (
+    "archiver.PAUSE_SECONDS_MAX",
+    "compaction.PAUSE_SECONDS",
     "database.CHORE_SECONDS",
     "database.CLOSE_SECONDS",
     "database.REOPEN_SECONDS",
-    "database.SNAPSHOT_CHECK_SECONDS",
+    "database.MADE_CHECK_SECONDS",
     "journal.PAUSE_SECONDS",
 )
 """Pauses that bound nothing that a caller could notice."""

@@ -1,0 +1,81 @@
+"""`Fetcher`: runs queries and changes that may come to the archive, and fetches what they want.
+
+Fetching is done between two runs, outside of any transaction, with at most two reads of a volume
+for each thing that is wanted.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from shared import waiting
+from shared.storage.access import Change, Transaction
+from shared.storage.archive import AT_ONCE_MAX, ROUNDS_MAX, Fetched, Wanted
+from shared.storage.committer import busy
+from shared.storage.objects import Absent, ObjectStore, StoreError
+from shared.storage.transaction import BatchTransaction
+from shared.storage.volume import VolumeDamaged
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Fetcher:
+    """One process's way into the archive of the journal under `prefix`.
+
+    `catch_up` brings the replica to the journal's head, and says whether there was anything new; it
+    raises StoreError or Refused.
+    """
+
+    def __init__(self, store: ObjectStore, prefix: str, catch_up: Callable[[], bool]) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._catch_up = catch_up
+
+    def run(self, work: Callable[[Fetched], T]) -> T:
+        """Do `work` with what was fetched, again each time it wants more of the archive.
+
+        Raises what it raises, and Refused(BUSY) where the archive cannot be read, or too much of it
+        is wanted.
+        """
+        fetched = Fetched()
+        for _ in range(ROUNDS_MAX):
+            try:
+                return work(fetched)
+            except Wanted as wanted:
+                self._fetch_apart(fetched, wanted)
+        raise busy()
+
+    def _fetch_apart(self, fetched: Fetched, wanted: Wanted) -> None:
+        waiting.apart(lambda: self._fetch(fetched, wanted))
+
+    def _fetch(self, fetched: Fetched, wanted: Wanted) -> None:
+        take = partial(fetched.take, self._store, self._prefix)
+        try:
+            if len(wanted.wants) == 1:
+                take(*wanted.wants)
+                return
+            with ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="archive") as pool:
+                list(pool.map(take, wanted.wants))
+        except Absent as error:
+            # The volume was superseded, which this replica has yet to hear of; if not, it is lost.
+            if not self._catch_up():
+                log.error("an archived volume is missing: %s", error)
+                raise busy() from error
+        except (StoreError, VolumeDamaged) as error:
+            log.warning("the archive cannot be read: %s", error)
+            raise busy() from error
+
+
+def with_archive(fetched: Fetched, change: Change[T]) -> Change[T]:
+    """A change whose transactions find what was fetched."""
+
+    def going_on(tx: Transaction) -> T:
+        if isinstance(tx, BatchTransaction):
+            tx.go_on(fetched)
+        return change(tx)
+
+    return going_on
