@@ -1,4 +1,9 @@
-"""Findings, and how they are told: a table on the terminal, JSON, and docs/benchmarks.md."""
+"""Findings, and how they are told: a table on the terminal, and docs/benchmarks.md.
+
+The whole takes most of an hour, so runs of some of it are kept too, in `bench/results.json`: each
+measurement as it was last made, with when, by which command and beside which load. What is compared
+with each other is always of one run.
+"""
 
 import json
 import os
@@ -8,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-OUT = Path("bench/out/benchmarks.json")
+KEPT = Path("bench/results.json")
 PAGE = Path("docs/benchmarks.md")
 
 PARTS = {
@@ -64,88 +69,104 @@ def ratio(
 
 
 @dataclass(slots=True)
-class Report:
-    """Everything that one run found, what limits it next, and under which conditions."""
+class Measured:
+    """What one measurement found, when, how, and beside what."""
 
+    name: str
     command: str
     date: str
     load_before: float
+    machine: dict[str, str]
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
-    limits: list[str] = field(default_factory=list)
-    conditions: str = ""
-    drawn: dict[str, str] = field(default_factory=dict)
-    """Charts of a part, as Markdown."""
 
-    def add(self, findings: Iterable[Finding]) -> None:
-        self.findings += findings
 
-    @property
-    def aimed(self) -> list[Finding]:
-        """The findings with a target."""
-        return [finding for finding in self.findings if finding.target is not None]
+def read_kept() -> dict[str, Measured]:
+    """Each measurement as it was last made."""
+    if not KEPT.exists():
+        return {}
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    return {
+        name: Measured(**{**found, "findings": [Finding(**each) for each in found["findings"]]})
+        for name, found in kept.items()
+    }
 
-    def terminal(self) -> str:
-        """All findings, those with a target first."""
-        others = [finding for finding in self.findings if finding.target is None]
-        rows = [
-            (f"({f.part}) {f.what}", f"{_number(f.value)} {f.unit}", f.aim, f.verdict, f.how)
-            for f in [*self.aimed, *others]
-        ]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        return "\n".join(
-            "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]).rstrip()
-            for row in rows
-        )
 
-    def write_json(self) -> None:
-        OUT.parent.mkdir(parents=True, exist_ok=True)
-        found = {"machine": machine(), **asdict(self)}
-        OUT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def keep(measured: Measured) -> None:
+    """Put a measurement in the place of an earlier one."""
+    kept = {**read_kept(), measured.name: measured}
+    found = {name: asdict(kept[name]) for name in sorted(kept)}
+    KEPT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    def write_page(self) -> None:
-        PAGE.write_text(self.page(), encoding="utf-8")
 
-    def page(self) -> str:
-        """`docs/benchmarks.md`, whole."""
-        parts = [
-            "# Benchmarks\n",
-            self._opening(),
-            _bullets(f"{name}: {value}" for name, value in machine().items()),
-            self._company(),
-            "## Against the targets\n",
-            _table(
-                ("what", "ratio or figure", "target", ""),
-                [(f"({f.part}) {f.what}", _cell(f), f.aim, f.verdict) for f in self.aimed],
-            ),
-            "## What limits it next\n",
-            _bullets(self.limits),
-            "## Conditions\n",
-            self.conditions,
-            *(self._section(part) for part in PARTS),
-        ]
-        return "\n".join(parts).rstrip() + "\n"
+def terminal(findings: Sequence[Finding]) -> str:
+    """All findings, those with a target first."""
+    others = [finding for finding in findings if finding.target is None]
+    rows = [
+        (f"({f.part}) {f.what}", f"{_number(f.value)} {f.unit}", f.aim, f.verdict, f.how)
+        for f in [*_aimed(findings), *others]
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]).rstrip()
+        for row in rows
+    )
 
-    def _opening(self) -> str:
-        return (
-            f"Written by `{self.command}` on {self.date}, in {self.seconds / 60:.0f} minutes; do"
-            " not edit. Everything was measured in turn in this one run, ours and the peer's rounds"
-            " alternating; each figure is the median of its rounds.\n"
-        )
 
-    def _company(self) -> str:
-        """How busy others kept the machine; an idle one shows less than 0.5."""
-        return f"Load average when it began, of others: {self.load_before:.1f}.\n"
+def page(
+    kept: Sequence[Measured], limits: Iterable[str], conditions: str, drawn: dict[str, str]
+) -> str:
+    """`docs/benchmarks.md`, whole. `drawn` are charts of a part, as Markdown."""
+    findings = [finding for measured in kept for finding in measured.findings]
+    machines = {tuple(sorted(measured.machine.items())) for measured in kept}
+    parts = [
+        "# Benchmarks\n",
+        _OPENING,
+        *(_bullets(f"{name}: {value}" for name, value in each) for each in sorted(machines)),
+        _table(
+            ("measured by", "on", "minutes", "load of others when it began"),
+            [
+                (
+                    f"`{m.command}`: {m.name}",
+                    m.date,
+                    f"{m.seconds / 60:.0f}",
+                    f"{m.load_before:.1f}",
+                )
+                for m in kept
+            ],
+        ),
+        "## Against the targets\n",
+        _table(
+            ("what", "ratio or figure", "target", ""),
+            [(f"({f.part}) {f.what}", _cell(f), f.aim, f.verdict) for f in _aimed(findings)],
+        ),
+        "## What limits it next\n",
+        _bullets(limits),
+        "## Conditions\n",
+        conditions,
+        *(_section(part, findings, drawn.get(part, "")) for part in PARTS),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
 
-    def _section(self, part: str) -> str:
-        rows = [
-            (f.what, _cell(f), f.how) for f in self.findings if f.part == part and f.target is None
-        ]
-        if not rows:
-            return ""
-        table = _table(("what", "figure", "how"), rows)
-        charts = f"\n{self.drawn[part]}" if self.drawn.get(part) else ""
-        return f"## ({part}) {PARTS[part]}\n\n{table}{charts}"
+
+_OPENING = """\
+Written by `python -m bench`; do not edit. Each measurement stands as it was last made; what is
+compared with each other was measured in turn in one run, ours and the peer's rounds alternating;
+each figure is the median of its rounds. Others load an idle machine by less than 0.5.
+"""
+
+
+def _aimed(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings with a target."""
+    return [finding for finding in findings if finding.target is not None]
+
+
+def _section(part: str, findings: Iterable[Finding], drawn: str) -> str:
+    rows = [(f.what, _cell(f), f.how) for f in findings if f.part == part and f.target is None]
+    if not rows:
+        return ""
+    table = _table(("what", "figure", "how"), rows)
+    return f"## ({part}) {PARTS[part]}\n\n{table}" + (f"\n{drawn}" if drawn else "")
 
 
 def machine() -> dict[str, str]:

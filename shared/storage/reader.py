@@ -26,6 +26,9 @@ _MISUSE = (
 )
 """The statement or its values are wrong, not the file: the caller's mistake, for the caller."""
 
+KNOWN_MAX = 1_000
+"""Documents of one state that a reader remembers: a batch's, with room for an import's."""
+
 Row = tuple[str, int, int, int, str]
 
 
@@ -98,10 +101,14 @@ class Reader:
         nothing: a state does not change.
         """
         name = (collection, key)
-        if name not in self._known:
-            rows = self._fetched(query.GET, name)
-            self._known[name] = _verified(collection, rows[0]) if rows else None
-        return self._known[name]
+        if name in self._known:
+            self._check_deadline()
+            return self._known[name]
+        rows = self._fetched(query.GET, name)
+        found = _verified(collection, rows[0]) if rows else None
+        if len(self._known) < KNOWN_MAX:
+            self._known[name] = found
+        return found
 
     def expect(self, names: Sequence[tuple[str, str]]) -> None:
         """Fetch together, by collection, what will be asked for one by one."""
@@ -120,9 +127,7 @@ class Reader:
         return [(_verified(collection, row[:5]), tuple(row[5:])) for row in rows]
 
     def _fetched(self, sql: str, values: Sequence[object]) -> list[Any]:
-        # SQLite's own handler sees only long statements; a loop of short ones ends here.
-        if self._clock.monotonic() > self._deadline:
-            raise ReadTooLong("a read passed its deadline")
+        self._check_deadline()
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
@@ -134,6 +139,11 @@ class Reader:
             if code in _MISUSE and not lacking and self._connection.in_transaction:
                 raise
             raise ReplicaBroken(f"SQLite: {error}") from error
+
+    def _check_deadline(self) -> None:
+        # SQLite's own handler sees only long statements; a loop of short ones ends here.
+        if self._clock.monotonic() > self._deadline:
+            raise ReadTooLong("a read passed its deadline")
 
     def changed(self, revision: int, limit: int) -> list[Changed]:
         """What search has to hear of that was written after `revision`: at most `limit` documents
