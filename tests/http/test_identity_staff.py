@@ -87,7 +87,7 @@ def test_delays_grow_and_end_and_strangers_do_not_delay_the_office(member: Membe
 def test_a_right_try_that_comes_after_too_many_wrong_ones_waits(member: Member) -> None:
     bureau = member.bureau
     given = Given(member.name, PASSWORD, member.code(), "net", "")
-    tried = actions.look(bureau.database, bureau.secrets, given, bureau.clock.now_ms())
+    tried = actions.look(bureau.database, bureau.registry(), given, bureau.clock.now_ms())
     for _ in range(staff.FREE_FAILURES + 1):
         with pytest.raises(Refused):
             member.sign_in("000000", address="net")
@@ -147,7 +147,7 @@ def test_an_invitation_enrols_once_and_its_ticket_is_its_own(bureau: Bureau) -> 
     stolen = Enrolment(again["invitation"], begun.ticket, "li.si", PASSWORD, code)
     for given in (stolen, Enrolment("no invitation", begun.ticket, "li.si", PASSWORD, code)):
         with pytest.raises(Refused, match="invitation-over"):
-            actions.enrol(bureau.database, bureau.secrets, given)
+            actions.enrol(bureau.database, bureau.registry(), given)
     bureau.clock.pass_wall(hours=72)
     with pytest.raises(Refused, match="invitation-over"):
         actions.begin_enrolment(bureau.database, bureau.secrets, again["invitation"])

@@ -58,7 +58,7 @@ class Member:
     ) -> str:
         given = Given(self.name, password, code or self.code(), address, attempt)
         bureau = self.bureau
-        return actions.sign_in(bureau.database, bureau.secrets, given, bureau.clock.now_ms())
+        return actions.sign_in(bureau.database, bureau.registry(), given, bureau.clock.now_ms())
 
 
 def enrolled(bureau: Bureau, operator: str, name: str = "li.si") -> Member:
@@ -70,6 +70,6 @@ def enrolled(bureau: Bureau, operator: str, name: str = "li.si") -> Member:
     step = bureau.clock.now_ms() // 30_000
     code = staff.totp(begun.secret).generate_otp(step)
     given = Enrolment(invitation, begun.ticket, name, PASSWORD, code)
-    done = actions.enrol(bureau.database, bureau.secrets, given)
+    done = actions.enrol(bureau.database, bureau.registry(), given)
     bureau.clock.pass_wall(seconds=60)
     return Member(bureau, invited["id"], name, begun.secret, done.recovery)

@@ -1,6 +1,6 @@
 """Staff: invited by an operator, enrolled by themselves, signed in by password and second factor.
 
-    try_ = staff.look(database, secrets, given, now_ms)  outside a transaction: it takes time
+    try_ = staff.look(database, own, given, now_ms)  outside a transaction: it takes time
     account = staff.settle(tx, secrets, try_)  in the one that signs in; None: refused
 
 `sign_in` does both. A caller that grants something in the same transaction calls them itself. An
@@ -12,17 +12,19 @@ is the page's own id. Anybody else with the same code is refused.
 
 import base64
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 import orjson
 
+from services.identity.actions.names import Registry
 from services.identity.actions.roles import held
 from services.identity.domain import accounts, staff
 from services.identity.domain.secrets import Secrets, same
 from services.identity.domain.staff import Tried
 from shared.errors import BUSY, FORBIDDEN, Refused, invalid
+from shared.sealing import Unreadable
 from shared.storage.access import Claim, Committed, Database, Document, Transaction, View
 
 HASHES_AT_ONCE = 4
@@ -51,7 +53,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A try whose password was looked at. `sealed` is what it was looked at with."""
+    """A try whose password was looked at, with what `sealed` holds; `rehashed` is what is kept in
+    its place, sealed too.
+    """
 
     given: Given
     name: str
@@ -161,11 +165,12 @@ class Enrolment:
     code: str
 
 
-def enrol(database: Database, secrets: Secrets, given: Enrolment) -> Enrolled:
+def enrol(database: Database, own: Registry, given: Enrolment) -> Enrolled:
     """Begin to sign in: with a password, and a code that shows that the second factor works.
     Repeated with the same invitation it is refused, and whoever lost the reply is invited again.
     Raises Refused: INVITATION_OVER, INVALID, BUSY.
     """
+    secrets = own.secrets
     read = secrets.invitation_of(given.invitation)
     if read is None:
         raise Refused(staff.INVITATION_OVER)
@@ -174,7 +179,7 @@ def enrol(database: Database, secrets: Secrets, given: Enrolment) -> Enrolled:
     digest = secrets.known("staff", name)
     with _room():
         kept = staff.hashed(given.password, name)
-    sealed = _sealed(secrets, read.account, kept, secret)
+    sealed = _sealed(own, read.account, kept, secret)
     recovery = secrets.recovery_codes(staff.RECOVERY_CODES, staff.RECOVERY_BYTES)
 
     def change(tx: Transaction) -> Enrolled:
@@ -193,18 +198,18 @@ def enrol(database: Database, secrets: Secrets, given: Enrolment) -> Enrolled:
     return database.transact(change).value
 
 
-def sign_in(database: Database, secrets: Secrets, given: Given, now_ms: int) -> str:
+def sign_in(database: Database, own: Registry, given: Given, now_ms: int) -> str:
     """The account that somebody signs in to. Raises Refused: SIGN_IN_REFUSED, TRY_LATER, BUSY."""
-    tried = look(database, secrets, given, now_ms)
-    committed = database.transact(lambda tx: settle(tx, secrets, tried))
+    tried = look(database, own, given, now_ms)
+    committed = database.transact(lambda tx: settle(tx, own.secrets, tried))
     if committed.value is None:
         raise Refused(staff.SIGN_IN_REFUSED)
     return committed.value
 
 
-def look(database: Database, secrets: Secrets, given: Given, now_ms: int) -> Try:
+def look(database: Database, own: Registry, given: Given, now_ms: int) -> Try:
     """Look at a password, outside of any transaction. Raises Refused: TRY_LATER, BUSY."""
-    name = secrets.known("staff", given.name.strip().lower()[:100])
+    name = own.secrets.known("staff", given.name.strip().lower()[:100])
 
     def query(view: View) -> tuple[Tried, Document | None]:
         found = _staff(view, name)
@@ -215,12 +220,16 @@ def look(database: Database, secrets: Secrets, given: Given, now_ms: int) -> Try
     kept, secret, sealed = _NOBODY, _NOBODYS_SECRET, None
     if found is not None and "sealed" in found.body:
         sealed = found.body["sealed"]
-        kept, secret = _opened(secrets, found.key, sealed)
+        kept, secret = _opened(own, found.key, sealed)
+    else:
+        _open_nobodys(own)
     with _room():
         right = staff.is_password(kept, given.password) and sealed is not None
         again = right and found is not None and staff.needs_rehash(kept)
         rehashed = staff.rehashed(given.password) if again else None
     account = None if found is None else found.key
+    if account is not None and rehashed is not None:
+        rehashed = _sealed(own, account, rehashed, secret)
     return Try(given, name, account, sealed, secret, right, rehashed)
 
 
@@ -239,7 +248,7 @@ def settle(tx: Transaction, secrets: Secrets, tried: Try) -> str | None:
     staff.signed_in(found.body, given.address)
     found.body["attempt"] = secrets.code(found.key, f"{given.attempt}.{given.code}")
     if tried.rehashed is not None:
-        found.body["sealed"] = _sealed(secrets, found.key, tried.rehashed, tried.secret)
+        found.body["sealed"] = tried.rehashed
     tx.put("staff", found.key, found.body)
     tx.delete("staff_failures", _here(tried.name, given.address))
     return found.key
@@ -292,13 +301,25 @@ def _count(tx: Transaction, name: str, address: str, counted: Tried) -> None:
         tx.put("staff_failures", name, everywhere)
 
 
-def _sealed(secrets: Secrets, account: str, kept: str, secret: str) -> str:
-    return secrets.sealing.seal("staff", account, orjson.dumps([kept, secret]))
+def _sealed(own: Registry, account: str, kept: str, secret: str) -> str:
+    content = orjson.dumps([kept, secret])
+    return own.vault.seal("staff", account, content, owner=_owner(account))
 
 
-def _opened(secrets: Secrets, account: str, sealed: str) -> tuple[str, str]:
-    kept, secret = orjson.loads(secrets.sealing.unseal("staff", account, sealed))
+def _opened(own: Registry, account: str, sealed: str) -> tuple[str, str]:
+    kept, secret = orjson.loads(own.vault.unseal("staff", account, sealed, owner=_owner(account)))
     return kept, secret
+
+
+def _open_nobodys(own: Registry) -> None:
+    """Ask the store for a key, as for a name that is known."""
+    with suppress(Unreadable):
+        own.vault.unseal("staff", "nobody", f"{'0' * 16}.{'A' * 40}", owner=_owner("nobody"))
+
+
+def _owner(account: str) -> str:
+    # Not the account's own key: whoever has their name forgotten still signs in.
+    return f"staff.{account}"
 
 
 @contextmanager

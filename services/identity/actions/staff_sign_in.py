@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from services.identity.actions import staff
 from services.identity.actions.authorizations import grant
+from services.identity.actions.names import Registry
 from services.identity.actions.oauth import Issuing
 from services.identity.actions.staff import Given
 from services.identity.domain.staff import SIGN_IN_REFUSED
@@ -12,12 +13,17 @@ from shared.storage.access import Database, Transaction
 
 
 def finish(
-    database: Database, own: Issuing, given: Given, values: Mapping[str, str], now_ms: int
+    database: Database,
+    own: Issuing,
+    registry: Registry,
+    given: Given,
+    values: Mapping[str, str],
+    now_ms: int,
 ) -> str:
     """Where a right sign-in leads. Raises AuthorizationRefused; Refused: SIGN_IN_REFUSED,
     TRY_LATER, BUSY.
     """
-    tried = staff.look(database, own.secrets, given, now_ms)
+    tried = staff.look(database, registry, given, now_ms)
 
     def change(tx: Transaction) -> str | None:
         account = staff.settle(tx, own.secrets, tried)

@@ -47,7 +47,7 @@ class StaffSignIn:
             if not given.name:
                 return _form(values["page"], language, checked.redirect)
             location = staff_sign_in.finish(
-                parts.database, parts.issuing, given, page.values, now_ms
+                parts.database, parts.issuing, parts.registry, given, page.values, now_ms
             )
         except AuthorizationRefused as refused:
             if refused.location is not None:
@@ -106,7 +106,7 @@ class Enrol:
                 values.get("password", ""),
                 "".join(values.get("code", "").split()),
             )
-            done = staff.enrol(parts.database, secrets, given)
+            done = staff.enrol(parts.database, parts.registry, given)
         except Refused as refused:
             return self._not_yet(refused, values, invitation, language)
         return pages.rendered("enrolled", language, {"recovery": done.recovery})
