@@ -59,6 +59,14 @@ def _secret(value: str) -> bytes:
     return secret
 
 
+def _keys_by_id(value: str) -> Mapping[str, bytes]:
+    rows = [re.fullmatch(r"([a-z0-9-]{1,32}):([0-9a-f]{64})", row) for row in value.split(",")]
+    found = {row[1]: bytes.fromhex(row[2]) for row in rows if row is not None}
+    if len(found) < len(rows):
+        raise ValueError("is id:key, the keys of 64 hex digits, separated by commas")
+    return found
+
+
 def _url_or_file(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s]+|/.*", value):
         raise ValueError("is an http(s) URL or an absolute path")
@@ -366,7 +374,33 @@ class IdentitySettings(Settings):
         development="yes",
     )
 
+    master_keys: Mapping[str, bytes] = _variable(
+        "GANSU_MASTER_KEYS",
+        _keys_by_id,
+        "Wraps the keys under which people's names are sealed: `id:64 hex digits`, separated by"
+        " commas. The first wraps, all unwrap; one stays until no object below `identity/keys/`"
+        " begins with its id.",
+        development="development:" + "5a" * 32,
+        secret=True,
+    )
+    verifier_url: str = _variable(
+        "GANSU_VERIFIER_URL",
+        _text(r"(https?://[^\s/]+(/[^\s]*)?)?", "is empty or an http(s) URL"),
+        "The authority that verifies names (`services/identity/verifier.py`). Empty, in development"
+        " alone: everybody is believed.",
+        default="",
+    )
+    verifier_key: str = _variable(
+        "GANSU_VERIFIER_KEY",
+        _ANY,
+        "What the authority knows this platform by: a bearer token.",
+        default="",
+        secret=True,
+    )
+
     def __post_init__(self) -> None:
+        if self.environment != "development" and not (self.verifier_url and self.verifier_key):
+            raise SettingsError("GANSU_VERIFIER_URL and GANSU_VERIFIER_KEY are missing")
         if self.staff_by_number and self.environment != "development":
             raise SettingsError("GANSU_STAFF_BY_NUMBER is no outside development")
 

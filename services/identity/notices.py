@@ -27,7 +27,36 @@ def _code_made(happening: Happening) -> Notice:
     return Notice(f"{sign_in}.{sealed}", _TEXT)
 
 
-NOTICES: Notices = {"code.made": _code_made}
+_MATTERS = {
+    "orders": Words("订单", "orders"),
+    "tickets": Words("门票", "tickets"),
+    "appointments": Words("预约", "bookings"),
+}
+_AGENTS = {
+    "guardian": Words("监护人", "a guardian"),
+    "station_agent": Words("代办员", "a station agent"),
+}
+
+
+def _delegation_asked(happening: Happening) -> Notice:
+    """Who asks, for what and how long stand in front of the code that consents."""
+    delegation = happening.data["delegation"]
+    body = happening.document("delegations", delegation)
+    who, days = _AGENTS[body["kind"]], body["days"]
+    matters = dict.fromkeys(name.partition(":")[0] for name in body["scopes"])
+    zh = "、".join(_MATTERS[name].zh for name in matters)
+    en = ", ".join(_MATTERS[name].en for name in matters)
+    text = Words(
+        f"{who.zh}申请代您办理{zh}（{days}天）。同意才可告知对方{_CODE}，可随时撤销。",
+        f"Smart Gansu: {who.en} asks to act for you for {days} days: {en}. Tell the code {_CODE}"
+        " only if you agree.",
+    )
+    return Notice(f"{delegation}.{body['sealed']}", text)
+
+
+NOTICES: Notices = {"code.made": _code_made, "delegation.code_made": _delegation_asked}
+
+_COLLECTIONS = {"code.made": "sign_ins", "delegation.code_made": "delegations"}
 
 
 class Unsealing:
@@ -40,9 +69,9 @@ class Unsealing:
 
     def send(self, message: Message) -> None:
         """Raises Unsent, for good where the code is no longer good for anything."""
-        sign_in, _, sealed = message.recipient.partition(".")
+        waiting, _, sealed = message.recipient.partition(".")
         try:
-            opened = self._sealing.unseal("sign_ins", sign_in, sealed)
+            opened = self._sealing.unseal(_COLLECTIONS[message.kind], waiting, sealed)
         except ValueError as error:
             raise Unsent("it was sealed with another key") from error
         number, code, good_ms = orjson.loads(opened)

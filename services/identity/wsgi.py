@@ -6,15 +6,19 @@ The only module of the service that does anything when it is imported.
 import logging
 
 from services.identity.actions.keys import Keys
+from services.identity.actions.names import Registry
 from services.identity.actions.oauth import Issuing
 from services.identity.actions.upkeep import upkeep
 from services.identity.app import create_app
 from services.identity.domain import CATALOGUE
+from services.identity.domain.names import Verifier
 from services.identity.domain.secrets import Secrets
 from services.identity.routes.parts import Identity
+from services.identity.verifier import DevelopmentVerifier, HttpVerifier
 from shared import settings
-from shared.assembly import open_database, open_edge
+from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock
+from shared.sealing import Vault
 
 _NAME = "identity"
 
@@ -31,11 +35,19 @@ _issuing = Issuing(
 )
 _database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys))
 
+_verifier: Verifier = (
+    HttpVerifier(_settings.verifier_url, _settings.verifier_key, _clock)
+    if _settings.verifier_url
+    else DevelopmentVerifier(_settings.environment)
+)
+_vault = Vault(*open_objects(_settings, _NAME, "keys", _clock), _settings.master_keys, _clock)
+_registry = Registry(_vault, _verifier, _secrets)
+
 # The library tells whole tokens at its lowest level, whoever turns that on.
 logging.getLogger("authlib").setLevel(logging.WARNING)
 
 app = create_app(
-    Identity(_database, _issuing, _clock, _settings.codes_per_minute),
+    Identity(_database, _issuing, _clock, _settings.codes_per_minute, _registry),
     # Accounts are identity's own: here, and nowhere else, callers are account ids.
     open_edge(_settings, _NAME, _clock, subject_of=str),
     _database.troubles,

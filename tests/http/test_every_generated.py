@@ -167,6 +167,7 @@ RULED = {
     *("date", "starts_at"),
     "document.number",
     *("roles", "scopes", "redirect_uris"),
+    *("name", "number", "phone", "days", "role"),
     *(f"redirect_uris.{place}" for place in range(10)),
     *(f"visitors.{place}.document{end}" for place in range(5) for end in ("", ".number")),
 }

@@ -18,6 +18,7 @@ import orjson
 import pytest
 
 from infra.services import SERVICES
+from services.identity.domain.delegations import SCOPES
 from shared.auth.subjects import service_subject
 from shared.notices.mapping import Notices, messages_of, moment, silent
 from shared.notices.message import Message
@@ -30,6 +31,7 @@ from tests.support.clinic import Clinic
 from tests.support.clock import NEW_YEAR_MS
 from tests.support.gate import Gate
 from tests.support.ledger import entries_of
+from tests.support.people import plant
 from tests.support.served import Served, made
 from tests.support.shop import Shop
 from tests.support.tokens import SUBJECT_KEY
@@ -109,6 +111,10 @@ def see_the_doctor(clinic: Clinic) -> None:
 def sign_in(bureau: Bureau) -> None:
     bureau.sign_in("13800000001")
     bureau.ask_code("13800000002")
+    agent = plant(bureau, 3, "station_agent")
+    token = bureau.issuer.token(agent, roles=["station_agent"])
+    asked = {"kind": "station_agent", "phone": "13800000004", "scopes": list(SCOPES), "days": 90}
+    made(bureau.post("/v1/delegations", asked, token=token))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from services.identity import routes as identity_routes
 from services.identity import schemas as identity_schemas
 from services.identity.actions import accounts
 from services.identity.actions.accounts import Sample
+from services.identity.schemas.accounts import ACCOUNT_ID
 from services.identity.schemas.clients import NewClientSchema
+from services.identity.schemas.people import NewDelegationSchema
 from services.tourism import routes as tourism_routes
 from services.tourism import schemas as tourism_schemas
 from shared.schemas import Schema
@@ -146,11 +148,17 @@ def _furnish_clinic(clinic: Clinic) -> dict[str, str]:
 
 
 def _furnish_bureau(bureau: Bureau) -> dict[str, str]:
-    sample = Sample("everyone", ["citizen"], bureau.secrets.phone("+8613800000000"))
-    accounts.plant_accounts(bureau.database, [sample])
+    roles = ["citizen", "operator", "security", "station_agent"]
+    sample = Sample("everyone", roles, bureau.secrets.phone("+8613800000000"))
+    somebody = Sample(ACCOUNT_ID, ["citizen"], bureau.secrets.phone("+8613800000001"))
+    accounts.plant_accounts(bureau.database, [sample, somebody])
     body = {**NewClientSchema.EXAMPLE, "id": "another-app"}
+    delegation = made(bureau.post("/v1/delegations", NewDelegationSchema.EXAMPLE, by="everyone"))
     return {
         "client_id": str(made(bureau.post("/v1/clients", body, by="everyone"))["id"]),
+        "delegation_id": str(delegation["id"]),
+        "account_id": ACCOUNT_ID,
+        "role_name": "merchant",
         "slug": "client-exists",
     }
 
@@ -193,6 +201,7 @@ IDENTITY = House(
     frozenset(
         f"/identity/{address}"
         for address in (
+            *("enrolment", "sign-in/staff"),
             *("authorize", "sign-in", "sign-in/code", "token", "revoke"),
             *(".well-known/openid-configuration", ".well-known/jwks.json"),
         )

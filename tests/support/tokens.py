@@ -22,7 +22,8 @@ ALL_SCOPES = (
     "orders:read orders:write stores:read stores:write"
     " sessions:read sessions:write tickets:read tickets:write tickets:check"
     " schedules:read schedules:write appointments:read appointments:write appointments:check"
-    " account:read account:write clients:read clients:write"
+    " account:read account:write staff:write roles:read roles:write delegations:read"
+    " delegations:write clients:read clients:write"
 )
 ALL_ROLES = ("citizen", "merchant")
 ROLES = {
@@ -34,6 +35,8 @@ ROLES = {
     "hospital": ["hospital_staff"],
     "clinician": ["clinician"],
     "station": ["station_agent"],
+    "security": ["security"],
+    "auditor": ["auditor"],
 }
 """What an account is whose name begins so."""
 

@@ -123,12 +123,24 @@ def test_an_empty_variable_is_no_variable() -> None:
 
 
 def test_staff_sign_in_by_a_number_alone_in_development_only() -> None:
-    keys = {name: SECRET + name for name in ("GANSU_TOKEN_KEY", "GANSU_SEALING_KEY")}
+    keys = {
+        **{name: SECRET + name for name in ("GANSU_TOKEN_KEY", "GANSU_SEALING_KEY")},
+        "GANSU_MASTER_KEYS": f"b:{'0b' * 32},a:{'0a' * 32}",
+        "GANSU_VERIFIER_URL": "https://names.gansu.example",
+        "GANSU_VERIFIER_KEY": "what-the-authority-knows",
+    }
     own = IdentitySettings.from_environ({**PRODUCTION, **keys})
     assert not own.staff_by_number
     with pytest.raises(SettingsError, match="GANSU_STAFF_BY_NUMBER"):
         IdentitySettings.from_environ({**PRODUCTION, **keys, "GANSU_STAFF_BY_NUMBER": "yes"})
-    for name in keys:
+    for name in (each for each in keys if "VERIFIER" not in each):
         given = {key: value for key, value in keys.items() if key != name}
         with pytest.raises(SettingsError, match=f"{name} is missing"):
             IdentitySettings.from_environ({**PRODUCTION, **given})
+    assert list(own.master_keys.items()) == [("b", b"\x0b" * 32), ("a", b"\x0a" * 32)]
+    for name in ("GANSU_VERIFIER_URL", "GANSU_VERIFIER_KEY"):
+        with pytest.raises(SettingsError, match="GANSU_VERIFIER_URL"):
+            IdentitySettings.from_environ({**PRODUCTION, **keys, name: ""})
+    for wrong in ("", "a", "a:5a", f"a:{'5a' * 32},a:{'5b' * 32}", f"A:{'5a' * 32}"):
+        with pytest.raises(SettingsError, match="GANSU_MASTER_KEYS"):
+            IdentitySettings.from_environ({**PRODUCTION, **keys, "GANSU_MASTER_KEYS": wrong})

@@ -10,11 +10,15 @@ _ENDING = (
     ("grants", "grants_by_end"),
     ("sign_ins", "sign_ins_by_end"),
     ("counts", "counts_by_end"),
+    ("staff_failures", "staff_failures_by_end"),
+    ("role_requests", "role_requests_by_end"),
+    ("delegations", "delegations_by_end"),
+    ("acts", "acts_by_end"),
 )
 
 
 def upkeep(own: Keys) -> Chore:
-    """Keys made in time; grants, sign-ins and counts removed once they are over."""
+    """Keys made in time; whatever ends removed once it is over."""
 
     def due(view: ReadView, now_ms: int) -> bool:
         if own.next_from_ms(view, now_ms) is not None:

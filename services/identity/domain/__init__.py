@@ -10,7 +10,17 @@ No document holds a phone number, a code, a token or a secret in clear, nor a di
 could be counted through without identity's own keys.
 """
 
-from services.identity.domain import accounts, clients, grants, keys, sign_ins
+from services.identity.domain import (
+    accounts,
+    clients,
+    delegations,
+    grants,
+    keys,
+    names,
+    roles,
+    sign_ins,
+    staff,
+)
 from shared.storage.catalogue import Catalogue
 
 CATALOGUE = Catalogue(
@@ -19,4 +29,8 @@ CATALOGUE = Catalogue(
     *grants.COLLECTIONS,
     *sign_ins.COLLECTIONS,
     *keys.COLLECTIONS,
+    *staff.COLLECTIONS,
+    *roles.COLLECTIONS,
+    *names.COLLECTIONS,
+    *delegations.COLLECTIONS,
 )

@@ -16,7 +16,16 @@ from services.identity.domain.sealing import Sealing
 from services.identity.domain.sign_ins import CODE_DIGITS
 
 _CODE = re.compile(r"(grant_[0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
+_INVITATION = re.compile(r"(account_[0-9a-f]{32})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
 _REFRESH = re.compile(r"(grant_[0-9a-f]{32})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What an invitation says: whose it is, and which of theirs."""
+
+    account: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,10 @@ class Secrets:
         """The digest of a client's network address, to count by."""
         return f"net_{_text(_mac(self._digest_key, b'address', address))}"
 
+    def known(self, kind: str, text: str) -> str:
+        """The digest of something that is found by what it says: an ID number, a staff's name."""
+        return f"{kind}_{_text(_mac(self._digest_key, b'known', kind, text))}"
+
     def sign_in(self, page: str, number: str) -> str:
         """The one sign-in that a page and a number can have."""
         return f"sign_in_{_mac(self._digest_key, b'sign-in', page, number)[:16].hex()}"
@@ -65,6 +78,14 @@ class Secrets:
     def new_code(self) -> str:
         """A code to be sent: every one as likely as any other."""
         return f"{int.from_bytes(self._random(16), 'big') % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
+
+    def recovery_codes(self, count: int, size: int) -> list[str]:
+        """Codes for whoever loses their second factor."""
+        return [self.fresh(size).hex() for _ in range(count)]
+
+    def fresh(self, size: int) -> bytes:
+        """Bytes that nobody can guess."""
+        return self._random(size)
 
     # What others hold
 
@@ -87,6 +108,16 @@ class Secrets:
         if read is None or not same(read[3], self._held(b"refresh", read[1], read[2])):
             return None
         return Refresh(read[1], int(read[2]))
+
+    def invitation(self, account: str, number: int) -> str:
+        return f"{account}.{number}.{self._held(b'invitation', account, str(number))}"
+
+    def invitation_of(self, text: str) -> Invitation | None:
+        """What an invitation says; None for one that was never made."""
+        read = _INVITATION.fullmatch(text)
+        if read is None or not same(read[3], self._held(b"invitation", read[1], read[2])):
+            return None
+        return Invitation(read[1], int(read[2]))
 
     def client_secret(self, client: str, number: int) -> str:
         return self._held(b"client", client, str(number))

@@ -1,7 +1,16 @@
 """HTTP of identity: parse, call one action, render. All its routes, put together."""
 
-from services.identity.routes import accounts, clients
+from services.identity.routes import accounts, clients, delegations, staff
 from services.identity.routes.parts import PREFIX, TITLE, Identity
 from shared.web.routes import Router
 
-router = Router[Identity](PREFIX, TITLE, [*accounts.router.routes, *clients.router.routes])
+router = Router[Identity](
+    PREFIX,
+    TITLE,
+    [
+        *accounts.router.routes,
+        *clients.router.routes,
+        *staff.router.routes,
+        *delegations.router.routes,
+    ],
+)

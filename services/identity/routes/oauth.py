@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
-from services.identity.actions import tokens
+from services.identity.actions import delegations, exchange, tokens
+from services.identity.actions.names import Registry
 from services.identity.actions.oauth import Issuing, Reply
 from services.identity.domain import scopes
 from services.identity.routes import forms
@@ -57,6 +58,20 @@ class TokenEndpoint:
             return tokens.refusal("invalid_request")
 
 
+def _giving(registry: Registry) -> Give:
+    """Gives tokens by any grant: what is asked for a child needs to know when it was born."""
+
+    def give(
+        database: Database, own: Issuing, values: Mapping[str, str], authorization: str | None
+    ) -> Reply:
+        if values.get("grant_type") != exchange.GRANT_TYPE:
+            return tokens.give(database, own, values, authorization)
+        born = delegations.born_of(database, registry, values.get("subject_token", ""))
+        return exchange.exchange(database, own, values, born)
+
+    return give
+
+
 def _json(reply: Reply) -> Rendered:
     body = orjson.dumps(reply.body)
     headers: Headers = [
@@ -91,7 +106,7 @@ class Published:
 def endpoints(parts: Identity) -> list[tuple[str, str, Answers]]:
     """Method, path and who answers."""
     return [
-        ("POST", f"{PREFIX}/token", TokenEndpoint(parts, tokens.give)),
+        ("POST", f"{PREFIX}/token", TokenEndpoint(parts, _giving(parts.registry))),
         ("POST", f"{PREFIX}/revoke", TokenEndpoint(parts, tokens.take_back)),
         (
             "GET",
@@ -118,7 +133,12 @@ def discovery(issuer: str) -> dict[str, object]:
         "scopes_supported": list(scopes.SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            exchange.GRANT_TYPE,
+        ],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "token_endpoint_auth_methods_supported": ["none", *methods],

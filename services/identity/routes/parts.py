@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.identity.actions.names import Registry
 from services.identity.actions.oauth import Issuing
 from shared.clock import Clock
 from shared.language import Words
@@ -27,6 +28,7 @@ class Identity:
     issuing: Issuing
     clock: Clock
     codes_per_minute: int
+    registry: Registry
 
 
 def new_router() -> Router[Identity]:

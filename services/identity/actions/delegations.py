@@ -1,0 +1,249 @@
+"""Delegations: asked for, confirmed by a code, taken back; tokens for those who act under them."""
+
+from datetime import date
+
+from services.identity.actions import names as registry
+from services.identity.actions.accounts import account_for
+from services.identity.actions.names import Registry
+from services.identity.actions.roles import held
+from services.identity.domain import accounts, delegations, names, sign_ins
+from services.identity.domain.delegations import Terms
+from services.identity.domain.names import Person
+from services.identity.domain.secrets import Secrets, same
+from shared.errors import NOT_FOUND, Refused
+from shared.storage.access import (
+    FRESH,
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    Hit,
+    Position,
+    Transaction,
+    View,
+)
+from shared.storage.catalogue import Body
+
+
+def ask(
+    database: Database, secrets: Secrets, claim: Claim, agent: str, number: str, terms: Terms
+) -> Committed[Document]:
+    """Ask the owner of a number to consent: a code goes there, with who asks and for what. Whether
+    the number has an account is not looked at. Raises Refused: INVALID, NOT_AN_AGENT,
+    TOO_MANY_CODES.
+    """
+    phone, code = secrets.phone(number), secrets.new_code()
+
+    def change(tx: Transaction) -> Document:
+        delegations.check(terms, held(tx, agent))
+        for key, limit in _limits(agent, phone):
+            found = tx.get("counts", key)
+            tx.put(
+                "counts",
+                key,
+                sign_ins.count(None if found is None else found.body, limit, tx.now_ms),
+            )
+        made = tx.new_id("delegation")
+        said = delegations.sealed_for(number, code, tx.now_ms + delegations.CODE_MS)
+        sealed = secrets.sealing.seal("delegations", made, said)
+        body = delegations.new_request(
+            agent, terms, phone, secrets.code(made, code), sealed, tx.now_ms
+        )
+        tx.emit("delegation.code_made", {"delegation": made})
+        return tx.put("delegations", made, body)
+
+    return database.transact_once(claim, change)
+
+
+def _limits(agent: str, phone: str) -> list[tuple[str, sign_ins.Limit]]:
+    # A number is sent as few codes as for sign-ins, whatever they are for.
+    numbers = [(f"{name}.{phone}", limit) for name, limit in sign_ins.LIMITS.items()]
+    kept = [(key, limit) for key, limit in numbers if key.startswith("number")]
+    return [*kept, (f"delegations.{agent}", delegations.ASKED)]
+
+
+def confirm(
+    database: Database, secrets: Secrets, agent: str, key: str, code: str
+) -> Committed[Document]:
+    """Give the code that the person was sent. A repeated one is answered again. Raises Refused:
+    NOT_FOUND, NOT_CONFIRMED, DELEGATION_OVER, NOT_AN_AGENT, OWN_DELEGATION, TOO_MANY.
+    """
+    given = secrets.code(key, code)
+
+    def change(tx: Transaction) -> Document | None:
+        found = tx.require("delegations", key)
+        body = found.body
+        if body["agent"] != agent or "code" not in body:
+            raise Refused(NOT_FOUND)
+        right = same(given, body["code"])
+        if right and body["state"] == "live":
+            return found
+        if body["state"] != "waiting" or tx.now_ms >= body["good_ms"]:
+            raise Refused(delegations.DELEGATION_OVER)
+        if not delegations.attempt(body, right=right, now_ms=tx.now_ms):
+            # Kept with its refusal: a guess counts.
+            tx.put("delegations", key, body)
+            return None
+        _check_agent(tx, body)
+        _begin(tx, body)
+        return tx.put("delegations", key, body)
+
+    committed = database.transact(change)
+    if committed.value is None:
+        raise Refused(delegations.NOT_CONFIRMED)
+    return Committed(committed.value, committed.seq)
+
+
+def _check_agent(view: View, body: Body) -> None:
+    if body["kind"] == "station_agent" and "station_agent" not in held(view, body["agent"]):
+        raise Refused(delegations.NOT_AN_AGENT)
+
+
+def _begin(tx: Transaction, body: Body) -> None:
+    person = account_for(tx, body["phone"])
+    if not accounts.may_sign_in(person.body) or "citizen" not in person.body["roles"]:
+        raise Refused(delegations.DELEGATION_OVER)
+    _make_room(tx, "delegations_of_person", person.key)
+    delegations.begin(body, person.key, tx.now_ms)
+
+
+def _make_room(tx: Transaction, index: str, of: str) -> None:
+    """Let those go that have ended; raise TOO_MANY where none has. A child's ends unseen here."""
+    standing = tx.find(index, (of,), limit=delegations.STANDING_MAX)
+    for hit in standing:
+        ended = hit.document.body
+        if not ended.get("child") and not delegations.is_live(ended, None, tx.now_ms):
+            delegations.let_go(ended, tx.now_ms)
+            tx.put("delegations", hit.document.key, ended)
+    if len(tx.find(index, (of,), limit=delegations.STANDING_MAX)) >= delegations.STANDING_MAX:
+        raise Refused(delegations.TOO_MANY)
+
+
+def guard(
+    database: Database, own: Registry, guardian: str, child: Person, now_ms: int
+) -> Committed[Document]:
+    """Begin a guardianship of a child: by the register, with an account for the child where there
+    is none. Repeated, it answers the one that stands. Raises Refused: NOT_VERIFIED_YET,
+    NOT_A_CHILD, NOT_VERIFIED, NOT_A_GUARDIAN, NUMBER_TAKEN, TOO_MANY, TOO_MANY_CODES,
+    VERIFIER_DOWN.
+    """
+    _check_register(database, own, guardian, child, now_ms)
+    digest = own.digest(child)
+    account = _child_account(database, digest)
+    sealed = own.vault.seal("names", account, names.content(child))
+
+    def change(tx: Transaction) -> Document:
+        if not names.is_younger(child.born, names.CHILD_YEARS, tx.now_ms):
+            raise Refused(delegations.NOT_A_CHILD)
+        _keep_child(tx, account)
+        registry.keep(tx, account, digest, sealed, own.verifier.source)
+        for hit in tx.find("delegations_of_person", (account,), limit=delegations.STANDING_MAX):
+            if hit.document.body["agent"] == guardian:
+                return hit.document
+        _make_room(tx, "delegations_of_person", account)
+        _make_room(tx, "delegations_of_guardian", guardian)
+        made = delegations.new_guardianship(guardian, account, tx.now_ms)
+        return tx.put("delegations", tx.new_id("delegation"), made)
+
+    return database.transact(change)
+
+
+def _check_register(
+    database: Database, own: Registry, guardian: str, child: Person, now_ms: int
+) -> None:
+    adult = registry.person_of(database, own, guardian)
+    if adult is None or names.is_younger(adult.born, names.ADULT_YEARS, now_ms):
+        raise Refused(delegations.NOT_VERIFIED_YET)
+    if not names.is_younger(child.born, names.CHILD_YEARS, now_ms):
+        raise Refused(delegations.NOT_A_CHILD)
+    registry.count_attempt(database, guardian)
+    if not own.verifier.belongs(child):
+        raise Refused(names.NOT_VERIFIED)
+    if not own.verifier.guards(adult, child):
+        raise Refused(delegations.NOT_A_GUARDIAN)
+
+
+def _keep_child(tx: Transaction, account: str) -> None:
+    found = tx.get("accounts", account)
+    if found is not None and not found.body.get("child"):
+        raise Refused(names.NUMBER_TAKEN)
+    if found is None:
+        body = {**accounts.new_account(accounts.CITIZEN, tx.now_ms), "child": True}
+        tx.put("accounts", account, body)
+
+
+def _child_account(database: Database, digest: str) -> str:
+    """The account of a number, or a new id for one. Of two at once one wins the number, and the
+    other is refused NUMBER_TAKEN, and finds it when it asks again.
+    """
+
+    def change(tx: Transaction) -> str:
+        known = tx.get("id_numbers", digest)
+        return tx.new_id("account") if known is None else str(known.body["account"])
+
+    return database.transact(change).value
+
+
+def take_back(
+    database: Database, claim: Claim, by: str, key: str, roles: frozenset[str]
+) -> Committed[Document]:
+    """End a delegation: the person, who acts, or an operator. Raises Refused(NOT_FOUND)."""
+
+    def change(tx: Transaction) -> Document:
+        found = tx.require("delegations", key)
+        keeps = "operator" in roles and "operator" in held(tx, by)
+        if by not in {found.body["agent"], found.body.get("person")} and not keeps:
+            raise Refused(NOT_FOUND)
+        delegations.take_back(found.body, by, tx.now_ms)
+        return tx.put("delegations", key, found.body)
+
+    return database.transact_once(claim, change)
+
+
+def list_delegations(
+    database: Database,
+    account: str,
+    *,
+    mine: bool,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """Who may act for somebody (`mine`), or for whom somebody may; newest first."""
+    index = "delegations_by_person" if mine else "delegations_by_agent"
+    return database.read(
+        lambda view: view.find(index, (account,), limit=limit, after=after, descending=True),
+        freshness,
+    )
+
+
+def list_acts(
+    database: Database,
+    account: str,
+    key: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """The tokens that were given under a delegation, newest first, to the person and to who acts.
+    Raises Refused(NOT_FOUND).
+    """
+
+    def query(view: View) -> list[Hit]:
+        found = view.require("delegations", key)
+        if account not in {found.body["agent"], found.body.get("person")}:
+            raise Refused(NOT_FOUND)
+        return view.find("acts_by_delegation", (key,), limit=limit, after=after, descending=True)
+
+    return database.read(query, freshness)
+
+
+def born_of(database: Database, own: Registry, key: str) -> date | None:
+    """When the child of a guardianship was born; None for any other delegation."""
+    found = database.read(lambda view: view.get("delegations", key)).value
+    if found is None or not found.body.get("child"):
+        return None
+    person = registry.person_of(database, own, found.body["person"])
+    return None if person is None else person.born

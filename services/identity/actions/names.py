@@ -1,0 +1,135 @@
+"""Real names: verified with the authority, sealed, shown masked to their owner.
+
+The authority and the vault are asked before the change: a change does no I/O. The same request may
+come again at any point; what it left behind is found and completed.
+"""
+
+from dataclasses import dataclass
+
+from services.identity.domain import names, sign_ins
+from services.identity.domain.names import Person, Verifier
+from services.identity.domain.secrets import Secrets
+from shared.errors import NOT_FOUND, Refused
+from shared.sealing import Unreadable, Vault
+from shared.storage.access import (
+    FRESH,
+    Claim,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    Transaction,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What names are verified and kept with."""
+
+    vault: Vault
+    verifier: Verifier
+    secrets: Secrets
+
+    def digest(self, person: Person) -> str:
+        return self.secrets.known(names.KIND, person.number)
+
+
+def verify(database: Database, own: Registry, account: str, person: Person) -> Committed[Document]:
+    """Verify who the owner of an account is. Raises Refused: NOT_VERIFIED, NUMBER_TAKEN,
+    NAME_KNOWN, VERIFIER_DOWN, TOO_MANY_CODES.
+    """
+    digest = own.digest(person)
+    known = database.read(lambda view: view.get("names", account))
+    if known.value is not None and known.value.body["digest"] == digest:
+        return Committed(known.value, known.seq, replayed=True)
+    count_attempt(database, account)
+    if not own.verifier.belongs(person):
+        raise Refused(names.NOT_VERIFIED)
+    sealed = own.vault.seal("names", account, names.content(person))
+
+    def change(tx: Transaction) -> Document:
+        _outgrow(tx, digest, person)
+        return keep(tx, account, digest, sealed, own.verifier.source)
+
+    return database.transact(change)
+
+
+def _outgrow(tx: Transaction, digest: str, person: Person) -> None:
+    """Close the account that guardians had for a child who has turned fourteen: the number is free
+    for the account of one's own.
+    """
+    taken = tx.get("id_numbers", digest)
+    if taken is None or names.is_younger(person.born, names.CHILD_YEARS, tx.now_ms):
+        return
+    account = tx.require("accounts", taken.body["account"])
+    if account.body.get("child"):
+        tx.put("accounts", account.key, {**account.body, "state": "closed"})
+        tx.delete("names", account.key)
+        tx.delete("id_numbers", digest)
+
+
+def count_attempt(database: Database, account: str) -> None:
+    """One question more that an account asks of the authority. Raises Refused(TOO_MANY_CODES)."""
+
+    def change(tx: Transaction) -> None:
+        key = f"names.{account}"
+        found = tx.get("counts", key)
+        body = None if found is None else found.body
+        tx.put("counts", key, sign_ins.count(body, names.ATTEMPTS, tx.now_ms))
+
+    database.transact(change)
+
+
+def keep(tx: Transaction, account: str, digest: str, sealed: str, source: str) -> Document:
+    """Keep a verified name; an account has one, and a number one account. Raises NUMBER_TAKEN,
+    NAME_KNOWN.
+    """
+    taken = tx.get("id_numbers", digest)
+    if taken is not None and taken.body["account"] != account:
+        raise Refused(names.NUMBER_TAKEN)
+    known = tx.get("names", account)
+    if known is not None:
+        names.check_same(known.body, digest)
+        return known
+    tx.put("id_numbers", digest, {"account": account})
+    return tx.put("names", account, names.new_name(sealed, digest, source, tx.now_ms))
+
+
+def read(
+    database: Database, own: Registry, account: str, freshness: Freshness = FRESH
+) -> tuple[Committed[Document], Person]:
+    """An account's verified name. Raises Refused(NOT_FOUND), also for one that was erased."""
+    found = database.read(lambda view: view.require("names", account), freshness)
+    person = opened(own, account, found.value)
+    if person is None:
+        raise Refused(NOT_FOUND)
+    return found, person
+
+
+def person_of(database: Database, own: Registry, account: str) -> Person | None:
+    """Who an account was verified as; None where it was not."""
+    found = database.read(lambda view: view.get("names", account)).value
+    return None if found is None else opened(own, account, found)
+
+
+def opened(own: Registry, account: str, name: Document) -> Person | None:
+    """The person in a sealed name; None where its key was erased."""
+    try:
+        return names.opened(own.vault.unseal("names", account, name.body["sealed"]))
+    except Unreadable:
+        return None
+
+
+def forget(database: Database, own: Registry, claim: Claim, account: str) -> Committed[Document]:
+    """Forget an account's name, in the immutable journal too; the account. The key goes first: what
+    a crash leaves behind nobody can read, and the next attempt finds it. Raises Refused(NOT_FOUND).
+    """
+    own.vault.erase(account)
+
+    def change(tx: Transaction) -> Document:
+        found = tx.require("names", account)
+        tx.delete("id_numbers", found.body["digest"])
+        tx.delete("names", account)
+        return tx.require("accounts", account)
+
+    return database.transact_once(claim, change)

@@ -1,0 +1,157 @@
+"""What staff see in a browser: signing in by two factors, and enrolling after an invitation.
+
+POST /sign-in/staff      from the page that asks for a number; then name, password and code
+GET  /enrolment          the page that asks for an invitation
+POST /enrolment          a second factor to put into an app, then name, password and its first code
+"""
+
+from services.identity.actions import authorizations, staff, staff_sign_in
+from services.identity.actions.authorizations import AuthorizationRefused
+from services.identity.actions.staff import Enrolment, Given
+from services.identity.domain import staff as domain
+from services.identity.routes import forms, pages
+from services.identity.routes.parts import PREFIX, Identity
+from shared.errors import BUSY, INVALID, Problem, Refused
+from shared.language import Language, Words
+from shared.web.requests import Environ
+from shared.web.responses import Rendered
+from shared.web.service import Answers
+
+_OVER = Words(
+    "此页面已失效，请从应用重新登录。", "This page is no longer good. Begin again in the app."
+)
+
+
+class StaffSignIn:
+    """Answers the form of name, password and code; without a name it shows the form."""
+
+    def __init__(self, parts: Identity) -> None:
+        self._parts = parts
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:  # noqa: ARG002
+        parts, values = self._parts, forms.form(environ)
+        secrets, now_ms = parts.issuing.secrets, parts.clock.now_ms()
+        browser = forms.browser(environ, secure=parts.issuing.issuer.startswith("https:"))
+        page = forms.opened(secrets.sealing, values.get("page", ""), browser, now_ms)
+        if page is None:
+            return _over(_OVER, language)
+        given = Given(
+            values.get("name", ""),
+            values.get("password", ""),
+            "".join(values.get("code", "").split()).lower(),
+            secrets.address(forms.address(environ)),
+            page.id,
+        )
+        try:
+            checked = authorizations.check(parts.database, parts.issuing, page.values)
+            if not given.name:
+                return _form(values["page"], language, checked.redirect)
+            location = staff_sign_in.finish(
+                parts.database, parts.issuing, parts.registry, given, page.values, now_ms
+            )
+        except AuthorizationRefused as refused:
+            if refused.location is not None:
+                return pages.redirect(refused.location)
+            return _over(_OVER, language)
+        except Refused as refused:
+            problem = _told(refused, domain.SIGN_IN_REFUSED, domain.TRY_LATER)
+            return _form(values["page"], language, checked.redirect, problem, refused)
+        return pages.redirect(location)
+
+
+def _form(
+    page: str,
+    language: Language,
+    leads_to: str,
+    problem: Problem | None = None,
+    refused: Refused | None = None,
+) -> Rendered:
+    wrong = None if problem is None else Words(problem.zh, problem.en)
+    wait = None if refused is None else refused.retry_after_seconds
+    return pages.rendered(
+        "staff",
+        language,
+        {"page": page, "wrong": wrong},
+        status=200 if problem is None else problem.status,
+        leads_to=leads_to,
+        headers=() if wait is None else (("Retry-After", str(wait)),),
+    )
+
+
+class EnrolmentPage:
+    """Asks for an invitation."""
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:  # noqa: ARG002
+        return pages.rendered("invitation", language, {"wrong": None})
+
+
+class Enrol:
+    """An invitation leads to a second factor; that, with a password, to recovery codes."""
+
+    def __init__(self, parts: Identity) -> None:
+        self._parts = parts
+
+    def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:  # noqa: ARG002
+        parts, values = self._parts, forms.form(environ)
+        secrets = parts.issuing.secrets
+        invitation = values.get("invitation", "").strip()
+        try:
+            if "ticket" not in values:
+                begun = staff.begin_enrolment(parts.database, secrets, invitation)
+                return _enrolling(language, invitation, begun.ticket, begun.secret)
+            given = Enrolment(
+                invitation,
+                values["ticket"],
+                values.get("name", ""),
+                values.get("password", ""),
+                "".join(values.get("code", "").split()),
+            )
+            done = staff.enrol(parts.database, parts.registry, given)
+        except Refused as refused:
+            return self._not_yet(refused, values, invitation, language)
+        return pages.rendered("enrolled", language, {"recovery": done.recovery})
+
+    def _not_yet(
+        self, refused: Refused, values: dict[str, str], invitation: str, language: Language
+    ) -> Rendered:
+        problem = _told(refused, INVALID, domain.INVITATION_OVER, BUSY)
+        if problem is domain.INVITATION_OVER:
+            wrong = Words(problem.zh, problem.en)
+            return pages.rendered("invitation", language, {"wrong": wrong}, status=problem.status)
+        field = refused.fields[0] if refused.fields else problem
+        ticket = values.get("ticket", "")
+        secret = staff.secret_of(self._parts.issuing.secrets, invitation, ticket)
+        wrong = Words(field.zh, field.en)
+        return _enrolling(language, invitation, ticket, secret, wrong, problem.status)
+
+
+def _enrolling(
+    language: Language,
+    invitation: str,
+    ticket: str,
+    secret: str,
+    wrong: Words | None = None,
+    status: int = 200,
+) -> Rendered:
+    values = {"invitation": invitation, "ticket": ticket, "secret": secret, "wrong": wrong}
+    return pages.rendered("enrolment", language, values, status=status)
+
+
+def _told(refused: Refused, *known: Problem) -> Problem:
+    """What a page tells; anything else is a problem document's."""
+    if refused.problem not in known:
+        raise refused
+    return refused.problem
+
+
+def _over(wrong: Words, language: Language) -> Rendered:
+    return pages.rendered("over", language, {"wrong": wrong, "error": ""}, status=400)
+
+
+def endpoints(parts: Identity) -> list[tuple[str, str, Answers]]:
+    """Method, path and who answers."""
+    return [
+        ("POST", f"{PREFIX}/sign-in/staff", StaffSignIn(parts)),
+        ("GET", f"{PREFIX}/enrolment", EnrolmentPage()),
+        ("POST", f"{PREFIX}/enrolment", Enrol(parts)),
+    ]

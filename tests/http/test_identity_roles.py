@@ -1,0 +1,125 @@
+"""Who gives and takes which role, over HTTP; what the auditor reads of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.support.bureau import Bureau
+from tests.support.people import as_, plant
+from tests.support.served import Json, json_of, made, refused
+
+
+class Office:
+    """Officers and operators, and somebody to give roles to."""
+
+    def __init__(self, bureau: Bureau) -> None:
+        self.bureau = bureau
+        self.operator = plant(bureau, 1, "operator")
+        self.first = plant(bureau, 2, "security")
+        self.second = plant(bureau, 3, "security")
+        self.auditor = plant(bureau, 4, "auditor")
+        self.person = plant(bureau, 5, "citizen")
+
+    def give(self, by: str, power: str, role: str, to: str | None = None) -> TestResponse:
+        return self.bureau.post(
+            f"/v1/accounts/{to or self.person}/roles",
+            {"role": role, "reason": "why"},
+            token=as_(self.bureau, by, power),
+        )
+
+    def step(
+        self, by: str, role: str, step: str, to: str | None = None, power: str = "security"
+    ) -> TestResponse:
+        body = {"reason": "why"} if step == "withdrawal" else None
+        return self.bureau.post(
+            f"/v1/accounts/{to or self.person}/roles/{role}/{step}",
+            body,
+            token=as_(self.bureau, by, power),
+        )
+
+    def roles(self, account: str | None = None) -> list[str]:
+        found = self.bureau.database.read(
+            lambda view: view.require("accounts", account or self.person)
+        )
+        roles: list[str] = found.value.body["roles"]
+        return roles
+
+    def changes(self) -> list[Json]:
+        token = as_(self.bureau, self.auditor, "auditor")
+        items: list[Json] = json_of(self.bureau.get("/v1/role-changes", token=token))["items"]
+        return items
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with Bureau(tmp_path) as bureau:
+        yield Office(bureau)
+
+
+def test_an_operator_gives_and_takes_business_roles_and_the_auditor_reads_who(
+    office: Office,
+) -> None:
+    assert made(office.give(office.operator, "operator", "merchant"))["what"] == "given"
+    assert office.roles() == ["citizen", "merchant"]
+    office.bureau.clock.pass_wall(seconds=1)
+    made(office.step(office.operator, "merchant", "withdrawal", power="operator"))
+    assert office.roles() == ["citizen"]
+    taken, given = office.changes()
+    assert (taken["what"], given["what"]) == ("taken", "given")
+    assert {taken["by"], given["by"]} == {office.operator}
+
+
+def test_a_power_needs_two_officers(office: Office) -> None:
+    assert made(office.give(office.first, "security", "operator"))["what"] == "waiting"
+    assert office.roles() == ["citizen"]
+    refused(office.step(office.first, "operator", "agreement"), 409, "second-officer-needed")
+    made(office.step(office.second, "operator", "agreement"))
+    assert office.roles() == ["citizen", "operator"]
+    [change] = office.changes()
+    assert (change["by"], change["second"]) == (office.first, office.second)
+    refused(office.step(office.second, "operator", "agreement"), 404, "not-found")
+
+
+def test_a_request_is_void_after_three_days_or_once_its_officer_is_none(office: Office) -> None:
+    made(office.give(office.first, "security", "auditor"))
+    office.bureau.clock.pass_wall(hours=72)
+    refused(office.step(office.second, "auditor", "agreement"), 409, "second-officer-needed")
+    made(office.give(office.first, "security", "auditor"))
+    made(office.step(office.second, "security", "withdrawal", to=office.first))
+    refused(office.step(office.second, "auditor", "agreement"), 409, "second-officer-needed")
+    assert office.roles() == ["citizen"]
+
+
+def test_duties_stay_apart_between_request_and_agreement(office: Office) -> None:
+    made(office.give(office.first, "security", "auditor"))
+    made(office.give(office.operator, "operator", "clinician"))
+    refused(office.step(office.second, "auditor", "agreement"), 409, "duties-apart")
+    assert office.roles() == ["citizen", "clinician"]
+    refused(
+        office.give(office.operator, "operator", "merchant", office.auditor), 409, "duties-apart"
+    )
+
+
+def test_nobody_gives_to_themselves_or_what_is_not_theirs(office: Office) -> None:
+    refused(office.give(office.operator, "operator", "merchant", office.operator), 409, "own-roles")
+    refused(office.give(office.first, "security", "auditor", office.first), 409, "own-roles")
+    refused(office.give(office.operator, "operator", "auditor"), 403, "forbidden")
+    refused(office.give(office.first, "security", "merchant"), 403, "forbidden")
+    refused(office.give(office.auditor, "auditor", "merchant"), 403, "forbidden")
+
+
+def test_a_token_of_yesterday_gives_nothing(office: Office) -> None:
+    made(office.step(office.first, "security", "withdrawal", to=office.second))
+    refused(office.give(office.second, "security", "operator"), 403, "forbidden")
+    assert office.roles() == ["citizen"]
+
+
+def test_a_repeated_request_is_one_change(office: Office) -> None:
+    body = {"role": "merchant", "reason": "why"}
+    token = as_(office.bureau, office.operator, "operator")
+    path = f"/v1/accounts/{office.person}/roles"
+    first = made(office.bureau.post(path, body, token=token, key="one"))
+    assert made(office.bureau.post(path, body, token=token, key="one")) == first
+    assert len(office.changes()) == 1

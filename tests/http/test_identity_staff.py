@@ -1,0 +1,206 @@
+"""Staff: invited, enrolled, signed in by two factors; delays that end, and lock nobody else out."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.identity.actions import staff as actions
+from services.identity.actions.staff import Enrolment, Given
+from services.identity.domain import staff
+from shared.errors import Refused
+from tests.support.bureau import Bureau, claims_of, hidden, returned
+from tests.support.people import PASSWORD, Member, as_, enrolled, plant
+from tests.support.served import json_of, made, refused
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Iterator[Bureau]:
+    with Bureau(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def member(bureau: Bureau) -> Member:
+    return enrolled(bureau, plant(bureau, 1, "operator"))
+
+
+def test_somebody_invited_enrols_and_signs_in(member: Member) -> None:
+    assert member.sign_in() == member.account
+    assert len(set(member.recovery)) == staff.RECOVERY_CODES
+
+
+def test_a_code_is_good_once(member: Member) -> None:
+    code = member.code()
+    assert member.sign_in(code) == member.account
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in(code)
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in(code, attempt="another page")
+    member.bureau.clock.pass_wall(seconds=30)
+    assert member.sign_in() == member.account
+
+
+def test_a_page_whose_reply_was_lost_is_answered_again(member: Member) -> None:
+    code = member.code()
+    assert member.sign_in(code, attempt="page") == member.account
+    assert member.sign_in(code, attempt="page") == member.account
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in(code, attempt="page", password="wrong, and long enough")
+
+
+def test_both_factors_are_needed(member: Member) -> None:
+    for code, password in ((None, "wrong, and long enough"), ("000000", PASSWORD)):
+        with pytest.raises(Refused, match="staff-sign-in-refused"):
+            member.sign_in(code, password=password)
+
+
+def test_a_recovery_code_is_good_once(member: Member) -> None:
+    assert member.sign_in(member.recovery[0]) == member.account
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in(member.recovery[0])
+
+
+def test_delays_grow_and_end_and_strangers_do_not_delay_the_office(member: Member) -> None:
+    assert member.sign_in() == member.account
+    clock = member.bureau.clock
+    waits = []
+    for place in range(staff.ELSEWHERE_FREE + 3):
+        try:
+            member.sign_in("000000", address=f"elsewhere-{place}")
+        except Refused as told:
+            waits.append(told.retry_after_seconds)
+    assert waits[: staff.ELSEWHERE_FREE + 1] == [None] * (staff.ELSEWHERE_FREE + 1)
+    assert waits[-1] == 2
+    for _ in range(staff.FREE_FAILURES + 1):
+        clock.pass_wall(seconds=600)
+        with pytest.raises(Refused, match="staff-sign-in-refused"):
+            member.sign_in("000000", address="somewhere")
+    with pytest.raises(Refused, match="staff-sign-in-delayed"):
+        member.sign_in(address="somewhere")
+    assert member.sign_in(address="office") == member.account
+    clock.pass_wall(hours=1)
+    assert member.sign_in(address="somewhere") == member.account
+
+
+def test_a_right_try_that_comes_after_too_many_wrong_ones_waits(member: Member) -> None:
+    bureau = member.bureau
+    given = Given(member.name, PASSWORD, member.code(), "net", "")
+    tried = actions.look(bureau.database, bureau.registry(), given, bureau.clock.now_ms())
+    for _ in range(staff.FREE_FAILURES + 1):
+        with pytest.raises(Refused):
+            member.sign_in("000000", address="net")
+    with pytest.raises(Refused, match="staff-sign-in-delayed"):
+        bureau.database.transact(lambda tx: actions.settle(tx, bureau.secrets, tried))
+
+
+def test_an_unknown_name_does_the_same_work(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes: list[str] = []
+    is_password = staff.is_password
+
+    def looked_at(kept: str, password: str) -> bool:
+        hashes.append(kept)
+        return is_password(kept, password)
+
+    monkeypatch.setattr(staff, "is_password", looked_at)
+    before = member.bureau.database.read(lambda view: view.seq).value
+    for name in (member.name, "nobody.here"):
+        stranger = Member(member.bureau, "", name, member.secret, [])
+        with pytest.raises(Refused, match="staff-sign-in-refused"):
+            stranger.sign_in(password="wrong, and long enough", address=name)
+    assert len(hashes) == 2
+    parameters = {each.split("$")[3] for each in hashes}
+    assert parameters == {"m=19456,t=2,p=1"}
+    assert member.bureau.database.read(lambda view: view.seq).value == before + 2
+
+
+def test_a_password_of_other_parameters_is_kept_anew(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept() -> str:
+        found = member.bureau.database.read(lambda view: view.require("staff", member.account))
+        return str(found.value.body["sealed"])
+
+    before = kept()
+    monkeypatch.setattr(staff, "needs_rehash", lambda _: True)
+    assert member.sign_in() == member.account
+    monkeypatch.undo()
+    assert kept() != before
+    member.bureau.clock.pass_wall(seconds=30)
+    assert member.sign_in() == member.account
+
+
+def test_an_invitation_enrols_once_and_its_ticket_is_its_own(bureau: Bureau) -> None:
+    operator = plant(bureau, 1, "operator")
+    member = enrolled(bureau, operator)
+    token = as_(bureau, operator, "operator")
+    refused(bureau.post("/v1/staff", {"name": "li.si"}, token=token), 409, "staff-name-taken")
+    again = made(bureau.post(f"/v1/staff/{member.account}/invitations", token=token))
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in()
+    other = made(bureau.post("/v1/staff", {"name": "wang.wu"}, token=token))
+    begun = actions.begin_enrolment(bureau.database, bureau.secrets, other["invitation"])
+    code = staff.totp(begun.secret).generate_otp(bureau.clock.now_ms() // 30_000)
+    stolen = Enrolment(again["invitation"], begun.ticket, "li.si", PASSWORD, code)
+    for given in (stolen, Enrolment("no invitation", begun.ticket, "li.si", PASSWORD, code)):
+        with pytest.raises(Refused, match="invitation-over"):
+            actions.enrol(bureau.database, bureau.registry(), given)
+    bureau.clock.pass_wall(hours=72)
+    with pytest.raises(Refused, match="invitation-over"):
+        actions.begin_enrolment(bureau.database, bureau.secrets, again["invitation"])
+
+
+def test_no_journal_holds_password_factor_name_or_invitation(member: Member) -> None:
+    member.sign_in()
+    stored = member.bureau.stored()
+    for secret in (PASSWORD, member.secret, member.name, "$argon2", *member.recovery):
+        assert secret.encode() not in stored
+
+
+def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(bureau: Bureau) -> None:
+    operator = plant(bureau, 1, "operator")
+    invited = made(
+        bureau.post("/v1/staff", {"name": "zhao.liu"}, token=as_(bureau, operator, "operator"))
+    )
+    give = {"role": "clinician", "reason": "new here"}
+    made(
+        bureau.post(
+            f"/v1/accounts/{invited['id']}/roles", give, token=as_(bureau, operator, "operator")
+        )
+    )
+    assert bureau.client.get("/identity/enrolment").status_code == 200
+    invitation = {"invitation": invited["invitation"]}
+    page = bureau.form("/enrolment", invitation)
+    [secret] = re.findall(r"<code>([A-Z2-7]+)</code>", page.text)
+    [ticket] = re.findall(r'name="ticket" value="([^"]+)"', page.text)
+    filled = {**invitation, "ticket": ticket, "name": "zhao.liu", "password": PASSWORD}
+
+    def code() -> str:
+        return staff.totp(secret).generate_otp(bureau.clock.now_ms() // 30_000)
+
+    weak = bureau.form("/enrolment", {**filled, "password": "short", "code": code()})
+    assert (weak.status_code, secret in weak.text) == (422, True)
+    done = bureau.form("/enrolment", {**filled, "code": code()})
+    assert len(re.findall("<code>[0-9a-f]{20}</code>", done.text)) == staff.RECOVERY_CODES
+    assert bureau.form("/enrolment", {**filled, "code": code()}).status_code == 409
+
+    bureau.clock.pass_wall(seconds=60)
+    scope = "openid account:read appointments:check"
+    asked = bureau.form("/sign-in/staff", {"page": hidden(bureau.authorize(scope=scope))})
+    both = {"page": hidden(asked), "name": "zhao.liu", "code": code()}
+    wrong = bureau.form("/sign-in/staff", {**both, "password": "wrong, and long enough"})
+    assert wrong.status_code == 403
+    right = bureau.form("/sign-in/staff", {**both, "password": PASSWORD})
+    assert right.status_code == 303, right.text
+    tokens = json_of(bureau.redeem(returned(right)["code"]))
+    claims = claims_of(tokens["access_token"])
+    assert (claims["sub"], claims["roles"]) == (invited["id"], ["clinician"])
+    # The same page once more, as after a lost reply; the same code on another page is none.
+    assert bureau.form("/sign-in/staff", {**both, "password": PASSWORD}).status_code == 303
+    other = hidden(bureau.form("/sign-in/staff", {"page": hidden(bureau.authorize())}))
+    again = bureau.form("/sign-in/staff", {**both, "password": PASSWORD, "page": other})
+    assert again.status_code == 403
+    assert bureau.form("/sign-in/staff", {"page": "made up"}).status_code == 400
