@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from services.identity.domain.names import VERIFIER_DOWN, Person
+from shared import waiting
 from shared.clock import Clock
 from shared.errors import Refused
 from shared.storage.http1 import Http, NoAnswer
@@ -55,7 +56,9 @@ class HttpVerifier:
     def _asked(self, path: str, question: dict[str, object]) -> bool:
         body = orjson.dumps(question)
         try:
-            answer = self._http.exchange("POST", self._path + path, self._headers, body)
+            answer = waiting.apart(
+                lambda: self._http.exchange("POST", self._path + path, self._headers, body)
+            )
         except NoAnswer as error:
             raise _down() from error
         if answer.status != 200 or not answer.whole:

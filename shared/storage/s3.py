@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from shared import waiting
 from shared.clock import Clock
 from shared.storage.http1 import (
     CONNECT_SECONDS,
@@ -199,8 +200,9 @@ class S3Store:
             self._current_credentials(),
             self._clock.now_ms(),
         )
+        target = f"{path}?{asked}" if asked else path
         try:
-            answer = self._http.exchange(method, f"{path}?{asked}" if asked else path, signed, body)
+            answer = waiting.apart(lambda: self._http.exchange(method, target, signed, body))
         except NoAnswer as error:
             raise Uncertain(f"{method} {key}: {error}") from error
         self._note_clock(answer.headers.get("date", ""))

@@ -11,10 +11,11 @@ is the page's own id. Anybody else with the same code is refused.
 """
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore
+from typing import TypeVar
 
 import orjson
 
@@ -23,9 +24,12 @@ from services.identity.actions.roles import held
 from services.identity.domain import accounts, staff
 from services.identity.domain.secrets import Secrets, same
 from services.identity.domain.staff import Tried
+from shared import waiting
 from shared.errors import BUSY, FORBIDDEN, Refused, invalid
 from shared.sealing import Unreadable
 from shared.storage.access import Claim, Committed, Database, Document, Transaction, View
+
+T = TypeVar("T")
 
 HASHES_AT_ONCE = 4
 """Each takes 19 MiB: what guesses fill memory with is bounded."""
@@ -177,8 +181,7 @@ def enrol(database: Database, own: Registry, given: Enrolment) -> Enrolled:
     secret = secret_of(secrets, given.invitation, given.ticket)
     name = staff.name_of(given.name)
     digest = secrets.known("staff", name)
-    with _room():
-        kept = staff.hashed(given.password, name)
+    kept = _hashing(lambda: staff.hashed(given.password, name))
     sealed = _sealed(own, read.account, kept, secret)
     recovery = secrets.recovery_codes(staff.RECOVERY_CODES, staff.RECOVERY_BYTES)
 
@@ -223,10 +226,9 @@ def look(database: Database, own: Registry, given: Given, now_ms: int) -> Try:
         kept, secret = _opened(own, found.key, sealed)
     else:
         _open_nobodys(own)
-    with _room():
-        right = staff.is_password(kept, given.password) and sealed is not None
-        again = right and found is not None and staff.needs_rehash(kept)
-        rehashed = staff.rehashed(given.password) if again else None
+    right = _hashing(lambda: staff.is_password(kept, given.password)) and sealed is not None
+    again = right and found is not None and staff.needs_rehash(kept)
+    rehashed = _hashing(lambda: staff.rehashed(given.password)) if again else None
     account = None if found is None else found.key
     if account is not None and rehashed is not None:
         rehashed = _sealed(own, account, rehashed, secret)
@@ -322,12 +324,15 @@ def _owner(account: str) -> str:
     return f"staff.{account}"
 
 
-@contextmanager
-def _room() -> Iterator[None]:
-    """Room for one hash. Raises Refused(BUSY)."""
-    if not _ROOM.acquire(timeout=2.0):
-        raise Refused(BUSY, retry_after_seconds=2)
-    try:
-        yield
-    finally:
-        _ROOM.release()
+def _hashing(work: Callable[[], T]) -> T:
+    """Hash where it holds up no other request, a few at a time. Raises Refused(BUSY)."""
+
+    def within() -> T:
+        if not _ROOM.acquire(timeout=2.0):
+            raise Refused(BUSY, retry_after_seconds=2)
+        try:
+            return work()
+        finally:
+            _ROOM.release()
+
+    return waiting.apart(within)
