@@ -149,6 +149,21 @@ IDENTITY = (
         "tests/http/test_identity_roles.py::test_a_power_needs_two_officers",
     ),
     Mutant(
+        "lets one of the staff take over an officer's account",
+        "services/identity/actions/staff.py",
+        "        lose_powers(tx, known, by)\n",
+        "",
+        "tests/http/test_identity_roles.py::test_an_operator_cannot_take_over_an_officers_account",
+    ),
+    Mutant(
+        "leaves a power with whoever is invited again",
+        "services/identity/actions/roles.py",
+        "            roles.take(account.body, role)\n            _remember(",
+        "            _remember(",
+        "tests/http/test_identity_roles.py::"
+        "test_who_is_invited_again_has_lost_what_two_officers_give",
+    ),
+    Mutant(
         "believes a token about what its bearer may still give",
         "services/identity/actions/roles.py",
         '    names: list[str] = found.body["roles"]\n    return names',

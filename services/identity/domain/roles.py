@@ -5,7 +5,9 @@
 
 Operator, security and auditor each stand alone, without any other role of staff: who keeps the
 platform, who says who keeps it, and who looks at both are three people (separation of duties).
-Nobody changes their own roles. Every change is a document of its own that says who did it.
+Nobody changes their own roles, and who is invited again has lost such a power: else one alone could
+take over the account of another who has it. Every change is a document of its own that says who did
+it.
 """
 
 from collections.abc import Iterable
@@ -46,6 +48,8 @@ GIVEN = (*BUSINESS, *POWERS)
 WAITS_MS = 3 * DAY_MS
 """How long a request waits for the second officer."""
 REASON_MAX = 200
+INVITED_AGAIN = "重新邀请 / invited again"
+"""Why somebody has lost a power whose sign-in was begun anew."""
 
 DUTIES_APART = Problem(
     "duties-apart",
