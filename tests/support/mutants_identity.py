@@ -149,6 +149,28 @@ IDENTITY = (
         "tests/http/test_identity_roles.py::test_a_power_needs_two_officers",
     ),
     Mutant(
+        "begins a platform that has officers",
+        "services/identity/actions/bootstrap.py",
+        '        if tx.find("officers", (), limit=1):\n            raise Refused(OFFICERS_THERE)\n',
+        "",
+        "tests/http/test_identity_bootstrap.py::test_once_there_is_an_officer_nothing_is_done",
+    ),
+    Mutant(
+        "lets an operator of the machine invite an officer who has enrolled",
+        "services/identity/actions/bootstrap.py",
+        'if (m.body["state"], m.body["by"]) == ("invited", BY)]',
+        'if m.body["by"] == BY]',
+        "tests/http/test_identity_bootstrap.py::"
+        "test_no_officer_who_has_enrolled_is_invited_from_outside",
+    ),
+    Mutant(
+        "shows invitations to a file",
+        "services/identity/bootstrap.py",
+        "    if not terminal.isatty():",
+        "    if terminal.closed:",
+        "tests/http/test_identity_bootstrap.py::test_what_is_no_terminal_is_shown_no_invitation",
+    ),
+    Mutant(
         "lets one of the staff take over an officer's account",
         "services/identity/actions/staff.py",
         "        lose_powers(tx, known, by)\n",

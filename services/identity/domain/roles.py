@@ -12,6 +12,7 @@ it.
 
 from collections.abc import Iterable
 
+from services.identity.domain import accounts
 from shared.errors import FORBIDDEN, Problem, Refused, invalid
 from shared.storage.catalogue import Body, Collection, Index
 from shared.times import DAY_MS
@@ -101,14 +102,14 @@ def give(account: Body, role: str) -> None:
     if role in account["roles"]:
         raise Refused(ROLE_HELD)
     check_apart([*account["roles"], role])
-    account["roles"] = sorted([*account["roles"], role])
+    accounts.put_roles(account, [*account["roles"], role])
 
 
 def take(account: Body, role: str) -> None:
     """Raises ROLE_NOT_HELD."""
     if role not in account["roles"]:
         raise Refused(ROLE_NOT_HELD)
-    account["roles"] = [name for name in account["roles"] if name != role]
+    accounts.put_roles(account, [name for name in account["roles"] if name != role])
 
 
 def new_request(account: str, role: str, by: str, reason: str, now_ms: int) -> Body:
