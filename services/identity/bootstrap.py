@@ -84,9 +84,10 @@ def main(
 
 
 def _told(refused: Refused) -> str:
-    """A refusal in words, with the fields that it names."""
+    """A refusal in words, with the fields that it names, and whom it is about."""
     fields = [f"{each.field} {each.en}" for each in refused.fields]
-    return "; ".join([refused.problem.en, *fields])
+    about = [f"{name}: {value}" for name, value in refused.detail.items()]
+    return "; ".join([refused.problem.en, *fields, *about])
 
 
 def _failed(said: str, code: int) -> int:

@@ -5,12 +5,14 @@ is allowed: no page of another site reads an answer of ours.
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from werkzeug.test import TestResponse
 
 from infra.gateway import Rate, Service, Tls
 from shared.web.responses import NO_CONTENT_AT_ALL
+from tests.support.bureau import APP, CHALLENGE, REDIRECT, Bureau
 from tests.support.certificate import self_signed
 from tests.support.gateway import GatewayServer, before
 from tests.support.houses import HOUSES, House, Open
@@ -193,6 +195,35 @@ def test_a_header_is_said_once(front: tuple[GatewayServer, Served]) -> None:
             connection.request("GET", target)
             names = [name.lower() for name, _ in connection.getresponse().getheaders()]
         assert len(set(names) - {"vary"}) == len([name for name in names if name != "vary"])
+
+
+def test_the_page_to_sign_in_keeps_its_own_policy_and_cookie_behind_the_gateway(
+    tmp_path: Path,
+) -> None:
+    """With the policy of what is no page beside its own, its form could not be sent."""
+    with Bureau(tmp_path / "bureau") as bureau, Listening(bureau.app) as listening:
+        services = (Service("identity", (listening.address,)),)
+        tls = Tls(*self_signed(tmp_path))
+        with before(tmp_path / "gateway", services=services, tls=tls) as gateway:
+            shown = bureau.authorize()
+            asked = {"client_id": APP, "redirect_uri": REDIRECT, "response_type": "code"}
+            query = urlencode(
+                {**asked, "code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+            )
+            with closing(gateway._connection()) as connection:
+                connection.request("GET", f"/identity/authorize?{query}")
+                answer = connection.getresponse()
+                pairs = [(name.lower(), value) for name, value in answer.getheaders()]
+                body = answer.read()
+    assert (answer.status, b"<form" in body) == (200, True)
+    policies = [value for name, value in pairs if name == "content-security-policy"]
+    assert policies == [shown.headers["Content-Security-Policy"]]
+    names = [name for name, _ in pairs if name != "vary"]
+    assert len(set(names)) == len(names)
+    cookie = dict(pairs)["set-cookie"]
+    assert cookie.startswith("__Host-")
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax; Secure")
+    assert_headers(dict(pairs), page=True)
 
 
 # What a client says of its way here

@@ -306,6 +306,10 @@ def test_what_is_wrong_is_named(bureau: Bureau, capsys: pytest.CaptureFixture[st
     assert "redirect_uris" in capsys.readouterr().err
     assert run(bureau, ["begin", "li.si", *BEGIN[4:]], Terminal()) == REFUSED
     assert "one officer alone can give no power" in capsys.readouterr().err
+    operator = as_(bureau, plant(bureau, 1, "operator"), "operator")
+    made(bureau.post("/v1/staff", {"name": "wang.wu"}, token=operator))
+    assert run(bureau, BEGIN, Terminal()) == REFUSED
+    assert "name: wang.wu" in capsys.readouterr().err
     with pytest.raises(SystemExit) as usage:
         run(bureau, [*BEGIN[:4], "--app", "No App", "--redirect", REDIRECT], Terminal())
     assert usage.value.code == UNDONE
