@@ -170,3 +170,11 @@ def test_what_operators_give_stays_with_who_is_invited_again(office: Office) -> 
     made(office.give(office.operator, "operator", "clinician", member.account))
     made(office.invite_again(office.operator, "operator", member.account))
     assert office.roles(member.account) == ["clinician"]
+
+
+def test_who_gives_no_such_role_invites_nobody_again_who_has_it(office: Office) -> None:
+    member = enrolled(office.bureau, office.operator)
+    made(office.give(office.operator, "operator", "clinician", member.account))
+    refused(office.invite_again(office.first, "security", member.account), 403, "forbidden")
+    refused(office.invite_again(member.account, "operator", member.account), 403, "forbidden")
+    assert member.sign_in() == member.account
