@@ -40,7 +40,8 @@ def verify(database: Database, own: Registry, account: str, person: Person) -> C
     """
     digest = own.digest(person)
     known = database.read(lambda view: view.get("names", account))
-    if known.value is not None and known.value.body["digest"] == digest:
+    # One that stands there and whose key was erased is verified and sealed anew.
+    if known.value is not None and _is_kept(own, known.value, digest):
         return Committed(known.value, known.seq, replayed=True)
     count_attempt(database, account)
     if not own.verifier.belongs(person):
@@ -52,6 +53,11 @@ def verify(database: Database, own: Registry, account: str, person: Person) -> C
         return keep(tx, account, digest, sealed, own.verifier.source)
 
     return database.transact(change)
+
+
+def _is_kept(own: Registry, name: Document, digest: str) -> bool:
+    """Whether a name is of this number, and can be read."""
+    return bool(name.body["digest"] == digest) and opened(own, name.key, name) is not None
 
 
 def _outgrow(tx: Transaction, digest: str, person: Person) -> None:
@@ -90,7 +96,7 @@ def keep(tx: Transaction, account: str, digest: str, sealed: str, source: str) -
     known = tx.get("names", account)
     if known is not None:
         names.check_same(known.body, digest)
-        return known
+        return tx.put("names", account, {**known.body, "sealed": sealed})
     tx.put("id_numbers", digest, {"account": account})
     return tx.put("names", account, names.new_name(sealed, digest, source, tx.now_ms))
 
