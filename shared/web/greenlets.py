@@ -54,34 +54,39 @@ _LOOK_SECONDS = 0.1
 
 
 class Connections:
-    """How many connections each process of a container holds, in memory that they share."""
+    """How many connections each process of a container holds, in memory that they share.
+
+    The master gives each process a place before the fork, and takes it back when it has ended.
+    """
 
     def __init__(self) -> None:
         self._held = memoryview(mmap.mmap(-1, _PROCESSES_MAX * 4)).cast("I")
         for place in range(_PROCESSES_MAX):
             self._held[place] = _NOBODY
 
-    def enter(self, process: int) -> None:
-        """A process begins, holding none."""
-        self._held[process % _PROCESSES_MAX] = 0
+    def enter(self) -> int:
+        """A place for one more process, which holds none. Raises ValueError beyond 64."""
+        place = self._held.tolist().index(_NOBODY)
+        self._held[place] = 0
+        return place
 
-    def leave(self, process: int) -> None:
-        """A process has ended."""
-        self._held[process % _PROCESSES_MAX] = _NOBODY
+    def leave(self, place: int) -> None:
+        """The process at `place` has ended."""
+        self._held[place] = _NOBODY
 
-    def note(self, process: int, change: int) -> None:
+    def note(self, place: int, change: int) -> None:
         """A process holds one more, or one fewer."""
-        self._held[process % _PROCESSES_MAX] += change
+        self._held[place] += change
 
-    def is_due(self, process: int) -> bool:
+    def is_due(self, place: int) -> bool:
         """Whether no other process holds far fewer."""
-        return self._held[process % _PROCESSES_MAX] < min(self._held) + _AHEAD_MAX
+        return self._held[place] < min(self._held) + _AHEAD_MAX
 
 
 def ended(_master: object, worker: AnyWorker) -> None:
     """To be told by the master once a process has ended (gunicorn's `child_exit`)."""
     if isinstance(worker, Worker):
-        worker.connections.leave(worker.age)
+        worker.connections.leave(worker.place)
 
 
 class GreenletWays:
@@ -165,7 +170,7 @@ class _Server(StreamServer):
         self._left = 0
 
     def do_read(self) -> Any:
-        if self._left < _LEFT_TIMES and not self._worker.connections.is_due(self._worker.age):
+        if self._left < _LEFT_TIMES and not self._worker.connections.is_due(self._worker.place):
             self._left += 1
             self.stop_accepting()
             gevent.spawn_later(_LEFT_SECONDS, self._accept_again)
@@ -173,7 +178,7 @@ class _Server(StreamServer):
         self._left = 0
         accepted = super().do_read()
         if accepted is not None:
-            self._worker.connections.note(self._worker.age, +1)
+            self._worker.connections.note(self._worker.place, +1)
         return accepted
 
     def _accept_again(self) -> None:
@@ -191,6 +196,7 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.place = self.connections.enter()
         self._clock = SystemClock()
         self._open: set[Any] = set()
         self._busy: set[Any] = set()
@@ -214,7 +220,6 @@ class Worker(GeventWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then let what is under way have its answer."""
-        self.connections.enter(self.age)
         servers = []
         for listener in self.sockets:
             listener.setblocking(True)  # noqa: FBT003 - a socket's own method
@@ -243,7 +248,7 @@ class Worker(GeventWorker):
         try:
             self.handle(listener, client, address)
         finally:
-            self.connections.note(self.age, -1)
+            self.connections.note(self.place, -1)
             self._open.discard(me)
 
     def handle_request(self, listener: Any, request: Any, client: Any, address: Any) -> bool:

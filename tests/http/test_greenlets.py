@@ -215,10 +215,9 @@ def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
 
 def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
     held = Connections()
-    held.enter(1)
-    held.enter(2)
-    held.note(1, +4)
-    worker: Any = SimpleNamespace(connections=held, age=1)
+    place, _ = held.enter(), held.enter()
+    held.note(place, +4)
+    worker: Any = SimpleNamespace(connections=held, place=place)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         server = ServerOf(gevent_socket.socket(fileno=listener.detach()), worker, Pool(1))
@@ -233,15 +232,27 @@ def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
 
 def test_who_holds_far_more_leaves_a_connection_to_the_others() -> None:
     held = Connections()
-    held.enter(1)
-    held.enter(2)
-    assert held.is_due(1)
+    one, other = held.enter(), held.enter()
     for _ in range(4):
-        held.note(1, +1)
-    assert not held.is_due(1)
-    assert held.is_due(2)
-    held.leave(2)
-    assert held.is_due(1), "nobody is left to leave it to"
-    held.enter(2 + 64)
-    held.note(1, -1)
-    assert held.is_due(1)
+        assert held.is_due(one)
+        held.note(one, +1)
+    assert not held.is_due(one)
+    assert held.is_due(other)
+    held.leave(other)
+    assert held.is_due(one), "nobody is left to leave it to"
+    assert held.enter() == other, "whose place is free again"
+    assert not held.is_due(one)
+    held.note(one, -1)
+    assert held.is_due(one)
+
+
+def test_places_are_never_shared_however_often_processes_end() -> None:
+    held = Connections()
+    lasting = held.enter()
+    held.note(lasting, +3)
+    for _ in range(200):
+        held.leave(held.enter())
+    taken = {held.enter() for _ in range(63)}
+    assert lasting not in taken
+    with pytest.raises(ValueError, match="in list"):
+        held.enter()
