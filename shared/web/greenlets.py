@@ -17,8 +17,10 @@ Two things that greenlets do not bring by themselves:
 """
 
 import mmap
+import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, Generic, TypeVar, cast
 
 import gevent
 from gevent import socket
@@ -99,8 +101,42 @@ class GreenletWays:
         return GreenletSignal(self._hub)
 
     def apart(self, work: Callable[[], T]) -> T:
-        done: T = self._hub.threadpool.apply(work)
-        return done
+        outcome: _Outcome[T] = _Outcome(work)
+        self._hub.threadpool.apply(outcome.find)
+        return outcome.get()
+
+    def alone(self, work: Callable[[], T]) -> T:
+        outcome: _Outcome[T] = _Outcome(work)
+        found = self.signal()
+
+        def find() -> None:
+            outcome.find()
+            found.set()
+
+        threading.Thread(target=find, daemon=True).start()
+        while not found.wait(60):
+            pass
+        return outcome.get()
+
+
+class _Outcome(Generic[T]):
+    """What some work came to in another thread. The hub prints every exception that leaves one."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    def find(self) -> None:
+        try:
+            self._value = self._work()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._error = error
+
+    def get(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return cast(T, self._value)
 
 
 class GreenletSignal:
@@ -167,6 +203,8 @@ class _Server(StreamServer):
     def __init__(self, listener: Any, worker: "Worker", pool: Pool) -> None:
         super().__init__(listener, spawn=pool)
         self._worker = worker
+        # What a connection is told of where it came in; the socket itself goes with the stop.
+        self._name = listener.getsockname()
         self._left = 0
 
     def do_read(self) -> Any:
@@ -186,7 +224,7 @@ class _Server(StreamServer):
             self.start_accepting()
 
     def handle(self, client: Any, address: Any) -> None:
-        self._worker.serve(self.socket, client, address)
+        self._worker.serve(SimpleNamespace(getsockname=lambda: self._name), client, address)
 
 
 class Worker(GeventWorker):
@@ -259,7 +297,14 @@ class Worker(GeventWorker):
         try:
             goes_on = super().handle_request(listener, request, answer, address)
         finally:
-            self._busy.discard(me)
-            answer.leave()
+            try:
+                answer.leave()
+            finally:
+                self._busy.discard(me)
         gevent.sleep(0)
         return goes_on
+
+    def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
+        """An idle connection that ends with the process is told nothing: it asked nothing."""
+        if not isinstance(error, gevent.GreenletExit):
+            super().handle_error(request, client, address, error)
