@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from werkzeug.test import TestResponse
 
 from infra.gateway import Rate, Service, Tls
 from shared.web.responses import NO_CONTENT_AT_ALL
@@ -45,6 +46,15 @@ def assert_headers(headers: dict[str, str], *, page: bool = False) -> None:
     assert "x-powered-by" not in headers
 
 
+def said(answer: TestResponse) -> dict[str, str]:
+    """An answer's headers, each of which has to stand there once: of two policies a browser keeps
+    both.
+    """
+    names = [name.lower() for name, _ in answer.headers]
+    assert len(set(names)) == len(names)
+    return dict(zip(names, answer.headers.values(), strict=True))
+
+
 def is_page(place: Place) -> bool:
     return place.route is None
 
@@ -59,8 +69,19 @@ def test_every_route_says_so_whatever_it_answers(opened: Open, place: Place) -> 
     path = address.replace("{", "").replace("}", "")
     for sent in (ORIGIN, {**ORIGIN, "Authorization": f"Bearer {served.everyone()}"}):
         answer = served.client.open(path, method=method, headers=sent)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
+        headers = said(answer)
         assert_headers(headers, page=is_page(place) and answer.status_code == 200)
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
+def test_what_stands_beside_the_routes_says_so_too(opened: Open, house: House) -> None:
+    served = opened(house)
+    for address in sorted(house.beside):
+        for method in ("GET", "POST"):
+            for sent in (ORIGIN, {**ORIGIN, "Authorization": f"Bearer {served.everyone()}"}):
+                answer = served.client.open(address, method=method, headers=sent)
+                is_html = (answer.content_type or "").startswith("text/html")
+                assert_headers(said(answer), page=is_html)
 
 
 @pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
@@ -75,7 +96,7 @@ def test_what_is_no_route_says_so_too(opened: Open, house: House) -> None:
     )
     for method, path, sent in asked:
         answer = served.ask(method, path, headers={**ORIGIN, **sent})
-        headers = {name.lower(): value for name, value in answer.headers.items()}
+        headers = said(answer)
         assert answer.status_code in {304, 404, 405}
         assert_headers(headers, page=answer.status_code == 304)
 
@@ -86,7 +107,7 @@ def test_a_failure_of_the_program_says_so_too(tmp_path: Path) -> None:
         served.app.handlers[f"GET /{house.name}/health/live"] = None  # type: ignore[assignment]
         answer = served.get("/health/live")
         assert answer.status_code == 500
-        assert_headers({name.lower(): value for name, value in answer.headers.items()})
+        assert_headers(said(answer))
 
 
 # Behind the gateway

@@ -7,7 +7,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.support.bureau import Bureau
-from tests.support.people import as_, plant
+from tests.support.people import Member, as_, enrolled, plant
 from tests.support.served import Json, json_of, made, refused
 
 
@@ -28,6 +28,17 @@ class Office:
             {"role": role, "reason": "why"},
             token=as_(self.bureau, by, power),
         )
+
+    def officer(self) -> Member:
+        """A third officer, who has enrolled."""
+        member = enrolled(self.bureau, self.operator)
+        made(self.give(self.first, "security", "security", member.account))
+        made(self.step(self.second, "security", "agreement", to=member.account))
+        return member
+
+    def invite_again(self, by: str, power: str, whom: str) -> TestResponse:
+        path = f"/v1/staff/{whom}/invitations"
+        return self.bureau.post(path, token=as_(self.bureau, by, power))
 
     def step(
         self, by: str, role: str, step: str, to: str | None = None, power: str = "security"
@@ -123,3 +134,39 @@ def test_a_repeated_request_is_one_change(office: Office) -> None:
     first = made(office.bureau.post(path, body, token=token, key="one"))
     assert made(office.bureau.post(path, body, token=token, key="one")) == first
     assert len(office.changes()) == 1
+
+
+def test_an_operator_cannot_take_over_an_officers_account(office: Office) -> None:
+    member = office.officer()
+    refused(office.invite_again(office.operator, "operator", member.account), 403, "forbidden")
+    assert office.roles(member.account) == ["security"]
+    assert member.sign_in() == member.account
+
+
+def test_who_is_invited_again_has_lost_what_two_officers_give(office: Office) -> None:
+    member = office.officer()
+    office.bureau.clock.pass_wall(seconds=1)
+    made(office.invite_again(office.first, "security", member.account))
+    assert office.roles(member.account) == []
+    change = office.changes()[0]
+    assert (change["what"], change["role"], change["by"]) == ("taken", "security", office.first)
+    refused(office.step(office.first, "security", "agreement", to=member.account), 404, "not-found")
+    made(office.give(office.first, "security", "security", member.account))
+    assert office.roles(member.account) == []
+
+
+def test_what_was_asked_for_is_void_once_somebody_is_invited_again(office: Office) -> None:
+    """Or an operator would be agreed to in another's name."""
+    member = enrolled(office.bureau, office.operator)
+    made(office.give(office.first, "security", "security", member.account))
+    made(office.invite_again(office.operator, "operator", member.account))
+    refused(
+        office.step(office.second, "security", "agreement", to=member.account), 404, "not-found"
+    )
+
+
+def test_what_operators_give_stays_with_who_is_invited_again(office: Office) -> None:
+    member = enrolled(office.bureau, office.operator)
+    made(office.give(office.operator, "operator", "clinician", member.account))
+    made(office.invite_again(office.operator, "operator", member.account))
+    assert office.roles(member.account) == ["clinician"]

@@ -28,6 +28,10 @@ PEOPLE = {
     "hospital_staff": "hospital",
     "clinician": "clinician",
     "operator": "operator",
+    "station_agent": "station",
+    "security": "security",
+    "auditor": "auditor",
+    "partner": "partner",
 }
 """What the accounts of a role are called: `‹name›-1` owns what a stage has, `‹name›-2` does not."""
 

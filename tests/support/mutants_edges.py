@@ -7,6 +7,7 @@ from tests.support.mutant import Mutant
 
 _MATRIX = "tests/http/test_authorisation.py::"
 _ACTING = "tests/http/test_acting.py::"
+_BESIDE = "tests/http/test_identity_beside.py::"
 
 EDGES = (
     Mutant(
@@ -163,5 +164,35 @@ EDGES = (
         '        "state": order_state(body),\n        "citizen": body["citizen"],',
         f"{_MATRIX}test_anothers_is_not_found_and_ones_own_is_there"
         "[GET /commerce/v1/orders/{order_id}]",
+    ),
+    Mutant(
+        "lets who acts for a person see who else may",
+        "services/identity/routes/delegations.py",
+        "    for_others=False,\n    query=PageQuery,",
+        "    query=PageQuery,",
+        f"{_MATRIX}test_each_caller_is_answered_as_the_table_says[GET /identity/v1/delegations]",
+    ),
+    Mutant(
+        "shows anybody when a delegation was used",
+        "services/identity/actions/delegations.py",
+        '        if account not in {found.body["agent"], found.body.get("person")}:',
+        '        if account == "":',
+        f"{_MATRIX}test_anothers_is_not_found_and_ones_own_is_there"
+        "[GET /identity/v1/delegations/{delegation_id}/acts]",
+    ),
+    Mutant(
+        "holds the form of its sign-in page by a second policy",
+        "services/identity/routes/pages.py",
+        "            *headers,\n        ],\n        body,\n        policy,\n",
+        '            ("Content-Security-Policy", policy),\n            *headers,\n        ],\n'
+        "        body,\n",
+        f"{_BESIDE}test_a_token_is_answered_as_the_table_says[no token-GET /identity/authorize]",
+    ),
+    Mutant(
+        "passes over a bearer token in place of a client's secret",
+        "services/identity/routes/oauth.py",
+        "        if authorization is not None and not _BASIC.fullmatch(authorization):\n",
+        '        if authorization == "":\n',
+        f"{_BESIDE}test_a_token_is_answered_as_the_table_says[operator-POST /identity/token]",
     ),
 )

@@ -131,7 +131,7 @@ IDENTITY = (
         "looks at no password where the name is unknown",
         "services/identity/actions/staff.py",
         "right = _hashing(lambda: staff.is_password(kept, given.password)) and sealed is not None",
-        "right = sealed is not None and staff.is_password(kept, given.password)",
+        "right = sealed is not None and _hashing(lambda: staff.is_password(kept, given.password))",
         "tests/http/test_identity_staff.py::test_an_unknown_name_does_the_same_work",
     ),
     Mutant(
@@ -147,6 +147,43 @@ IDENTITY = (
         'if request["by"] == by:',
         'if request["by"] == "":',
         "tests/http/test_identity_roles.py::test_a_power_needs_two_officers",
+    ),
+    Mutant(
+        "begins a platform that has officers",
+        "services/identity/actions/bootstrap.py",
+        '        if tx.find("officers", (), limit=1):\n            raise Refused(OFFICERS_THERE)\n',
+        "",
+        "tests/http/test_identity_bootstrap.py::test_once_there_is_an_officer_nothing_is_done",
+    ),
+    Mutant(
+        "lets an operator of the machine invite an officer who has enrolled",
+        "services/identity/actions/bootstrap.py",
+        'if (m.body["state"], m.body["by"]) == ("invited", BY)]',
+        'if m.body["by"] == BY]',
+        "tests/http/test_identity_bootstrap.py::"
+        "test_no_officer_who_has_enrolled_is_invited_from_outside",
+    ),
+    Mutant(
+        "shows invitations to a file",
+        "services/identity/bootstrap.py",
+        "    if not terminal.isatty():",
+        "    if terminal.closed:",
+        "tests/http/test_identity_bootstrap.py::test_what_is_no_terminal_is_shown_no_invitation",
+    ),
+    Mutant(
+        "lets one of the staff take over an officer's account",
+        "services/identity/actions/staff.py",
+        "        lose_powers(tx, known, by)\n",
+        "",
+        "tests/http/test_identity_roles.py::test_an_operator_cannot_take_over_an_officers_account",
+    ),
+    Mutant(
+        "leaves a power with whoever is invited again",
+        "services/identity/actions/roles.py",
+        "            roles.take(account.body, role)\n            _remember(",
+        "            _remember(",
+        "tests/http/test_identity_roles.py::"
+        "test_who_is_invited_again_has_lost_what_two_officers_give",
     ),
     Mutant(
         "believes a token about what its bearer may still give",

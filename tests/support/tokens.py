@@ -37,6 +37,7 @@ ROLES = {
     "station": ["station_agent"],
     "security": ["security"],
     "auditor": ["auditor"],
+    "partner": ["partner"],
 }
 """What an account is whose name begins so."""
 

@@ -83,6 +83,21 @@ def take(
     return database.transact_once(claim, change)
 
 
+def lose_powers(tx: Transaction, account: Document, by: str) -> None:
+    """Take the powers of somebody who is invited again, and what they were asked for: whoever holds
+    the new invitation can sign in as them, and no one officer makes another. Raises
+    Refused(FORBIDDEN) to all but officers where there is a power.
+    """
+    for role in roles.POWERS:
+        tx.delete("role_requests", _request(account.key, role))
+        if role in account.body["roles"]:
+            roles.check_giver(role, by, held(tx, by), account.key)
+            roles.take(account.body, role)
+            _remember(
+                tx, account.key, role, given=False, by=by, second=None, reason=roles.INVITED_AGAIN
+            )
+
+
 def list_changes(
     database: Database,
     account: str | None,

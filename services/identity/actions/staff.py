@@ -20,7 +20,7 @@ from typing import TypeVar
 import orjson
 
 from services.identity.actions.names import Registry
-from services.identity.actions.roles import held
+from services.identity.actions.roles import held, lose_powers
 from services.identity.domain import accounts, staff
 from services.identity.domain.secrets import Secrets, same
 from services.identity.domain.staff import Tried
@@ -100,7 +100,7 @@ def invite(
 
 def invite_again(database: Database, claim: Claim, by: str, account: str) -> Committed[Document]:
     """A new invitation for somebody who lost theirs, their password or their phone; it signs them
-    out. Raises Refused: FORBIDDEN, NOT_FOUND.
+    out, and takes what only two officers can give. Raises Refused: FORBIDDEN, NOT_FOUND.
     """
 
     def change(tx: Transaction) -> Document:
@@ -110,6 +110,7 @@ def invite_again(database: Database, claim: Claim, by: str, account: str) -> Com
             raise Refused(FORBIDDEN)
         staff.invite_again(found.body, tx.now_ms)
         known = tx.require("accounts", account)
+        lose_powers(tx, known, by)
         accounts.sign_out(known.body, tx.now_ms)
         tx.put("accounts", account, known.body)
         return tx.put("staff", account, {**found.body, "by": by})

@@ -4,12 +4,13 @@ An account's id is what access tokens name as `sub`. Services make a subject of 
 and store nothing else; only identity stores ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from shared.storage.catalogue import Body, Collection
+from shared.storage.catalogue import Body, Collection, Index
 
 COLLECTIONS = (
-    Collection("accounts"),
+    # `officer` is there where the account is a security officer, so that those are found.
+    Collection("accounts", indexes=(Index("officers", ("officer",)),)),
     # The account that a mobile number signs in to; under the number's keyed digest, which is all
     # that is kept of it.
     Collection("phones"),
@@ -23,7 +24,17 @@ STATES = ("open", "closed")
 
 def new_account(roles: Sequence[str], now_ms: int) -> Body:
     """An account that can sign in."""
-    return {"roles": sorted(roles), "state": "open", "made_ms": now_ms}
+    account = {"state": "open", "made_ms": now_ms}
+    put_roles(account, roles)
+    return account
+
+
+def put_roles(account: Body, roles: Iterable[str]) -> None:
+    """Let these be the roles of an account."""
+    account["roles"] = sorted(roles)
+    account.pop("officer", None)
+    if "security" in account["roles"]:
+        account["officer"] = 1
 
 
 def sign_out(account: Body, now_ms: int) -> None:

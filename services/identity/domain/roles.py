@@ -5,11 +5,14 @@
 
 Operator, security and auditor each stand alone, without any other role of staff: who keeps the
 platform, who says who keeps it, and who looks at both are three people (separation of duties).
-Nobody changes their own roles. Every change is a document of its own that says who did it.
+Nobody changes their own roles, and who is invited again has lost such a power: else one alone could
+take over the account of another who has it. Every change is a document of its own that says who did
+it.
 """
 
 from collections.abc import Iterable
 
+from services.identity.domain import accounts
 from shared.errors import FORBIDDEN, Problem, Refused, invalid
 from shared.storage.catalogue import Body, Collection, Index
 from shared.times import DAY_MS
@@ -46,6 +49,8 @@ GIVEN = (*BUSINESS, *POWERS)
 WAITS_MS = 3 * DAY_MS
 """How long a request waits for the second officer."""
 REASON_MAX = 200
+INVITED_AGAIN = "重新邀请 / invited again"
+"""Why somebody has lost a power whose sign-in was begun anew."""
 
 DUTIES_APART = Problem(
     "duties-apart",
@@ -97,14 +102,14 @@ def give(account: Body, role: str) -> None:
     if role in account["roles"]:
         raise Refused(ROLE_HELD)
     check_apart([*account["roles"], role])
-    account["roles"] = sorted([*account["roles"], role])
+    accounts.put_roles(account, [*account["roles"], role])
 
 
 def take(account: Body, role: str) -> None:
     """Raises ROLE_NOT_HELD."""
     if role not in account["roles"]:
         raise Refused(ROLE_NOT_HELD)
-    account["roles"] = [name for name in account["roles"] if name != role]
+    accounts.put_roles(account, [name for name in account["roles"] if name != role])
 
 
 def new_request(account: str, role: str, by: str, reason: str, now_ms: int) -> Body:

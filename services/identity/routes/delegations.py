@@ -16,6 +16,7 @@ from shared.web.routes import Answer, Call
 
 router = new_router()
 
+# Nobody who acts for a person reaches identity, citizens' own routes included.
 PERSON = ("citizen",)
 SIDES = ("citizen", "station_agent")
 
@@ -144,6 +145,7 @@ def end(call: Call[Identity]) -> Answer:
     Words("登记未满14周岁的子女", "Begin to act for a child under fourteen"),
     scope="delegations:write",
     roles=PERSON,
+    for_others=False,
     body=schemas.PersonSchema,
     answer=schemas.DelegationSchema,
     problems=(
@@ -171,6 +173,7 @@ def guard(call: Call[Identity]) -> Answer:
     Words("谁可以为我代办，最新在前", "Who may act for oneself, newest first"),
     scope="delegations:read",
     roles=PERSON,
+    for_others=False,
     query=PageQuery,
     answer=schemas.DelegationsSchema,
 )

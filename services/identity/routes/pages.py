@@ -62,15 +62,13 @@ def rendered(
             ("Content-Type", "text/html; charset=utf-8"),
             ("Content-Length", str(len(body))),
             ("Content-Language", TAGS[language]),
-            ("Content-Security-Policy", policy),
             ("Cache-Control", "no-store"),
             ("Vary", "Accept-Language, Cookie"),
-            ("Referrer-Policy", "no-referrer"),
-            ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
             *headers,
         ],
         body,
+        policy,
     )
 
 
@@ -82,7 +80,6 @@ def redirect(location: str, status: int = 303) -> Rendered:
             ("Location", location),
             ("Content-Length", "0"),
             ("Cache-Control", "no-store"),
-            ("Referrer-Policy", "no-referrer"),
         ],
         b"",
     )

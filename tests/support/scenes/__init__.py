@@ -7,13 +7,14 @@ A new service writes a module here with its `Stage`, and adds it to SCENES; the 
 expectations is tests/http/authorisation.csv (see tests/http/test_authorisation.py).
 """
 
-from tests.support.scenes import commerce, health, tourism
+from tests.support.scenes import commerce, health, identity, tourism
 from tests.support.scenes.stage import Scene, Stage
 
 SCENES: dict[str, Stage] = {
     "commerce": commerce.STAGE,
     "tourism": tourism.STAGE,
     "health": health.STAGE,
+    "identity": identity.STAGE,
 }
 
 __all__ = ["SCENES", "Scene", "Stage"]

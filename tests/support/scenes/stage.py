@@ -1,7 +1,7 @@
 """A stage says how a service's things are put there; a scene is one set of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from werkzeug.test import TestResponse
@@ -18,6 +18,8 @@ class Stage:
     """`furnish` puts one of everything there, of the people whose names end in 1, and can be called
     again. By route: `before` brings things to where the route can do its work, `bodies` is what is
     sent where the schema's example will not do, `tags` where the ETag is read, if elsewhere.
+    `asked_by` says of which things somebody asks, where that depends on who does: on a role, which
+    an account's name begins with.
     """
 
     furnish: Callable[[Any], Ids]
@@ -25,6 +27,7 @@ class Stage:
     bodies: Mapping[str, Callable[[Ids], object]] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     uploads: bytes = b""
+    asked_by: Callable[[Ids, str], Ids] = lambda ids, _: ids
 
     def set(self, served: Served, route: Route[Any]) -> "Scene":
         """New things, ready for a route."""
@@ -56,7 +59,12 @@ class Scene:
         return f"{path}?{asked}" if asked else path
 
     def ask(self, token: str | None, owner: str) -> TestResponse:
-        """The route, with everything right but perhaps the token; `owner` reads the ETag."""
+        """The route, with everything right but perhaps the token, of the things that are
+        `owner`'s, who reads the ETag.
+        """
+        return replace(self, ids=self.stage.asked_by(self.ids, owner))._ask(token, owner)
+
+    def _ask(self, token: str | None, owner: str) -> TestResponse:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         method, body = self.route.method, self.route.body
         if method == "POST":

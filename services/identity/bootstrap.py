@@ -1,0 +1,150 @@
+r"""The operator's command that begins a platform: `python -m services.identity.bootstrap`, with
+identity's environment. It makes the first security officers, whom nobody could give their role, and
+the app that staff sign in to, and shows an invitation for each officer, once.
+
+    python -m services.identity.bootstrap begin li.si wang.wu zhao.liu \
+        --app gansu-office --redirect https://office.gansu.example/signed-in
+    python -m services.identity.bootstrap again
+
+`begin` does nothing where there is any officer. `again` makes new invitations for those officers
+who have not enrolled, in place of the ones before, as long as fewer than two have.
+
+Invitations are shown on a terminal alone: a file or a log of a job would keep them. The commands
+exit with 0 if it is done, 1 if it is refused, and 2 if they could not do their work; then nothing
+is known to have been stored, and the same command once more says whether it was.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
+from typing import TextIO
+
+from services.identity.actions import bootstrap
+from services.identity.actions.bootstrap import Invited, Office
+from services.identity.domain import CATALOGUE, staff
+from services.identity.domain.clients import Registration
+from services.identity.domain.secrets import Secrets
+from services.identity.schemas.clients import CLIENT_ID
+from shared import settings
+from shared.assembly import open_database
+from shared.clock import SystemClock
+from shared.errors import BUSY, Refused
+from shared.settings import IdentitySettings, SettingsError
+from shared.storage.access import Database
+from shared.storage.objects import StoreError
+from shared.times import DAY_MS
+
+DONE, REFUSED, UNDONE = 0, 1, 2
+
+OFFICE_SCOPES = (
+    "openid",
+    "account:read",
+    "account:write",
+    "staff:write",
+    "roles:read",
+    "roles:write",
+    "clients:read",
+    "clients:write",
+)
+"""What the first app may ask for: what it takes to make everything else known."""
+
+Opened = AbstractContextManager[Database]
+Open = Callable[[IdentitySettings], tuple[Opened, Secrets]]
+
+
+def _open(loaded: IdentitySettings) -> tuple[Opened, Secrets]:
+    clock = SystemClock()
+    secrets = Secrets(loaded.subject_key, loaded.token_key, loaded.sealing_key, clock.random)
+    return closing(open_database(loaded, "identity", CATALOGUE, clock)), secrets
+
+
+def main(
+    argv: Sequence[str],
+    terminal: TextIO,
+    load: Callable[[], IdentitySettings] = settings.load_identity,
+    open_: Open = _open,
+) -> int:
+    """Run one command; its exit code."""
+    arguments = _arguments(argv)
+    if not terminal.isatty():
+        return _failed("invitations are shown on a terminal alone, and this is none", UNDONE)
+    try:
+        loaded = load()
+        opened, secrets = open_(loaded)
+        with opened as database:
+            invited: list[Invited] = arguments.command(arguments, database, secrets)
+    except Refused as refused:
+        return _failed(_told(refused), UNDONE if refused.problem is BUSY else REFUSED)
+    except (SettingsError, StoreError, OSError) as error:
+        return _failed(f"{type(error).__name__}: {error}", UNDONE)
+    _show(invited, loaded.issuer, terminal)
+    return DONE
+
+
+def _told(refused: Refused) -> str:
+    """A refusal in words, with the fields that it names."""
+    fields = [f"{each.field} {each.en}" for each in refused.fields]
+    return "; ".join([refused.problem.en, *fields])
+
+
+def _failed(said: str, code: int) -> int:
+    sys.stderr.write(f"{said}\n")
+    return code
+
+
+def _show(invited: Sequence[Invited], issuer: str, terminal: TextIO) -> None:
+    days = staff.INVITED_MS // DAY_MS
+    lines = [
+        f"{len(invited)} security officers are invited. Each enrols within {days} days at",
+        f"  {issuer}/enrolment",
+        "with an invitation of their own, which is shown now and nowhere kept:",
+        *(f"  {each.name or each.account}\n    {each.invitation}" for each in invited),
+    ]
+    terminal.write("\n".join([*lines, ""]))
+
+
+# Commands
+
+
+def _begin(arguments: argparse.Namespace, database: Database, secrets: Secrets) -> list[Invited]:
+    registration = Registration(
+        "app", arguments.name_zh, arguments.name_en, [arguments.redirect], OFFICE_SCOPES, []
+    )
+    return bootstrap.begin(
+        database, secrets, arguments.officer, Office(arguments.app, registration)
+    )
+
+
+def _again(_: argparse.Namespace, database: Database, secrets: Secrets) -> list[Invited]:
+    return bootstrap.again(database, secrets)
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.identity.bootstrap",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    begin = commands.add_parser("begin", help="make the first officers, where there is none")
+    begin.add_argument("officer", nargs="+", help="the name that an officer will sign in by")
+    begin.add_argument("--app", required=True, type=_client_id, help="the id of the staff's app")
+    begin.add_argument("--redirect", required=True, help="where that app is answered at")
+    begin.add_argument("--name-zh", default="管理平台", help="what the sign-in page calls it")
+    begin.add_argument("--name-en", default="Administration")
+    begin.set_defaults(command=_begin)
+    again = commands.add_parser("again", help="invite those anew who have not enrolled")
+    again.set_defaults(command=_again)
+    return parser.parse_args(argv)
+
+
+def _client_id(text: str) -> str:
+    if not re.fullmatch(CLIENT_ID, text):
+        raise argparse.ArgumentTypeError("3 to 63 of a-z 0-9 -, a letter first")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], sys.stdout))
