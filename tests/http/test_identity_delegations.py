@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from services.identity.actions.exchange import ACCESS_TOKEN, DELEGATION, GRANT_TYPE
 from services.identity.domain import delegations
 from shared.times import midnight_ms
-from tests.support.bureau import APP, Bureau, claims_of
+from tests.support.bureau import APP, Bureau, claims_of, denied
 from tests.support.people import as_, number_of, plant
 from tests.support.served import Json, json_of, made, refused
 
@@ -183,6 +183,26 @@ def test_who_is_an_agent_no_longer_gets_no_token(village: Village) -> None:
     made(bureau.post(path, {"reason": "left"}, token=token))
     no_token(village.exchange(delegation))
     refused(bureau.post("/v1/delegations", ASKED, token=village.agents), 409, "not-an-agent")
+
+
+def test_who_becomes_an_agent_acts_by_a_sign_in_of_afterwards(village: Village) -> None:
+    bureau = village.bureau
+    before = bureau.sign_in("13800000014")
+    village.agent, village.actor = claims_of(before["access_token"])["sub"], before["access_token"]
+    give = {"role": "station_agent", "reason": "new here"}
+    operators = as_(bureau, village.operator, "operator")
+    made(bureau.post(f"/v1/accounts/{village.agent}/roles", give, token=operators))
+    denied(bureau.refresh(before["refresh_token"]), "invalid_grant")
+    village.agents = as_(bureau, village.agent, "station_agent")
+    delegation = village.live()
+    no_token(village.exchange(delegation))
+    bureau.clock.pass_wall(seconds=61)
+    again = bureau.sign_in("13800000014")
+    assert village.exchange(delegation, actor_token=again["access_token"]).status_code == 200
+    # One role more changes nothing about who they are: no sign-in ends.
+    give = {"role": "clinician", "reason": "a nurse as well"}
+    made(bureau.post(f"/v1/accounts/{village.agent}/roles", give, token=operators))
+    assert bureau.refresh(again["refresh_token"]).status_code == 200
 
 
 def test_the_villager_sees_who_may_act_and_when_it_was_used(village: Village) -> None:

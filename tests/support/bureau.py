@@ -259,9 +259,11 @@ class Bureau(Served):
         [code] = re.findall(r"\d{6}", self.messages()[-1].text.zh)
         return str(code)
 
-    def code_for_app(self, number: str, browser: Client | None = None) -> str:
-        """The authorization code that somebody's sign-in gives the app."""
-        page = self.ask_code(number, browser)
+    def code_for_app(
+        self, number: str, browser: Client | None = None, /, **changes: str | None
+    ) -> str:
+        """The authorization code that somebody's sign-in gives the app, as `authorize` asked."""
+        page = self.ask_code(number, browser, page=self.authorize(browser, **changes))
         answer = self.give_code(page, self.code_sent(), browser)
         assert answer.status_code == 303, answer.text
         return returned(answer)["code"]
