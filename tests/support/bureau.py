@@ -268,9 +268,9 @@ class Bureau(Served):
         assert answer.status_code == 303, answer.text
         return returned(answer)["code"]
 
-    def sign_in(self, number: str = "13800000001") -> Json:
-        """All tokens of a new sign-in."""
-        answer = self.redeem(self.code_for_app(number))
+    def sign_in(self, number: str = "13800000001", /, **changes: str | None) -> Json:
+        """All tokens of a new sign-in, as `authorize` asked."""
+        answer = self.redeem(self.code_for_app(number, **changes))
         assert answer.status_code == 200, answer.text
         return json_of(answer)
 

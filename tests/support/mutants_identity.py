@@ -207,6 +207,22 @@ IDENTITY = (
         "tests/http/test_identity_delegations.py::test_nobody_acts_through_a_person_for_another",
     ),
     Mutant(
+        "takes an actor's token that was for another service",
+        "services/identity/actions/exchange.py",
+        'if "identity" not in claims["aud"] or ACTS not in',
+        "if ACTS not in",
+        "tests/http/test_identity_delegations.py::"
+        "test_a_token_that_a_service_was_shown_is_no_actors",
+    ),
+    Mutant(
+        "takes an actor's token that was not for acting",
+        "services/identity/actions/exchange.py",
+        ' or ACTS not in scopes.named(claims["scope"]):',
+        ":",
+        "tests/http/test_identity_delegations.py::"
+        "test_a_token_that_a_service_was_shown_is_no_actors",
+    ),
+    Mutant(
         "gives two accounts one ID number",
         "services/identity/actions/names.py",
         'if taken is not None and taken.body["account"] != account:',
