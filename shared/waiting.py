@@ -35,6 +35,9 @@ class Ways(Protocol):
     def apart(self, work: Callable[[], T]) -> T:
         """Do `work` where it may block, and give back what it returns or raises."""
 
+    def alone(self, work: Callable[[], T]) -> T:
+        """The same, in a thread that nobody else has to leave first."""
+
 
 class _Blocking:
     """For threads: a lock is the cheapest thing that one can wait on and another release."""
@@ -70,6 +73,12 @@ def apart(work: Callable[[], T]) -> T:
     """Do what may block."""
     ways = _ways()
     return work() if ways is None else ways.apart(work)
+
+
+def alone(work: Callable[[], T]) -> T:
+    """Do what those who are `apart` may be waiting for."""
+    ways = _ways()
+    return work() if ways is None else ways.alone(work)
 
 
 def _ways() -> Ways | None:

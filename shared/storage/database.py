@@ -255,10 +255,9 @@ class JournalDatabase:
             lambda fetched: parts.committer.commit(with_archive(fetched, change), first)
         )
 
-    def _catch_up(self, follower: Follower) -> bool:
-        before = follower.replica.head().seq
+    def _catch_up(self, follower: Follower) -> None:
         try:
-            return self._probe(follower) > before
+            self._probe(follower)
         except _UNAVAILABLE as error:
             raise busy() from error
 

@@ -26,11 +26,10 @@ T = TypeVar("T")
 class Fetcher:
     """One process's way into the archive of the journal under `prefix`.
 
-    `catch_up` brings the replica to the journal's head, and says whether there was anything new; it
-    raises StoreError or Refused.
+    `catch_up` brings the replica to the journal's head; it raises StoreError or Refused.
     """
 
-    def __init__(self, store: ObjectStore, prefix: str, catch_up: Callable[[], bool]) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, catch_up: Callable[[], object]) -> None:
         self._store = store
         self._prefix = prefix
         self._catch_up = catch_up
@@ -44,13 +43,16 @@ class Fetcher:
         fetched = Fetched()
         for _ in range(ROUNDS_MAX):
             try:
-                return work(fetched)
+                # Looking through many volumes must not hold up the requests of the same thread.
+                return waiting.apart(lambda: work(fetched)) if fetched.walks else work(fetched)
             except Wanted as wanted:
                 self._fetch_apart(fetched, wanted)
         raise busy()
 
     def _fetch_apart(self, fetched: Fetched, wanted: Wanted) -> None:
-        waiting.apart(lambda: self._fetch(fetched, wanted))
+        fetched.walks = fetched.walks or not wanted.wants
+        if wanted.wants:
+            waiting.apart(lambda: self._fetch(fetched, wanted))
 
     def _fetch(self, fetched: Fetched, wanted: Wanted) -> None:
         take = partial(fetched.take, self._store, self._prefix)
@@ -61,8 +63,10 @@ class Fetcher:
             with ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="archive") as pool:
                 list(pool.map(take, wanted.wants))
         except Absent as error:
-            # The volume was superseded, which this replica has yet to hear of; if not, it is lost.
-            if not self._catch_up():
+            # The volume was superseded meanwhile: here already, or this replica has yet to hear of
+            # it. Who then comes to the same one again has found one that is lost.
+            self._catch_up()
+            if fetched.miss(wanted.wants):
                 log.error("an archived volume is missing: %s", error)
                 raise busy() from error
         except (StoreError, VolumeDamaged) as error:

@@ -110,10 +110,18 @@ class Prover:
                     told = waiting.signal()
                     self._waiting.append(told)
             if leads:
-                return waiting.apart(self._lead)
+                return self._led()
             left = deadline - self._clock.monotonic()
             if left <= 0 or not told.wait(left):
                 raise ProofTimeout
+
+    def _led(self) -> Proof:
+        """Lead where nobody is in the way who waits for this very proof."""
+        try:
+            return waiting.alone(self._lead)
+        except RuntimeError:  # no thread can be started, so nothing has been tried
+            self._give_up()
+            raise ProofTimeout from None
 
     def _lead(self) -> Proof:
         began = self._clock.monotonic()
@@ -121,13 +129,17 @@ class Prover:
         try:
             proof = Proof(self._probe(), began)
         finally:
-            with self._lock:
-                self._probing = False
-                if proof is not None:
-                    self._keep(proof)
-                told, self._waiting = self._waiting, []
-            _tell(told)
+            self._give_up(proof)
         return proof
+
+    def _give_up(self, proof: Proof | None = None) -> None:
+        """Let others lead, with what was found if anything was."""
+        with self._lock:
+            self._probing = False
+            if proof is not None:
+                self._keep(proof)
+            told, self._waiting = self._waiting, []
+        _tell(told)
 
     def _keep(self, proof: Proof) -> None:
         if proof.began > self._latest.began:

@@ -140,6 +140,10 @@ class ReadOnlyView:
         if not archive.goes_on(catalogue, index, equal):
             return found
         collection = catalogue.indexes[index][0].name
+        if not self._fetched.walks:
+            if archive.first_volume(self._in_replica, collection) is None:
+                return found
+            raise Wanted
         listing = Listing(collection, equal, after, descending, limit)
         return listing.continued(
             self._in_replica, self._fetched, found, partial(self._unless_here, collection)

@@ -17,8 +17,10 @@ Two things that greenlets do not bring by themselves:
 """
 
 import mmap
+import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, Generic, TypeVar, cast
 
 import gevent
 from gevent import socket
@@ -54,34 +56,39 @@ _LOOK_SECONDS = 0.1
 
 
 class Connections:
-    """How many connections each process of a container holds, in memory that they share."""
+    """How many connections each process of a container holds, in memory that they share.
+
+    The master gives each process a place before the fork, and takes it back when it has ended.
+    """
 
     def __init__(self) -> None:
         self._held = memoryview(mmap.mmap(-1, _PROCESSES_MAX * 4)).cast("I")
         for place in range(_PROCESSES_MAX):
             self._held[place] = _NOBODY
 
-    def enter(self, process: int) -> None:
-        """A process begins, holding none."""
-        self._held[process % _PROCESSES_MAX] = 0
+    def enter(self) -> int:
+        """A place for one more process, which holds none. Raises ValueError beyond 64."""
+        place = self._held.tolist().index(_NOBODY)
+        self._held[place] = 0
+        return place
 
-    def leave(self, process: int) -> None:
-        """A process has ended."""
-        self._held[process % _PROCESSES_MAX] = _NOBODY
+    def leave(self, place: int) -> None:
+        """The process at `place` has ended."""
+        self._held[place] = _NOBODY
 
-    def note(self, process: int, change: int) -> None:
+    def note(self, place: int, change: int) -> None:
         """A process holds one more, or one fewer."""
-        self._held[process % _PROCESSES_MAX] += change
+        self._held[place] += change
 
-    def is_due(self, process: int) -> bool:
+    def is_due(self, place: int) -> bool:
         """Whether no other process holds far fewer."""
-        return self._held[process % _PROCESSES_MAX] < min(self._held) + _AHEAD_MAX
+        return self._held[place] < min(self._held) + _AHEAD_MAX
 
 
 def ended(_master: object, worker: AnyWorker) -> None:
     """To be told by the master once a process has ended (gunicorn's `child_exit`)."""
     if isinstance(worker, Worker):
-        worker.connections.leave(worker.age)
+        worker.connections.leave(worker.place)
 
 
 class GreenletWays:
@@ -94,8 +101,42 @@ class GreenletWays:
         return GreenletSignal(self._hub)
 
     def apart(self, work: Callable[[], T]) -> T:
-        done: T = self._hub.threadpool.apply(work)
-        return done
+        outcome: _Outcome[T] = _Outcome(work)
+        self._hub.threadpool.apply(outcome.find)
+        return outcome.get()
+
+    def alone(self, work: Callable[[], T]) -> T:
+        outcome: _Outcome[T] = _Outcome(work)
+        found = self.signal()
+
+        def find() -> None:
+            outcome.find()
+            found.set()
+
+        threading.Thread(target=find, daemon=True).start()
+        while not found.wait(60):
+            pass
+        return outcome.get()
+
+
+class _Outcome(Generic[T]):
+    """What some work came to in another thread. The hub prints every exception that leaves one."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    def find(self) -> None:
+        try:
+            self._value = self._work()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._error = error
+
+    def get(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return cast(T, self._value)
 
 
 class GreenletSignal:
@@ -162,10 +203,12 @@ class _Server(StreamServer):
     def __init__(self, listener: Any, worker: "Worker", pool: Pool) -> None:
         super().__init__(listener, spawn=pool)
         self._worker = worker
+        # What a connection is told of where it came in; the socket itself goes with the stop.
+        self._name = listener.getsockname()
         self._left = 0
 
     def do_read(self) -> Any:
-        if self._left < _LEFT_TIMES and not self._worker.connections.is_due(self._worker.age):
+        if self._left < _LEFT_TIMES and not self._worker.connections.is_due(self._worker.place):
             self._left += 1
             self.stop_accepting()
             gevent.spawn_later(_LEFT_SECONDS, self._accept_again)
@@ -173,7 +216,7 @@ class _Server(StreamServer):
         self._left = 0
         accepted = super().do_read()
         if accepted is not None:
-            self._worker.connections.note(self._worker.age, +1)
+            self._worker.connections.note(self._worker.place, +1)
         return accepted
 
     def _accept_again(self) -> None:
@@ -181,7 +224,7 @@ class _Server(StreamServer):
             self.start_accepting()
 
     def handle(self, client: Any, address: Any) -> None:
-        self._worker.serve(self.socket, client, address)
+        self._worker.serve(SimpleNamespace(getsockname=lambda: self._name), client, address)
 
 
 class Worker(GeventWorker):
@@ -191,6 +234,7 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.place = self.connections.enter()
         self._clock = SystemClock()
         self._open: set[Any] = set()
         self._busy: set[Any] = set()
@@ -214,7 +258,6 @@ class Worker(GeventWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then let what is under way have its answer."""
-        self.connections.enter(self.age)
         servers = []
         for listener in self.sockets:
             listener.setblocking(True)  # noqa: FBT003 - a socket's own method
@@ -243,7 +286,7 @@ class Worker(GeventWorker):
         try:
             self.handle(listener, client, address)
         finally:
-            self.connections.note(self.age, -1)
+            self.connections.note(self.place, -1)
             self._open.discard(me)
 
     def handle_request(self, listener: Any, request: Any, client: Any, address: Any) -> bool:
@@ -254,7 +297,14 @@ class Worker(GeventWorker):
         try:
             goes_on = super().handle_request(listener, request, answer, address)
         finally:
-            self._busy.discard(me)
-            answer.leave()
+            try:
+                answer.leave()
+            finally:
+                self._busy.discard(me)
         gevent.sleep(0)
         return goes_on
+
+    def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:
+        """An idle connection that ends with the process is told nothing: it asked nothing."""
+        if not isinstance(error, gevent.GreenletExit):
+            super().handle_error(request, client, address, error)

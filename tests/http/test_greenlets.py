@@ -30,7 +30,7 @@ CROWD = 24
 class Server:
     """gunicorn, as it runs services, with `tests/support/greenlet_app.py`."""
 
-    def __init__(self, log: Path, processes: int) -> None:
+    def __init__(self, log: Path, processes: int, **environment: str) -> None:
         self.port = free_ports(1)[0]
         self.log = log
         with log.open("wb") as out:
@@ -41,7 +41,7 @@ class Server:
                     "tests.support.greenlet_app:app",
                 ],
                 cwd=ROOT,
-                env={**os.environ, "GANSU_ENV": "development"},
+                env={**os.environ, "GANSU_ENV": "development", **environment},
                 stdout=out,
                 stderr=out,
             )
@@ -84,8 +84,8 @@ class Server:
 
 
 @contextmanager
-def serving(log: Path, processes: int) -> Iterator[Server]:
-    server = Server(log, processes)
+def serving(log: Path, processes: int, **environment: str) -> Iterator[Server]:
+    server = Server(log, processes, **environment)
     try:
         wait_until(server.answers, f"gunicorn; it said {log}", seconds=30)
         wait_until(lambda: len(server.workers()) == processes, "every process", seconds=30)
@@ -141,6 +141,22 @@ def test_many_signals_are_told_apart(one: Server) -> None:
     for each in asked:
         each.join(20)
     assert [each.answer for each in asked] == ["late", "told"] * 20
+
+
+def test_what_is_raised_apart_is_heard_by_who_asked_and_by_no_log(one: Server) -> None:
+    assert one.ask("/refused") == "a secret"
+    log = one.log.read_text(encoding="utf-8")
+    assert "a secret" not in log
+    assert "Traceback" not in log
+
+
+def test_what_is_done_alone_waits_for_none_of_those_that_wait_for_it(tmp_path: Path) -> None:
+    """Four threads, and more who block in them until it is done."""
+    with serving(tmp_path / "log", 1, GANSU_THREADS="4") as server:
+        asked = [Asking(server, "/alone?1000") for _ in range(12)]
+        for each in asked:
+            each.join(20)
+        assert sorted(each.answer for each in asked) == ["led", *["told"] * 11]
 
 
 def test_every_process_gets_its_share_of_connections(two: Server) -> None:
@@ -210,15 +226,15 @@ def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
         server.process.terminate()
         # Before the 15 s that gunicorn waits for what is under way.
         assert server.process.wait(10) == 0
+        assert idle.sock.recv(1000) == b"", "it asked nothing, and is told nothing"
         assert "graceful timeout" not in server.log.read_text(encoding="utf-8").lower()
 
 
 def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
     held = Connections()
-    held.enter(1)
-    held.enter(2)
-    held.note(1, +4)
-    worker: Any = SimpleNamespace(connections=held, age=1)
+    place, _ = held.enter(), held.enter()
+    held.note(place, +4)
+    worker: Any = SimpleNamespace(connections=held, place=place)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         server = ServerOf(gevent_socket.socket(fileno=listener.detach()), worker, Pool(1))
@@ -233,15 +249,27 @@ def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
 
 def test_who_holds_far_more_leaves_a_connection_to_the_others() -> None:
     held = Connections()
-    held.enter(1)
-    held.enter(2)
-    assert held.is_due(1)
+    one, other = held.enter(), held.enter()
     for _ in range(4):
-        held.note(1, +1)
-    assert not held.is_due(1)
-    assert held.is_due(2)
-    held.leave(2)
-    assert held.is_due(1), "nobody is left to leave it to"
-    held.enter(2 + 64)
-    held.note(1, -1)
-    assert held.is_due(1)
+        assert held.is_due(one)
+        held.note(one, +1)
+    assert not held.is_due(one)
+    assert held.is_due(other)
+    held.leave(other)
+    assert held.is_due(one), "nobody is left to leave it to"
+    assert held.enter() == other, "whose place is free again"
+    assert not held.is_due(one)
+    held.note(one, -1)
+    assert held.is_due(one)
+
+
+def test_places_are_never_shared_however_often_processes_end() -> None:
+    held = Connections()
+    lasting = held.enter()
+    held.note(lasting, +3)
+    for _ in range(200):
+        held.leave(held.enter())
+    taken = {held.enter() for _ in range(63)}
+    assert lasting not in taken
+    with pytest.raises(ValueError, match="in list"):
+        held.enter()

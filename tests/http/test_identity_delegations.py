@@ -10,11 +10,12 @@ from werkzeug.test import TestResponse
 from services.identity.actions.exchange import ACCESS_TOKEN, DELEGATION, GRANT_TYPE
 from services.identity.domain import delegations
 from shared.times import midnight_ms
-from tests.support.bureau import APP, Bureau, claims_of
+from tests.support.bureau import APP, Bureau, claims_of, denied
 from tests.support.people import as_, number_of, plant
 from tests.support.served import Json, json_of, made, refused
 
 VILLAGER = "13800000007"
+ACTING = "account:read delegations:read delegations:write orders:read"
 ASKED = {
     "kind": "station_agent",
     "phone": VILLAGER,
@@ -34,7 +35,18 @@ class Village:
 
     def sign_in(self) -> None:
         self.agents = as_(self.bureau, self.agent, "station_agent")
-        self.actor = self.bureau.sign_in("13800000008")["access_token"]
+        self.actor = self.actor_of("13800000008")
+
+    def actor_of(self, number: str) -> str:
+        """What somebody is given who signs in to act for others."""
+        return str(self.bureau.sign_in(number, scope=ACTING)["access_token"])
+
+    def signed(self, token: str, **changes: object) -> str:
+        """A token that says something else, by identity's own key."""
+        claims = {**claims_of(token), **changes}
+        return self.bureau.database.transact(
+            lambda tx: self.bureau.keys.sign(tx, "at+jwt", claims)
+        ).value
 
     def ask(self, **changes: object) -> Json:
         return made(self.bureau.post("/v1/delegations", {**ASKED, **changes}, token=self.agents))
@@ -153,7 +165,7 @@ def test_what_is_anothers_is_not_there(village: Village) -> None:
     refused(bureau.post(f"{path}/end", token=stranger), 404, "not-found")
     refused(bureau.get(f"{path}/acts", token=stranger), 404, "not-found")
     bureau.clock.pass_wall(seconds=60)
-    actor = bureau.sign_in("13800000010")["access_token"]
+    actor = village.actor_of("13800000010")
     no_token(village.exchange(delegation, actor_token=actor))
     no_token(village.exchange("delegation_" + "0" * 32))
     no_token(village.exchange(delegation, actor_token="not.a.token"))
@@ -170,9 +182,30 @@ def test_nobody_acts_through_a_person_for_another(village: Village) -> None:
     made(bureau.post(f"/v1/delegations/{second}/confirmation", code, token=villager))
     acting = json_of(village.exchange(first))["access_token"]
     no_token(village.exchange(second, actor_token=acting))
+    # Not even if it were one for identity.
+    wider = village.signed(acting, aud=["identity"], scope="delegations:write")
+    no_token(village.exchange(second, actor_token=wider))
     bureau.clock.pass_wall(seconds=60)
-    own = bureau.sign_in(VILLAGER)["access_token"]
+    own = village.actor_of(VILLAGER)
     assert village.exchange(second, actor_token=own).status_code == 200
+
+
+def test_a_token_that_a_service_was_shown_is_no_actors(village: Village) -> None:
+    """A token for commerce alone, and what would do of it by half; then one that does."""
+    village.agent = plant(village.bureau, 15, "citizen", "station_agent")
+    village.agents = as_(village.bureau, village.agent, "station_agent")
+    delegation = village.live()
+    leaked = village.bureau.sign_in("13800000015", scope="orders:read")["access_token"]
+    assert claims_of(leaked)["aud"] == ["commerce"]
+    no_token(village.exchange(delegation, actor_token=leaked))
+    aud, scope = ["commerce", "identity"], "orders:read delegations:write"
+    for changes, status in (
+        ({"aud": ["commerce"], "scope": scope}, 400),
+        ({"aud": aud, "scope": "orders:read account:read"}, 400),
+        ({"aud": aud, "scope": scope}, 200),
+    ):
+        token = village.signed(leaked, **changes)
+        assert village.exchange(delegation, actor_token=token).status_code == status, changes
 
 
 def test_who_is_an_agent_no_longer_gets_no_token(village: Village) -> None:
@@ -183,6 +216,26 @@ def test_who_is_an_agent_no_longer_gets_no_token(village: Village) -> None:
     made(bureau.post(path, {"reason": "left"}, token=token))
     no_token(village.exchange(delegation))
     refused(bureau.post("/v1/delegations", ASKED, token=village.agents), 409, "not-an-agent")
+
+
+def test_who_becomes_an_agent_acts_by_a_sign_in_of_afterwards(village: Village) -> None:
+    bureau = village.bureau
+    before = bureau.sign_in("13800000014", scope=ACTING)
+    village.agent, village.actor = claims_of(before["access_token"])["sub"], before["access_token"]
+    give = {"role": "station_agent", "reason": "new here"}
+    operators = as_(bureau, village.operator, "operator")
+    made(bureau.post(f"/v1/accounts/{village.agent}/roles", give, token=operators))
+    denied(bureau.refresh(before["refresh_token"]), "invalid_grant")
+    village.agents = as_(bureau, village.agent, "station_agent")
+    delegation = village.live()
+    no_token(village.exchange(delegation))
+    bureau.clock.pass_wall(seconds=61)
+    again = bureau.sign_in("13800000014", scope=ACTING)
+    assert village.exchange(delegation, actor_token=again["access_token"]).status_code == 200
+    # One role more changes nothing about who they are: no sign-in ends.
+    give = {"role": "clinician", "reason": "a nurse as well"}
+    made(bureau.post(f"/v1/accounts/{village.agent}/roles", give, token=operators))
+    assert bureau.refresh(again["refresh_token"]).status_code == 200
 
 
 def test_the_villager_sees_who_may_act_and_when_it_was_used(village: Village) -> None:
@@ -245,7 +298,7 @@ def test_a_guardianship_ends_with_the_fourteenth_birthday(village: Village) -> N
     assert (made_["kind"], made_["state"], made_["ends_at"]) == ("guardian", "live", None)
     turning = midnight_ms(date(2026, 1, 3))
     bureau.clock.wall_ms = turning - 120_000
-    actor = bureau.sign_in("13800000011")["access_token"]
+    actor = village.actor_of("13800000011")
     bureau.clock.wall_ms = turning - 60_000
     answer = village.exchange(made_["id"], actor_token=actor)
     assert answer.status_code == 200, answer.text

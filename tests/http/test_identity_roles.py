@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.support.bureau import Bureau
+from tests.support.bureau import Bureau, denied, given
 from tests.support.people import Member, as_, enrolled, plant
 from tests.support.served import Json, json_of, made, refused
 
@@ -91,6 +91,17 @@ def test_a_power_needs_two_officers(office: Office) -> None:
     [change] = office.changes()
     assert (change["by"], change["second"]) == (office.first, office.second)
     refused(office.step(office.second, "operator", "agreement"), 404, "not-found")
+
+
+def test_whoever_is_given_a_power_is_signed_out_by_the_agreement(office: Office) -> None:
+    tokens = office.bureau.sign_in("13800000005")
+    made(office.give(office.first, "security", "operator"))
+    # Nothing is given yet.
+    tokens = given(office.bureau.refresh(tokens["refresh_token"]))
+    made(office.step(office.second, "operator", "agreement"))
+    # Also once it is taken again: that sign-in is over.
+    made(office.step(office.first, "operator", "withdrawal"))
+    denied(office.bureau.refresh(tokens["refresh_token"]), "invalid_grant")
 
 
 def test_a_request_is_void_after_three_days_or_once_its_officer_is_none(office: Office) -> None:

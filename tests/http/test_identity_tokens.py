@@ -262,6 +262,20 @@ def test_what_an_account_is_shows_at_the_next_refresh(bureau: Bureau) -> None:
     denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
 
 
+def test_a_number_alone_gives_no_power_over_others_to_who_was_a_citizen_then(
+    bureau: Bureau,
+) -> None:
+    asked = "openid account:read roles:read clients:write"
+    code = bureau.code_for_app(NUMBER, scope=asked)
+    tokens = given(bureau.redeem(code))
+    account = claims_of(tokens["access_token"])["sub"]
+    bureau.clock.pass_wall(seconds=61)
+    unused = bureau.code_for_app(NUMBER, scope=asked)
+    set_account(bureau, account, roles=["citizen", "operator"])
+    denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
+    denied(bureau.redeem(unused), "invalid_grant")
+
+
 def test_a_grant_that_is_not_used_for_a_month_is_over(bureau: Bureau) -> None:
     token = bureau.sign_in(NUMBER)["refresh_token"]
     bureau.clock.pass_wall(seconds=IDLE_MS / 1000 - 1)

@@ -1,13 +1,16 @@
 """Archiving while others write, archive and read; crashes, lost replies, damaged volumes."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from shared import waiting
 from shared.errors import BUSY
 from shared.storage import archiver as archiving
 from shared.storage.access import Document, Freshness, Transaction
+from shared.storage.archive import Listing
 from shared.storage.memory import Gate, drop, lose_reply
 from shared.storage.objects import Absent, Uncertain
 from shared.storage.transaction import ReadOnlyView
@@ -222,6 +225,51 @@ def test_a_reader_on_an_older_state_comes_level(here: Container, there: Containe
     )
 
     assert fresh.value().value.body["number"] == 3
+
+
+def test_a_volume_that_this_container_superseded_meanwhile_is_looked_for_anew(
+    here: Container,
+) -> None:
+    """The replica is level then: there is nothing to hear of, and nothing is lost."""
+    fill(here, range(5))
+    archive(here)
+    here.store.inject("get_range", gate := Gate())
+    asked = Caller(lambda: read(here, 3))
+    gate.wait()
+    fill(here, range(5, 9))
+    archive(here)
+    gate.release()
+
+    assert asked.value().body["number"] == 3
+
+
+def test_a_list_looks_through_volumes_in_a_thread_of_its_own(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes long where there are many; other requests of the thread must not wait for it."""
+    looked: list[str] = []
+    waited: list[str] = []
+    continued, apart = Listing.continued, waiting.apart
+
+    def look(self: Listing, *rest: Any) -> Any:
+        looked.append("apart" if waited else "here")
+        return continued(self, *rest)
+
+    def aside(work: Callable[[], Any]) -> Any:
+        waited.append("waits")
+        try:
+            return apart(work)
+        finally:
+            waited.pop()
+
+    monkeypatch.setattr(Listing, "continued", look)
+    monkeypatch.setattr(waiting, "apart", aside)
+    fill(here, range(5))
+    assert len(listed(here)) == 5
+    assert looked == [], "nothing has left yet"
+    archive(here)
+    assert len(listed(here)) == 5
+    assert set(looked) == {"apart"}
 
 
 def _require(reader: Any, fetched: Any) -> Document:

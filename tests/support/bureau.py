@@ -259,16 +259,18 @@ class Bureau(Served):
         [code] = re.findall(r"\d{6}", self.messages()[-1].text.zh)
         return str(code)
 
-    def code_for_app(self, number: str, browser: Client | None = None) -> str:
-        """The authorization code that somebody's sign-in gives the app."""
-        page = self.ask_code(number, browser)
+    def code_for_app(
+        self, number: str, browser: Client | None = None, /, **changes: str | None
+    ) -> str:
+        """The authorization code that somebody's sign-in gives the app, as `authorize` asked."""
+        page = self.ask_code(number, browser, page=self.authorize(browser, **changes))
         answer = self.give_code(page, self.code_sent(), browser)
         assert answer.status_code == 303, answer.text
         return returned(answer)["code"]
 
-    def sign_in(self, number: str = "13800000001") -> Json:
-        """All tokens of a new sign-in."""
-        answer = self.redeem(self.code_for_app(number))
+    def sign_in(self, number: str = "13800000001", /, **changes: str | None) -> Json:
+        """All tokens of a new sign-in, as `authorize` asked."""
+        answer = self.redeem(self.code_for_app(number, **changes))
         assert answer.status_code == 200, answer.text
         return json_of(answer)
 

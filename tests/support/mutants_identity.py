@@ -55,6 +55,22 @@ IDENTITY = (
         "tests/http/test_identity_tokens.py::test_what_an_account_is_shows_at_the_next_refresh",
     ),
     Mutant(
+        "gives powers over others for a sign-in by number alone",
+        "services/identity/actions/oauth.py",
+        'return None if staff and not grant.body["staff"] else found',
+        "return found",
+        "tests/http/test_identity_tokens.py::"
+        "test_a_number_alone_gives_no_power_over_others_to_who_was_a_citizen_then",
+    ),
+    Mutant(
+        "lets a citizen's sign-in go on once they are of the staff",
+        "services/identity/actions/roles.py",
+        "        accounts.sign_out(account, now_ms)\n",
+        "        pass\n",
+        "tests/http/test_identity_delegations.py::"
+        "test_who_becomes_an_agent_acts_by_a_sign_in_of_afterwards",
+    ),
+    Mutant(
         "takes any number of guesses at a code",
         "services/identity/domain/sign_ins.py",
         '    elif sign_in["tries"] >= TRIES_MAX:\n',
@@ -226,6 +242,22 @@ IDENTITY = (
         ' or "act" in claims:',
         ":",
         "tests/http/test_identity_delegations.py::test_nobody_acts_through_a_person_for_another",
+    ),
+    Mutant(
+        "takes an actor's token that was for another service",
+        "services/identity/actions/exchange.py",
+        'if "identity" not in claims["aud"] or ACTS not in',
+        "if ACTS not in",
+        "tests/http/test_identity_delegations.py::"
+        "test_a_token_that_a_service_was_shown_is_no_actors",
+    ),
+    Mutant(
+        "takes an actor's token that was not for acting",
+        "services/identity/actions/exchange.py",
+        ' or ACTS not in scopes.named(claims["scope"]):',
+        ":",
+        "tests/http/test_identity_delegations.py::"
+        "test_a_token_that_a_service_was_shown_is_no_actors",
     ),
     Mutant(
         "gives two accounts one ID number",

@@ -3,7 +3,8 @@
     grant_type=urn:ietf:params:oauth:grant-type:token-exchange
     client_id=‹app›
     subject_token=‹delegation id›   subject_token_type=urn:gansu:params:oauth:token-type:delegation
-    actor_token=‹own access token›  actor_token_type=urn:ietf:params:oauth:token-type:access_token
+    actor_token=‹own access token, with delegations:write›
+    actor_token_type=urn:ietf:params:oauth:token-type:access_token
     scope=‹a part of the delegation's›
 
 The token names the person as `sub` and who acts in `act` (section 4.1). It has no role but
@@ -24,6 +25,9 @@ from shared.storage.catalogue import Body
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 DELEGATION = "urn:gansu:params:oauth:token-type:delegation"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type's name
+
+ACTS = "delegations:write"
+"""The scope of an actor's own token."""
 
 
 class _Unfit(Exception):  # noqa: N818 - an answer
@@ -91,13 +95,16 @@ def _client(tx: Transaction, own: Issuing, values: Mapping[str, str]) -> Documen
 
 def _agent(tx: Transaction, own: Issuing, values: Mapping[str, str], client: str) -> str:
     """Who acts: by an access token of their own, of this app, that is good now and acts itself for
-    nobody. What somebody has signed out of gives no more tokens.
+    nobody. It has to be one for identity, and for delegations: what a service was shown, for itself
+    alone, opens no other. What somebody has signed out of gives no more tokens.
     """
     claims = own.keys.read(tx, values.get("actor_token", ""))
     now = tx.now_ms // 1000
     if claims is None or claims.get("iss") != own.issuer or "act" in claims:
         raise _Unfit("invalid_grant")
     if claims.get("client_id") != client or not claims["nbf"] <= now < claims["exp"]:
+        raise _Unfit("invalid_grant")
+    if "identity" not in claims["aud"] or ACTS not in scopes.named(claims["scope"]):
         raise _Unfit("invalid_grant")
     found = tx.get("accounts", claims["sub"])
     if found is None or not accounts.may_sign_in(found.body):

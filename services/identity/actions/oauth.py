@@ -317,12 +317,16 @@ class Server(AuthorizationServer):
         return None if name is None else self.tx.get("grants", name)
 
     def account_of(self, grant: Document) -> Document | None:
-        """A grant's account, if it may sign in and has not signed out everywhere since."""
+        """A grant's account, if it may sign in, has not signed out everywhere since, and is not of
+        the staff without having been so at that sign-in: a number alone gives no power over others.
+        """
         found = self.tx.get("accounts", grant.body["account"])
         if found is None or not accounts.may_sign_in(found.body):
             return None
-        ended = accounts.is_signed_out(found.body, grant.body["signed_in_ms"])
-        return None if ended else found
+        if accounts.is_signed_out(found.body, grant.body["signed_in_ms"]):
+            return None
+        staff = grants.is_staff(found.body["roles"]) and not self.own.staff_by_number
+        return None if staff and not grant.body["staff"] else found
 
     def redeem(self, grant: Document) -> bool:
         """Use a grant's code, and keep what comes of it."""

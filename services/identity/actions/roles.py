@@ -3,7 +3,7 @@
 Who asks is looked up here and not believed: a token may say what somebody was minutes ago.
 """
 
-from services.identity.domain import roles
+from services.identity.domain import accounts, grants, roles
 from shared.errors import FORBIDDEN, Refused
 from shared.storage.access import (
     FRESH,
@@ -17,6 +17,7 @@ from shared.storage.access import (
     Transaction,
     View,
 )
+from shared.storage.catalogue import Body
 
 
 def give(
@@ -29,7 +30,7 @@ def give(
     def change(tx: Transaction) -> Document:
         roles.check_giver(role, by, held(tx, by), account)
         found = tx.require("accounts", account)
-        roles.give(found.body, role)
+        _give(found.body, role, tx.now_ms)
         if roles.needs_second(role):
             # Nothing is given yet: what was changed above only said whether it could be.
             request = roles.new_request(account, role, by, reason, tx.now_ms)
@@ -55,7 +56,7 @@ def agree(
             # Who asked is an officer no longer, or asked too long ago: it has to be asked anew.
             raise Refused(roles.SECOND_NEEDED)
         found = tx.require("accounts", account)
-        roles.give(found.body, role)
+        _give(found.body, role, tx.now_ms)
         tx.put("accounts", account, found.body)
         tx.delete("role_requests", request.key)
         asked = request.body
@@ -131,6 +132,16 @@ def held(view: View, account: str) -> list[str]:
         raise Refused(FORBIDDEN)
     names: list[str] = found.body["roles"]
     return names
+
+
+def _give(account: Body, role: str, now_ms: int) -> None:
+    """Give a role. Who is of the staff with it signs in anew, as staff do: tokens from before were
+    given for a number alone, and under a citizen's long terms.
+    """
+    was_staff = grants.is_staff(account["roles"])
+    roles.give(account, role)
+    if grants.is_staff(account["roles"]) and not was_staff:
+        accounts.sign_out(account, now_ms)
 
 
 def _of(account: str) -> tuple[str, tuple[str, ...]]:
