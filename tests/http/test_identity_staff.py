@@ -9,7 +9,7 @@ import pytest
 from services.identity.actions import staff as actions
 from services.identity.actions.staff import Enrolment, Given
 from services.identity.domain import staff
-from shared.errors import Refused
+from shared.errors import BUSY, Refused
 from tests.support.bureau import Bureau, claims_of, hidden, returned
 from tests.support.people import PASSWORD, Member, as_, enrolled, plant
 from tests.support.served import json_of, made, refused
@@ -158,6 +158,26 @@ def test_no_journal_holds_password_factor_name_or_invitation(member: Member) -> 
     stored = member.bureau.stored()
     for secret in (PASSWORD, member.secret, member.name, "$argon2", *member.recovery):
         assert secret.encode() not in stored
+
+
+def test_an_invitation_is_not_over_because_the_store_does_not_answer(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = as_(bureau, plant(bureau, 1, "operator"), "operator")
+    invitation = made(bureau.post("/v1/staff", {"name": "li.si"}, token=operator))["invitation"]
+
+    def busy(*_: object) -> object:
+        raise Refused(BUSY, retry_after_seconds=2)
+
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "transact", busy)
+        told = bureau.form("/enrolment", {"invitation": invitation})
+    assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
+    assert BUSY.zh in told.text
+    assert staff.INVITATION_OVER.zh not in told.text
+    assert bureau.form("/enrolment", {"invitation": invitation}).status_code == 200
+    over = bureau.form("/enrolment", {"invitation": "made up"})
+    assert (over.status_code, staff.INVITATION_OVER.zh in over.text) == (409, True)
 
 
 def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(bureau: Bureau) -> None:
