@@ -1,8 +1,12 @@
 """Staff: invited, enrolled, signed in by two factors; delays that end, and lock nobody else out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
+from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
@@ -13,6 +17,8 @@ from shared.errors import BUSY, Refused
 from tests.support.bureau import Bureau, claims_of, hidden, returned
 from tests.support.people import PASSWORD, Member, as_, enrolled, plant
 from tests.support.served import json_of, made, refused
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -115,6 +121,45 @@ def test_an_unknown_name_does_the_same_work(
     parameters = {each.split("$")[3] for each in hashes}
     assert parameters == {"m=19456,t=2,p=1"}
     assert member.bureau.database.read(lambda view: view.seq).value == before + 2
+
+
+def test_guesses_at_once_take_few_threads_and_the_next_is_told_at_once(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = actions.HASHES_AT_ONCE + actions.HASHES_WAITING
+    within, threads = Semaphore(0), Semaphore(room)
+    go_on = Event()
+    is_password = staff.is_password
+
+    def apart(work: Callable[[], T]) -> T:
+        """A thread of the pool's, that stands still."""
+        assert threads.acquire(blocking=False), "one more than there is room for"
+        within.release()
+        assert go_on.wait(30)
+        return work()
+
+    def hash_one() -> bool:
+        return actions._hashing(lambda: True)
+
+    with monkeypatch.context() as stalled, ThreadPoolExecutor(room) as callers:
+        stalled.setattr(actions, "waiting", SimpleNamespace(apart=apart))
+        running = [callers.submit(hash_one) for _ in range(room)]
+        try:
+            for _ in range(room):
+                assert within.acquire(timeout=30)
+            with pytest.raises(Refused, match="busy") as told:
+                hash_one()
+        finally:
+            go_on.set()
+        assert told.value.retry_after_seconds == 2
+        assert all(each.result() for each in running)
+    # All have left, also one whose hash fails.
+    monkeypatch.setattr(staff, "is_password", lambda *_: 1 // 0)
+    for _ in range(room + 1):
+        with pytest.raises(ZeroDivisionError):
+            member.sign_in()
+    monkeypatch.setattr(staff, "is_password", is_password)
+    assert member.sign_in() == member.account
 
 
 def test_a_password_of_other_parameters_is_kept_anew(
