@@ -388,19 +388,6 @@ def test_an_authority_that_does_not_answer_verifies_nobody(village: Village) -> 
     refused(bureau.post("/v1/account/name", MOTHER, token=token), 429, "too-many-codes")
 
 
-def test_a_name_whose_key_went_is_verified_anew(village: Village) -> None:
-    """By an erasure whose reply was lost and that arrives once more, after its person came back."""
-    bureau = village.bureau
-    token = mother(village)
-    made(bureau.post("/v1/account/name/erasure", token=token, key="forget"))
-    made(bureau.post("/v1/account/name", MOTHER, token=token))
-    made(bureau.post("/v1/account/name/erasure", token=token, key="forget"))
-    refused(bureau.get("/v1/account/name", token=token), 404, "not-found")
-    made(bureau.post("/v1/account/name", MOTHER, token=token))
-    assert json_of(bureau.get("/v1/account/name", token=token))["name"] == "李*"
-    made(bureau.post("/v1/children", CHILD, token=token))
-
-
 def test_a_forgotten_name_is_unreadable_in_every_old_entry(village: Village) -> None:
     bureau = village.bureau
     token = mother(village)

@@ -1,18 +1,24 @@
 """Staff: invited, enrolled, signed in by two factors; delays that end, and lock nobody else out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
+from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
 from services.identity.actions import staff as actions
 from services.identity.actions.staff import Enrolment, Given
 from services.identity.domain import staff
-from shared.errors import Refused
+from shared.errors import BUSY, Refused
 from tests.support.bureau import Bureau, claims_of, hidden, returned
 from tests.support.people import PASSWORD, Member, as_, enrolled, plant
 from tests.support.served import json_of, made, refused
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -117,6 +123,45 @@ def test_an_unknown_name_does_the_same_work(
     assert member.bureau.database.read(lambda view: view.seq).value == before + 2
 
 
+def test_guesses_at_once_take_few_threads_and_the_next_is_told_at_once(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = actions.HASHES_AT_ONCE + actions.HASHES_WAITING
+    within, threads = Semaphore(0), Semaphore(room)
+    go_on = Event()
+    is_password = staff.is_password
+
+    def apart(work: Callable[[], T]) -> T:
+        """A thread of the pool's, that stands still."""
+        assert threads.acquire(blocking=False), "one more than there is room for"
+        within.release()
+        assert go_on.wait(30)
+        return work()
+
+    def hash_one() -> bool:
+        return actions._hashing(lambda: True)
+
+    with monkeypatch.context() as stalled, ThreadPoolExecutor(room) as callers:
+        stalled.setattr(actions, "waiting", SimpleNamespace(apart=apart))
+        running = [callers.submit(hash_one) for _ in range(room)]
+        try:
+            for _ in range(room):
+                assert within.acquire(timeout=30)
+            with pytest.raises(Refused, match="busy") as told:
+                hash_one()
+        finally:
+            go_on.set()
+        assert told.value.retry_after_seconds == 2
+        assert all(each.result() for each in running)
+    # All have left, also one whose hash fails.
+    monkeypatch.setattr(staff, "is_password", lambda *_: 1 // 0)
+    for _ in range(room + 1):
+        with pytest.raises(ZeroDivisionError):
+            member.sign_in()
+    monkeypatch.setattr(staff, "is_password", is_password)
+    assert member.sign_in() == member.account
+
+
 def test_a_password_of_other_parameters_is_kept_anew(
     member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +203,26 @@ def test_no_journal_holds_password_factor_name_or_invitation(member: Member) -> 
     stored = member.bureau.stored()
     for secret in (PASSWORD, member.secret, member.name, "$argon2", *member.recovery):
         assert secret.encode() not in stored
+
+
+def test_an_invitation_is_not_over_because_the_store_does_not_answer(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = as_(bureau, plant(bureau, 1, "operator"), "operator")
+    invitation = made(bureau.post("/v1/staff", {"name": "li.si"}, token=operator))["invitation"]
+
+    def busy(*_: object) -> object:
+        raise Refused(BUSY, retry_after_seconds=2)
+
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "transact", busy)
+        told = bureau.form("/enrolment", {"invitation": invitation})
+    assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
+    assert BUSY.zh in told.text
+    assert staff.INVITATION_OVER.zh not in told.text
+    assert bureau.form("/enrolment", {"invitation": invitation}).status_code == 200
+    over = bureau.form("/enrolment", {"invitation": "made up"})
+    assert (over.status_code, staff.INVITATION_OVER.zh in over.text) == (409, True)
 
 
 def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(bureau: Bureau) -> None:

@@ -205,6 +205,25 @@ def test_a_large_index_that_was_never_level_answers_busy_not_a_part(
     assert len(found(here.database)) == 10
 
 
+def test_an_index_that_was_lost_a_moment_ago_answers_busy_not_a_part(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        put(here.database, f"p{number}")
+    assert len(found(here.database)) == 10
+    monkeypatch.setattr(finders, "LEVELLED_DOCUMENTS_MAX", 3)
+    monkeypatch.setattr(finders, "BEHIND_SECONDS", 60)
+    monkeypatch.setattr(finders, "BATCH_DOCUMENTS_MAX", 4)
+    lose(finder_of(here)._folder)
+    with here.replica.reading() as reader:
+        with suppress(Refused):  # it comes upon the loss
+            finder_of(here).feed(reader)
+        assert not finder_of(here).feed(reader), "there is more to take in"
+
+    with pytest.raises(Refused, match="busy"):
+        found(here.database)
+
+
 def test_far_behind_search_answers_on_what_it_has_heard(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:

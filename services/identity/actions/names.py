@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from services.identity.domain import names, sign_ins
 from services.identity.domain.names import Person, Verifier
 from services.identity.domain.secrets import Secrets
-from shared.errors import NOT_FOUND, Refused
+from shared.errors import BUSY, NOT_FOUND, Refused
 from shared.sealing import Unreadable, Vault
 from shared.storage.access import (
     FRESH,
@@ -20,6 +20,14 @@ from shared.storage.access import (
     Freshness,
     Transaction,
 )
+
+
+class _ToErase(Exception):  # noqa: N818 - an answer
+    """A name that stands, and an erasure that was not done before."""
+
+    def __init__(self, sealed: str) -> None:
+        super().__init__()
+        self.sealed = sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,7 @@ def verify(database: Database, own: Registry, account: str, person: Person) -> C
     """
     digest = own.digest(person)
     known = database.read(lambda view: view.get("names", account))
-    # One that stands there and whose key was erased is verified and sealed anew.
-    if known.value is not None and _is_kept(own, known.value, digest):
+    if known.value is not None and _is_known(own, account, known.value, digest):
         return Committed(known.value, known.seq, replayed=True)
     count_attempt(database, account)
     if not own.verifier.belongs(person):
@@ -55,9 +62,9 @@ def verify(database: Database, own: Registry, account: str, person: Person) -> C
     return database.transact(change)
 
 
-def _is_kept(own: Registry, name: Document, digest: str) -> bool:
-    """Whether a name is of this number, and can be read."""
-    return bool(name.body["digest"] == digest) and opened(own, name.key, name) is not None
+def _is_known(own: Registry, account: str, name: Document, digest: str) -> bool:
+    """Whether a name is this one's, and opens: one whose key was erased is to be verified again."""
+    return name.body["digest"] == digest and opened(own, account, name) is not None
 
 
 def _outgrow(tx: Transaction, digest: str, person: Person) -> None:
@@ -87,8 +94,8 @@ def count_attempt(database: Database, account: str) -> None:
 
 
 def keep(tx: Transaction, account: str, digest: str, sealed: str, source: str) -> Document:
-    """Keep a verified name; an account has one, and a number one account. Raises NUMBER_TAKEN,
-    NAME_KNOWN.
+    """Keep a verified name; an account has one, and a number one account. What is kept already is
+    replaced: its key may have been erased since it was sealed. Raises NUMBER_TAKEN, NAME_KNOWN.
     """
     taken = tx.get("id_numbers", digest)
     if taken is not None and taken.body["account"] != account:
@@ -96,7 +103,6 @@ def keep(tx: Transaction, account: str, digest: str, sealed: str, source: str) -
     known = tx.get("names", account)
     if known is not None:
         names.check_same(known.body, digest)
-        return tx.put("names", account, {**known.body, "sealed": sealed})
     tx.put("id_numbers", digest, {"account": account})
     return tx.put("names", account, names.new_name(sealed, digest, source, tx.now_ms))
 
@@ -128,12 +134,24 @@ def opened(own: Registry, account: str, name: Document) -> Person | None:
 
 def forget(database: Database, own: Registry, claim: Claim, account: str) -> Committed[Document]:
     """Forget an account's name, in the immutable journal too; the account. The key goes first: what
-    a crash leaves behind nobody can read, and the next attempt finds it. Raises Refused(NOT_FOUND).
+    a crash leaves behind nobody can read, and the next attempt finds it. An erasure that was done
+    takes no key again: that would be one of a name verified since. Raises Refused: NOT_FOUND, BUSY.
     """
+
+    def look(tx: Transaction) -> Document:
+        raise _ToErase(str(tx.require("names", account).body["sealed"]))
+
+    try:
+        return database.transact_once(claim, look)
+    except _ToErase as due:
+        sealed = due.sealed
     own.vault.erase(account)
 
     def change(tx: Transaction) -> Document:
         found = tx.require("names", account)
+        if found.body["sealed"] != sealed:
+            # Verified anew since, maybe under a key that stands: that one has to go as well.
+            raise Refused(BUSY, retry_after_seconds=1)
         tx.delete("id_numbers", found.body["digest"])
         tx.delete("names", account)
         return tx.require("accounts", account)

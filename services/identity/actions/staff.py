@@ -34,7 +34,13 @@ T = TypeVar("T")
 HASHES_AT_ONCE = 4
 """Each takes 19 MiB: what guesses fill memory with is bounded."""
 
+HASHES_WAITING = 12
+"""Each waits in a thread that others need as well: guesses, however many, take few of them. The
+last waits for three hashes or so; whoever comes then is told at once to come back.
+"""
+
 _ROOM = BoundedSemaphore(HASHES_AT_ONCE)
+_DOOR = BoundedSemaphore(HASHES_AT_ONCE + HASHES_WAITING)
 
 # A hash of bytes that nobody knows, with today's parameters: a test holds them against each other.
 _NOBODY = (
@@ -326,7 +332,9 @@ def _owner(account: str) -> str:
 
 
 def _hashing(work: Callable[[], T]) -> T:
-    """Hash where it holds up no other request, a few at a time. Raises Refused(BUSY)."""
+    """Hash where it holds up no other request, a few at a time, with a few that wait. Raises
+    Refused(BUSY).
+    """
 
     def within() -> T:
         if not _ROOM.acquire(timeout=2.0):
@@ -336,4 +344,9 @@ def _hashing(work: Callable[[], T]) -> T:
         finally:
             _ROOM.release()
 
-    return waiting.apart(within)
+    if not _DOOR.acquire(blocking=False):
+        raise Refused(BUSY, retry_after_seconds=2)
+    try:
+        return waiting.apart(within)
+    finally:
+        _DOOR.release()

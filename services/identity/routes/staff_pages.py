@@ -115,14 +115,25 @@ class Enrol:
         self, refused: Refused, values: dict[str, str], invitation: str, language: Language
     ) -> Rendered:
         problem = _told(refused, INVALID, domain.INVITATION_OVER, BUSY)
-        if problem is domain.INVITATION_OVER:
-            wrong = Words(problem.zh, problem.en)
-            return pages.rendered("invitation", language, {"wrong": wrong}, status=problem.status)
+        if problem is domain.INVITATION_OVER or "ticket" not in values:
+            return _asking_again(refused, language)
         field = refused.fields[0] if refused.fields else problem
-        ticket = values.get("ticket", "")
+        ticket = values["ticket"]
         secret = staff.secret_of(self._parts.issuing.secrets, invitation, ticket)
         wrong = Words(field.zh, field.en)
         return _enrolling(language, invitation, ticket, secret, wrong, problem.status)
+
+
+def _asking_again(refused: Refused, language: Language) -> Rendered:
+    """The page that asks for an invitation: this one is over, or could not be looked at now."""
+    problem, wait = refused.problem, refused.retry_after_seconds
+    return pages.rendered(
+        "invitation",
+        language,
+        {"wrong": Words(problem.zh, problem.en)},
+        status=problem.status,
+        headers=() if wait is None else (("Retry-After", str(wait)),),
+    )
 
 
 def _enrolling(
