@@ -19,6 +19,7 @@ from services.commerce.domain import Line
 from services.commerce.pictures import Gallery
 from shared import divisions, settings
 from shared.assembly import open_database, open_edge, open_objects
+from shared.auth.acting import Actor
 from shared.clock import SystemClock, new_id
 from shared.storage.access import Claim, Committed, Database, Document, Freshness, recent
 from shared.web.service import Application
@@ -47,7 +48,13 @@ def peer() -> Application:
     shop = peers.PeerShop(peers.engine(os.environ[URL], threads), SystemClock(), taking)
 
     def place(
-        _: Database, citizen: str, claim: Claim, lines: Sequence[Line], total: int | None
+        _: Database,
+        citizen: str,
+        claim: Claim,
+        lines: Sequence[Line],
+        total: int | None,
+        __: Actor | None,
+        **___: int,
     ) -> Committed[Document]:
         return shop.place_order(citizen, claim, lines, total)
 
@@ -71,7 +78,14 @@ class _Nothing:
         self._products = {key: body for key, body, _ in goods.stocked()}
 
     def place_order(
-        self, _: Database, citizen: str, __: Claim, lines: Sequence[Line], total: int | None
+        self,
+        _: Database,
+        citizen: str,
+        __: Claim,
+        lines: Sequence[Line],
+        total: int | None,
+        ___: Actor | None,
+        **____: int,
     ) -> Committed[Document]:
         now_ms = self._clock.now_ms()
         order_id = new_id("order", now_ms, self._clock.random(10))

@@ -27,6 +27,10 @@ class Signal(Protocol):
         """Wait for it; whether it has happened."""
 
 
+class NoThread(Exception):  # noqa: N818 - a state of the machine
+    """No thread can be started, so nothing has been tried."""
+
+
 class Ways(Protocol):
     """How the requests of a thread wait."""
 
@@ -36,7 +40,7 @@ class Ways(Protocol):
         """Do `work` where it may block, and give back what it returns or raises."""
 
     def alone(self, work: Callable[[], T]) -> T:
-        """The same, in a thread that nobody else has to leave first."""
+        """The same, in a thread that nobody else has to leave first. Raises NoThread."""
 
 
 class _Blocking:
@@ -76,7 +80,7 @@ def apart(work: Callable[[], T]) -> T:
 
 
 def alone(work: Callable[[], T]) -> T:
-    """Do what those who are `apart` may be waiting for."""
+    """Do what those who are `apart` may be waiting for. Raises NoThread."""
     ways = _ways()
     return work() if ways is None else ways.alone(work)
 

@@ -119,9 +119,9 @@ class Prover:
         """Lead where nobody is in the way who waits for this very proof."""
         try:
             return waiting.alone(self._lead)
-        except RuntimeError:  # no thread can be started, so nothing has been tried
+        except waiting.NoThread as error:
             self._give_up()
-            raise ProofTimeout from None
+            raise ProofTimeout from error
 
     def _lead(self) -> Proof:
         began = self._clock.monotonic()

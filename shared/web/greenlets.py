@@ -113,7 +113,10 @@ class GreenletWays:
             outcome.find()
             found.set()
 
-        threading.Thread(target=find, daemon=True).start()
+        try:
+            threading.Thread(target=find, daemon=True).start()
+        except RuntimeError as error:
+            raise waiting.NoThread from error
         while not found.wait(60):
             pass
         return outcome.get()
