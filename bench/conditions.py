@@ -16,9 +16,11 @@ MARKDOWN = """\
 - **Flushed** is PostgreSQL with its defaults (`fsync` and `synchronous_commit` on) and SeaweedFS
   calling fsync on its volume for each object (`fs.configure -fsync`). SeaweedFS cannot be told to
   flush its index of names as well, so there ours promises a little less than PostgreSQL does.
-- **HTTP** is gunicorn as the platform runs it, asked by wrk over 64 connections on the same
-  machine: ES256 tokens, a fresh Idempotency-Key each time. Every answer was 2xx, or the run would
-  have failed. Half of a process's threads may wait to write, so 64 writers are given 128 threads.
+- **HTTP** is gunicorn as the platform runs it, but for the peer, whose driver blocks: threads serve
+  it, as greenlets would wait for each other. wrk asks over 64 connections on the same machine, with
+  ES256 tokens, a fresh Idempotency-Key each time and no limit of orders a minute. Every answer was
+  2xx, or the run would have failed. Half as many writers may wait in a process as it has threads,
+  so 64 writers are given 128.
 - **Storing nothing** is the same route with an action that computes the order and keeps nothing.
 - **Containers** on one journal are processes with a replica each, in-process, over Ceph 16
   (monitor, manager, one OSD without copies, its gateway, all on the same two cores), 64 callers
