@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 PYTEST := $(BIN)/python -m pytest
+# On all processors, each file of tests on one of them. What loads the machine by itself (races,
+# crashes, containers) does not share it.
+SHARED := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run token test test-system lint format fuzz simulate proof bench lock
@@ -20,11 +23,12 @@ token: | $(BIN)/python ## sign in to what `make run` started, as ACCOUNT=citizen
 	@$(BIN)/python -m infra.sign_in $(if $(DIRECTORY),--directory '$(DIRECTORY)') $(ACCOUNT)
 
 test: lint ## every check and test that needs nothing but Python
-	$(PYTEST) tests --ignore=tests/system
+	$(PYTEST) tests --ignore=tests/system $(SHARED)
 
 test-system: $(VENV)/.dev ## races, crashes, containers, browser: needs infra/install-debian-packages
 	$(PYTEST) tests/contract/test_object_store.py --store=ceph
-	$(PYTEST) tests/system
+	$(PYTEST) tests/system --ignore=tests/system/test_mutants.py
+	$(PYTEST) tests/system/test_mutants.py $(SHARED) --dist=load
 
 lint: $(VENV)/.dev ## style, types, import rules
 	$(BIN)/ruff check

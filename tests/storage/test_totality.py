@@ -119,7 +119,7 @@ def test_what_is_read_back_is_what_json_makes_of_it(
         {"nul\x00": 1},
         {1: "a"},
         {"a": {1, 2}},
-        {"a": object()},
+        {"a": ...},
         {"a": float("nan"), "b": None},
         {"a": [None, {"b": (1, -math.inf)}]},
         {"a": datetime(2014, 5, 20, tzinfo=UTC)},

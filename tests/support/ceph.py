@@ -43,6 +43,10 @@ osd pool default pg num = 8
 osd pool default pgp num = 8
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+# An OSD may be read while a lease holds that it renews with its copies, 0.8 of this long. Without
+# copies, a lease that ended in a frozen OSD is, at times, never renewed: its requests wait for good
+# ("waiting for readable", placement groups "laggy").
+osd heartbeat grace = 60
 mon allow pool size one = true
 mon warn on pool no redundancy = false
 mon data = {directory}/mon

@@ -15,6 +15,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -55,6 +56,7 @@ class Client:
         self._keeps = keeps
         self._connection: HTTPConnection | None = None
         self.slowest_seconds = 0.0
+        self.last = "nothing"
 
     def ask(
         self, method: str, path: str, body: Body | None = None, key: str = "", etag: str = ""
@@ -77,11 +79,13 @@ class Client:
             received = answer.read()
             if not self._keeps:
                 self.close()
-        except (OSError, HTTPException):
+        except (OSError, HTTPException) as error:
+            self.last = repr(error)
             self.close()
             return None
         finally:
             self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+        self.last = f"{answer.status} {received[:300].decode(errors='replace')}"
         if answer.status in _LATER:
             return None
         return Reply(answer.status, json.loads(received), etag=answer.getheader("ETag", ""))
@@ -236,12 +240,25 @@ class Crowd:
         """Return once something was taken, and that acknowledged, behind every door from now on."""
         # Of the next ones, as many as there are citizens may have been begun before.
         begun = len(self.citizens) // len(self.acknowledged)
-        enough = [len(times) + begun for times in self.acknowledged]
+        before = [len(times) for times in self.acknowledged]
         wait_until(
-            lambda: all(len(times) > n for times, n in zip(self.acknowledged, enough, strict=True)),
+            lambda: all(
+                len(times) > number + begun
+                for times, number in zip(self.acknowledged, before, strict=True)
+            ),
             "something is taken again",
             seconds=seconds,
+            seen=lambda: self._seen(before),
         )
+
+    def _seen(self, before: Sequence[int]) -> str:
+        """What those who wait for trade want to know when there is none."""
+        taken = [
+            len(times) - number for times, number in zip(self.acknowledged, before, strict=True)
+        ]
+        last = sorted({citizen.client.last for citizen in self.citizens})
+        surprises = [each for citizen in self.citizens for each in citizen.surprises]
+        return f"Taken behind each door: {taken}; last heard: {last}; {self.failures}; {surprises}"
 
     def longest_gap(self, since: float, until: float) -> float:
         """The longest time, in seconds, in which nothing was taken behind some door."""
@@ -263,8 +280,8 @@ class Crowd:
             self.failures.append(repr(error))
 
     def _trade(self, citizen: Party, chance: random.Random, door: int) -> None:
-        while not self._stop.is_set():
-            if citizen.trade(chance):
-                self.acknowledged[door].append(time.monotonic())
-            self._stop.wait(chance.uniform(0, 0.03))
-        citizen.client.close()
+        with closing(citizen.client):
+            while not self._stop.is_set():
+                if citizen.trade(chance):
+                    self.acknowledged[door].append(time.monotonic())
+                self._stop.wait(chance.uniform(0, 0.03))

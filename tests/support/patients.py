@@ -3,6 +3,7 @@
 import random
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -79,13 +80,12 @@ class Ward:
 
     def keep(self, door: Door, chance: random.Random, stop: threading.Event) -> None:
         """Look into the day's list, as a desk does."""
-        staff = Client(door, self.fleet.token(STAFF))
-        while not stop.wait(chance.uniform(0.05, 0.2)):
-            session = chance.choice(self.hours).session
-            path = f"/health/v1/sessions/{session}/appointments"
-            seen = staff.ask("GET", path)
-            assert seen is None or seen.status == 200, seen
-        staff.close()
+        with closing(Client(door, self.fleet.token(STAFF))) as staff:
+            while not stop.wait(chance.uniform(0.05, 0.2)):
+                session = chance.choice(self.hours).session
+                path = f"/health/v1/sessions/{session}/appointments"
+                seen = staff.ask("GET", path)
+                assert seen is None or seen.status == 200, seen
 
     def assert_books_agree(self) -> PlacesBooks:
         """At every entry free and booked are the places; in the end a slot counts its appointments,

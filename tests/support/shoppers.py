@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -70,15 +71,14 @@ class Market:
 
     def keep(self, door: Door, chance: random.Random, stop: threading.Event) -> None:
         """Hand over what was ordered, and take deliveries."""
-        owner = self.owner(door)
-        while not stop.wait(chance.uniform(0.05, 0.2)):
-            store = chance.choice(self.stores)
-            reply = owner.ask("GET", f"/commerce/v1/stores/{store}/orders?limit=20")
-            if reply is not None and reply.body["items"]:
-                self._hand_over(owner, store, chance.choice(reply.body["items"])["order_id"])
-            if chance.random() < 0.3:
-                self.deliver(owner, chance.choice(self.products), 5)
-        owner.close()
+        with closing(self.owner(door)) as owner:
+            while not stop.wait(chance.uniform(0.05, 0.2)):
+                store = chance.choice(self.stores)
+                reply = owner.ask("GET", f"/commerce/v1/stores/{store}/orders?limit=20")
+                if reply is not None and reply.body["items"]:
+                    self._hand_over(owner, store, chance.choice(reply.body["items"])["order_id"])
+                if chance.random() < 0.3:
+                    self.deliver(owner, chance.choice(self.products), 5)
 
     def _hand_over(self, owner: Client, store: str, order: str) -> None:
         path = f"/commerce/v1/stores/{store}/orders/{order}/fulfilment"

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -55,14 +56,13 @@ class Site:
 
     def keep(self, door: Door, chance: random.Random, stop: threading.Event) -> None:
         """Change caps in mid-season."""
-        staff = Client(door, self.fleet.token(STAFF))
-        while not stop.wait(chance.uniform(0.05, 0.2)):
-            path = f"/tourism/v1/sessions/{chance.choice(self.sessions)}/capacity"
-            seen = staff.ask("GET", path)
-            if seen is not None:
-                assert seen.status == 200, seen
-                staff.ask("PUT", path, {"capacity": chance.randint(0, 4000)}, etag=seen.etag)
-        staff.close()
+        with closing(Client(door, self.fleet.token(STAFF))) as staff:
+            while not stop.wait(chance.uniform(0.05, 0.2)):
+                path = f"/tourism/v1/sessions/{chance.choice(self.sessions)}/capacity"
+                seen = staff.ask("GET", path)
+                if seen is not None:
+                    assert seen.status == 200, seen
+                    staff.ask("PUT", path, {"capacity": chance.randint(0, 4000)}, etag=seen.etag)
 
     def assert_books_agree(self) -> PlacesBooks:
         """The journal breaks no law, and holds what people were told and no more."""
