@@ -59,8 +59,9 @@ class ForeignEntry(UnreadableEntry):
 
 def build(path: Path, catalogue: Catalogue, database_id: str) -> None:
     """Make a new, empty replica file: the tables, the declared indexes, and head 0."""
-    connection = _connect(path, "rwc")
+    connection = _opened(path, "rwc")
     try:
+        _prepare(connection)
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN")
@@ -76,8 +77,9 @@ def build(path: Path, catalogue: Catalogue, database_id: str) -> None:
         connection.close()
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    """Only the file itself is open yet, not its log."""
+    return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
@@ -85,11 +87,13 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA mmap_size = 0")
     # The journal in the bucket is what is durable; a machine that crashed gets a new boot id, and
     # with it a new replica.
     connection.execute("PRAGMA synchronous = OFF")
-    return connection
 
 
 class _Session:
@@ -160,6 +164,7 @@ class Replica:
         self._lock = threading.Lock()
         self._closed = False
         # While one connection is open SQLite keeps the log, whose inode is part of the identity.
+        self._identity: tuple[int, int, int] | None = None
         self._anchor = self._connected()
         with self._errors():
             rows = self._anchor.connection.execute("SELECT name, value FROM about")
@@ -229,7 +234,12 @@ class Replica:
 
     def _connected(self) -> "_Session":
         with self._errors():
-            session = _Session(_connect(self.path, "rw"))
+            session = _Session(_opened(self.path, "rw"))
+            # SQLite knows no user of a file that was just put in an open one's place: it would cut
+            # short the memory in which all here share their view of the log, and end the process.
+            if self._identity is not None:
+                self.check()
+            _prepare(session.connection)
         with self._lock:
             self._sessions.add(session)
         return session

@@ -32,7 +32,7 @@ def there(world: World) -> Container:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     made = Disk()
-    monkeypatch.setattr(replicas, "_connect", made.connect)
+    monkeypatch.setattr(replicas, "_opened", made.connect)
     yield made
     made.free()
 

@@ -12,10 +12,10 @@ class Disk:
 
     def __init__(self) -> None:
         self.full = False
-        self._connect = replicas._connect
+        self._opened = replicas._opened
 
     def connect(self, path: Path, mode: str) -> sqlite3.Connection:
-        connection = self._connect(path, mode)
+        connection = self._opened(path, mode)
         if self.full:
             limit(connection)
         return connection

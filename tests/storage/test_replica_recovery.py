@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared import errors
+from shared.storage import replica as replicas
 from shared.storage.access import Document, ReadView, Search, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
 from shared.storage.idempotency import with_rows
@@ -285,6 +286,30 @@ def test_a_file_that_is_no_longer_in_its_place_is_given_up_at_once(
         old.check()
     assert here.database.read(lambda view: view.get("notes", "n1")).value is not None
     assert here.replica.path != old.path
+
+
+def test_no_thread_opens_what_stands_in_an_open_files_place(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would take it for a file that nobody uses yet, cut short the memory that the log is
+    mapped to, and whoever looks into the log next would die by SIGBUS.
+    """
+    old = here.replica
+    opened = replicas._opened
+
+    def too_late(path: Path, mode: str) -> sqlite3.Connection:
+        if path == old.path:
+            replaced(path)
+        return opened(path, mode)
+
+    monkeypatch.setattr(replicas, "_opened", too_late)
+    shared = Path(f"{old.path}-shm")
+    before = shared.stat().st_mtime_ns
+    newcomer = Caller(old.head)
+
+    with pytest.raises(ReplicaBroken, match="another file stands in"):
+        newcomer.value()
+    assert shared.stat().st_mtime_ns == before
 
 
 def test_a_row_that_does_not_match_its_checksum_is_never_answered(
