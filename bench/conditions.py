@@ -9,7 +9,9 @@ MARKDOWN = """\
 - **Stock** is taken there by `SELECT … FOR UPDATE` (lock) or by `UPDATE … WHERE on_hand >= quantity
   RETURNING` (conditional). Both run; ours is compared with the faster.
 - **Best shape**: each side runs with the number of processes and callers or threads that did best
-  in a short round before; the tables say which. Orders have one line, by 200 citizens.
+  in a short round before; the tables say which. In-process, callers of ours are greenlets of one
+  thread, as requests are in a service; those of the peer, whose driver blocks, are threads. Orders
+  have one line, by 200 citizens.
 - **Durability** is matched. As the platform configures it, SeaweedFS answers once the page cache
   has the object; PostgreSQL ran with `fsync`, `synchronous_commit` and `full_page_writes` off. What
   either acknowledged survives the end of any process, not a power cut.

@@ -1,20 +1,29 @@
-"""One round of in-process orders: some processes, each with some callers, for some seconds."""
+"""One round of in-process orders: some processes, each with some callers, for some seconds.
+
+Callers are threads, or greenlets as a service's requests are, as the recipe has it.
+"""
 
 import multiprocessing
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from statistics import quantiles
 
+import gevent
+from gevent.hub import get_hub
+
 from bench.shops import Recipe, Shop
 from services.commerce.domain import SOLD_OUT, Line
+from shared import waiting
 from shared.errors import Refused
 from shared.storage.access import Claim
+from shared.web.greenlets import GreenletWays
 
 WARM_UP_SECONDS = 0.7
 WINDOW_SECONDS = 10.0
@@ -113,28 +122,51 @@ class _Work:
 
 
 def _work(work: _Work, barrier: Barrier, results: Connection) -> None:
+    if work.recipe.greenlets:
+        waiting.wait_by(GreenletWays(get_hub()))
     shop = work.recipe.open(work.callers)
     barrier.wait(_START_SECONDS)
     spent = time.process_time()
     begin = time.monotonic() + WARM_UP_SECONDS
     done = Round(1, work.callers, work.seconds)
     parts = [Round(1, 1, work.seconds) for _ in range(work.callers)]
-    threads = [
-        threading.Thread(target=_call, args=(shop, work, begin, part), daemon=True)
-        for part in parts
-    ]
-    for thread in threads:
-        thread.start()
-    time.sleep(max(0.0, begin - time.monotonic()))
+    callers = (_greenlets if work.recipe.greenlets else _threads)(
+        [partial(_call, shop, work, begin, part) for part in parts]
+    )
+    callers.sleep(max(0.0, begin - time.monotonic()))
     warm = len(shop.put_seconds)
-    for thread in threads:
-        thread.join()
+    callers.join()
     for part in parts:
         done.add(part)
     done.cpu_seconds = time.process_time() - spent
     done.puts = shop.put_seconds[warm:]
     shop.close()
     results.send(done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Callers:
+    """Those who are at it, and how to sleep beside them."""
+
+    sleep: Callable[[float], None]
+    join: Callable[[], object]
+
+
+def _threads(calls: Sequence[Callable[[], None]]) -> _Callers:
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+
+    def join() -> None:
+        for thread in threads:
+            thread.join()
+
+    return _Callers(time.sleep, join)
+
+
+def _greenlets(calls: Sequence[Callable[[], None]]) -> _Callers:
+    greenlets = [gevent.spawn(call) for call in calls]
+    return _Callers(gevent.sleep, lambda: gevent.joinall(greenlets, raise_error=True))
 
 
 def _call(shop: Shop, work: _Work, begin: float, part: Round) -> None:

@@ -33,6 +33,10 @@ class Shop:
 class Recipe(Protocol):
     """How to open a shop in the process that uses it. Picklable."""
 
+    @property
+    def greenlets(self) -> bool:
+        """Whether its callers are greenlets of one thread; else each is a thread."""
+
     def open(self, callers: int) -> Shop: ...
 
 
@@ -46,6 +50,7 @@ class Ours:
     address: S3Address
     directory: Path
     delay_seconds: float = 0.0
+    greenlets: bool = True
 
     def open(self, callers: int) -> Shop:
         clock = SystemClock()
@@ -66,6 +71,8 @@ class Peer:
 
     url: str
     taking: Taking
+    greenlets: bool = False
+    """Its driver blocks."""
 
     def open(self, callers: int) -> Shop:
         shop = PeerShop(engine(self.url, callers), SystemClock(), self.taking)
