@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -230,8 +231,13 @@ def test_a_guard_leaves_a_new_runners_programs_alone(layout: Layout) -> None:
     process.wait()
 
 
-def test_folders_are_the_owners_alone_and_sockets_fit(tmp_path: Path) -> None:
-    near, far = Layout(tmp_path / "run"), Layout(tmp_path / ("x" * 90) / "run")
+def test_folders_are_the_owners_alone_and_sockets_fit(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    # The test's own folder may be too long for a socket itself.
+    short = tempfile.TemporaryDirectory(prefix="g")
+    request.addfinalizer(short.cleanup)
+    near, far = Layout(Path(short.name) / "run"), Layout(tmp_path / ("x" * 90) / "run")
     for layout in (near, far):
         layout.prepare()
         for folder in (layout.root, layout.sockets, layout.logs, layout.environment):
