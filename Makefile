@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 PYTEST := $(BIN)/python -m pytest
-# On all processors, each file of tests on one of them. What loads the machine by itself (races,
+# On all processors. Not by file (loadfile): there, of tests with one name all but one are lost, and
+# those that schemathesis makes of a document share theirs. What loads the machine by itself (races,
 # crashes, containers) does not share it.
-SHARED := --numprocesses=auto --maxprocesses=8 --dist=loadfile
+SHARED := --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help run token test test-system lint format fuzz simulate proof bench lock
@@ -28,7 +29,7 @@ test: lint ## every check and test that needs nothing but Python
 test-system: $(VENV)/.dev ## races, crashes, containers, browser: needs infra/install-debian-packages
 	$(PYTEST) tests/contract/test_object_store.py --store=ceph
 	$(PYTEST) tests/system --ignore=tests/system/test_mutants.py
-	$(PYTEST) tests/system/test_mutants.py $(SHARED) --dist=load
+	$(PYTEST) tests/system/test_mutants.py $(SHARED)
 
 lint: $(VENV)/.dev ## style, types, import rules
 	$(BIN)/ruff check
