@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from io import FileIO
 from os.path import samestat
 from pathlib import Path
@@ -71,6 +72,10 @@ class Log:
         # A line without an end is no line of the gateway's.
         self._rest = rest if len(rest) <= LINE_BYTES_MAX else b""
         return lines
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _open(self) -> bool:
         try:
@@ -219,7 +224,8 @@ def main(arguments: Sequence[str]) -> int:
         tracer = tracer_of(asked.traces_endpoint, SERVICE, "", clock, metrics)
     if metrics is not None:
         serve(asked.metrics_bind, metrics.text, stopping)
-    follow(Log(options.log, is_own=options.empty), Teller(metrics, tracer, clock), stopping)
+    with closing(Log(options.log, is_own=options.empty)) as log:
+        follow(log, Teller(metrics, tracer, clock), stopping)
     return 0
 
 

@@ -99,14 +99,17 @@ class SpanExport:
             self._closed.wait(EVERY_SECONDS)
             self._wake.clear()
             while self._waiting:
-                self._hand_over([self._waiting.popleft() for _ in self._batch()])
+                if not self._hand_over(self._taken(BATCH_MAX)):
+                    # Those behind would fare no better, one by one, each in its time.
+                    self._lost(len(self._taken(WAITING_MAX)))
             if self._closed.is_set():
                 return
 
-    def _batch(self) -> range:
-        return range(min(len(self._waiting), BATCH_MAX))
+    def _taken(self, most: int) -> list[Span]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
 
-    def _hand_over(self, spans: list[Span]) -> None:
+    def _hand_over(self, spans: list[Span]) -> bool:
+        """Whether the collector took them."""
         offset_ms = self._clock.now_ms() - self._clock.monotonic() * 1000
         try:
             result = self._exporter.export([self._readable(each, offset_ms) for each in spans])
@@ -119,6 +122,7 @@ class SpanExport:
             if not self._is_away:
                 log.warning("the collector of traces does not take spans; they are lost")
         self._is_away = not taken
+        return taken
 
     def _readable(self, span: Span, offset_ms: float) -> ReadableSpan:
         parent = None
