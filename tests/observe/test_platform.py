@@ -223,17 +223,16 @@ def test_sums_are_right_over_processes_also_after_one_died(observing: Observing)
         found = [re.fullmatch(r"histogram_(\d+)\.db", path.name) for path in files.iterdir()]
         return {int(each[1]) for each in found if each is not None}
 
-    def have_both_answered() -> bool:
-        return len(counting()) == 2 and all(
-            b"/commerce/v1/products\\" in (files / f"histogram_{pid}.db").read_bytes()
-            for pid in counting()
-        )
+    def has_counted(pid: int) -> bool:
+        return b'"/commerce/v1/products"' in (files / f"histogram_{pid}.db").read_bytes()
 
-    asked += ask_all()
-    while not have_both_answered():
-        assert counted() == asked
+    def have_both_counted() -> bool:
+        nonlocal asked
         asked += ask_all()
-    assert counted() == asked
+        assert counted() == asked
+        return len(counting()) == 2 and all(map(has_counted, counting()))
+
+    wait_until(have_both_counted, "both processes count")
     for number in range(5):
         observing.order(f"citizen-{number}")
     assert observing.orders_counted() == before + 5
