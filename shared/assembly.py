@@ -2,7 +2,8 @@
 
 settings, clock = load(), SystemClock()
 database = open_database(settings, "commerce", CATALOGUE, clock)
-app = create_app(database, …, open_edge(settings, "commerce", clock), database.troubles)
+edge = open_edge(settings, "commerce", clock)
+app = create_app(database, …, edge, open_condition(settings, database, edge))
 """
 
 from shared.auth.delegations import Seal
@@ -10,6 +11,7 @@ from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import SubjectOf, subjects
 from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
+from shared.condition import Condition
 from shared.settings import Settings
 from shared.storage.access import Chore
 from shared.storage.catalogue import Catalogue
@@ -19,6 +21,7 @@ from shared.storage.location import store_address
 from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Store
+from shared.storage.state import DatabaseState, Thresholds
 from shared.times import DAY_MS
 from shared.web.log import RequestLog
 from shared.web.service import Edge
@@ -85,3 +88,10 @@ def open_edge(
         log=RequestLog(service, clock),
         body_bytes_max=settings.body_bytes_max,
     )
+
+
+def open_condition(settings: Settings, database: JournalDatabase, edge: Edge) -> Condition:
+    """How a service's process is, for /health and for measures."""
+    thresholds = Thresholds(settings.clock_seconds, settings.disk_free_mib)
+    state = DatabaseState(database, edge.clock, thresholds)
+    return Condition(edge.clock, state, edge.verifier.keys)

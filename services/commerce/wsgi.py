@@ -7,7 +7,7 @@ from services.commerce.app import create_app
 from services.commerce.domain import CATALOGUE
 from services.commerce.pictures import Gallery
 from shared import divisions, settings
-from shared.assembly import open_database, open_edge, open_objects
+from shared.assembly import open_condition, open_database, open_edge, open_objects
 from shared.clock import SystemClock
 
 _NAME = "commerce"
@@ -16,11 +16,13 @@ _settings = settings.load()
 _clock = SystemClock()
 _database = open_database(_settings, _NAME, CATALOGUE, _clock)
 
+_edge = open_edge(_settings, _NAME, _clock)
+
 app = create_app(
     _database,
     divisions.read(divisions.FILE),
     Gallery(*open_objects(_settings, _NAME, "pictures", _clock)),
     _settings.orders_a_minute,
-    open_edge(_settings, _NAME, _clock),
-    _database.troubles,
+    _edge,
+    open_condition(_settings, _database, _edge),
 )

@@ -34,6 +34,7 @@ from shared.storage.objects import StoreError
 from shared.storage.proofs import Proof, ProofTimeout
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
+from shared.storage.rounds import STALL_SECONDS, Rounds
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,9 @@ _UNAVAILABLE = (
 )
 
 
+_STORE_FAILED = (StoreError, Undecided, ProofTimeout)
+
+
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
     """Bounds of committing; `docs/settings.md` says which are settings."""
@@ -77,7 +81,7 @@ class CommitLimits:
     changes_max: int = 256
     entry_bytes_max: int = 4 << 20
     waiting_max: int = 64
-    patience_seconds: float = 15.0
+    patience_seconds: float = 12.0
     round_seconds: float = 20.0
 
 
@@ -103,7 +107,7 @@ class Pending(Generic[T]):
 
     __slots__ = (
         *("_done", "abandoned", "asked_time", "change", "error", "first", "queued", "seq"),
-        "value",
+        *("taken", "value"),
     )
 
     def __init__(
@@ -116,6 +120,7 @@ class Pending(Generic[T]):
         self.error: Exception | None = None
         self.seq = 0
         self.abandoned = False
+        self.taken = False
         self.asked_time = False
         self._done = waiting.signal()
 
@@ -127,19 +132,24 @@ class Pending(Generic[T]):
         self.error = error
         self._done.set()
 
-    def result(self, seconds: float) -> Committed[T]:
-        """Wait for the answer. Raises the change's own exception, or Refused(BUSY)."""
-        if not self._done.wait(seconds):
-            self.abandoned = True
-            raise busy()
+    def result(self, seconds: float, is_vain: Callable[[], bool] = lambda: False) -> Committed[T]:
+        """Wait for the answer. Raises the change's own exception, or Refused(BUSY): in `seconds`,
+        or earlier if nobody has begun with it and waiting `is_vain`.
+        """
+        first = min(seconds, STALL_SECONDS)
+        if not self._done.wait(first):
+            vain = not self.taken and is_vain()
+            if vain or not self._done.wait(seconds - first):
+                self.abandoned = True
+                raise busy()
         if self.error is not None:
             raise self.error
         return Committed(self.value, self.seq)  # type: ignore[arg-type]
 
 
-def busy() -> errors.Refused:
+def busy(seconds: int = 2) -> errors.Refused:
     """The refusal for whatever may work in a moment."""
-    return errors.Refused(errors.BUSY, retry_after_seconds=2)
+    return errors.Refused(errors.BUSY, retry_after_seconds=seconds)
 
 
 @dataclass(slots=True)
@@ -188,6 +198,7 @@ class Committer:
         self._entry_seconds = 0.02
         self._ahead_ms = self._wall_ahead_ms()
         self.figures = CommitFigures()
+        self.rounds = Rounds(clock)
 
     # Callers
 
@@ -195,15 +206,16 @@ class Committer:
         """Have `change` committed. Raises its exception, or Refused(BUSY)."""
         pending = self._enqueue(change, first)
         try:
-            return pending.result(self._limits.patience_seconds)
+            return pending.result(self._limits.patience_seconds, self.rounds.are_held_up)
         finally:
             with self._wake:
                 self._waiting -= 1
 
     def _enqueue(self, change: Change[T], first: tuple[str, str] | None = None) -> Pending[T]:
         pending = Pending(change, self._clock.monotonic(), first)
+        held_up = self.rounds.are_held_up()
         with self._wake:
-            if self._closed or self._waiting >= self._limits.waiting_max:
+            if held_up or self._closed or self._waiting >= self._limits.waiting_max:
                 self.figures.shed += 1
                 raise busy()
             self._waiting += 1
@@ -213,6 +225,11 @@ class Committer:
             self._queue.append(pending)
             self._wake.notify()
         return pending
+
+    def has_ended(self) -> bool:
+        """Whether the committing thread has ended, though nobody told it to."""
+        thread = self._thread
+        return thread is not None and not self._closed and not thread.is_alive()
 
     def close(self) -> None:
         """Finish the round under way and those that wait, then stop."""
@@ -244,12 +261,15 @@ class Committer:
         with self._wake:
             while self._queue and len(taken) < self._limits.changes_max:
                 taken.append(self._queue.popleft())
+                taken[-1].taken = True
         return taken
 
     def _round(self, pendings: list[Pending[Any]]) -> None:
         """Bring every one of `pendings` to an answer."""
         deadline = self._clock.monotonic() + self._limits.round_seconds
         self.figures.rounds += 1
+        self.rounds.begin()
+        trouble, by_store = "not decided in time", False
         try:
             while pendings and self._clock.monotonic() < deadline:
                 used = self._follower.replica
@@ -259,8 +279,12 @@ class Committer:
                     self._renew(used, error)
         except _UNAVAILABLE as error:
             log.warning("commit refused: %s", error)
-        except Exception:
+            trouble = error.told() if isinstance(error, StoreError) else str(error)
+            by_store = isinstance(error, _STORE_FAILED)
+        except Exception as error:
             log.exception("commit failed")
+            trouble = repr(error)
+        self.rounds.end(trouble if pendings else "", by_store=by_store)
         for pending in pendings:
             pending.refuse(busy())
 
