@@ -91,7 +91,11 @@ def open_edge(
 
 
 def open_condition(settings: Settings, database: JournalDatabase, edge: Edge) -> Condition:
-    """How a service's process is, for /health and for measures."""
+    """How a service's process is, for /health and for measures; it begins to look, and with that
+    the database is opened.
+    """
     thresholds = Thresholds(settings.clock_seconds, settings.disk_free_mib)
     state = DatabaseState(database, edge.clock, thresholds)
-    return Condition(edge.clock, state, edge.verifier.keys)
+    condition = Condition(edge.clock, state, edge.verifier.keys)
+    condition.begin()
+    return condition

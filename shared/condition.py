@@ -77,6 +77,12 @@ class Condition:
         self._waiting: list[Signal] = []
         self._since: dict[str, tuple[State, int]] = {}
 
+    def begin(self) -> None:
+        """Look for the first time, and do not wait for it: a process that is first asked for
+        something while the store is away would have nothing to answer from.
+        """
+        self._look_soon()
+
     def checks(self) -> list[Check]:
         """How everything is, as of now if that can be had within `LOOK_SECONDS`."""
         seen = self._look_soon()

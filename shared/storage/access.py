@@ -195,6 +195,11 @@ class Freshness:
     outage_seconds: float = 0.0
     aged: Callable[[float], None] | None = None
 
+    def tell(self, seconds: float) -> None:
+        """The answer was the newest so many seconds before it was asked for."""
+        if self.aged is not None:
+            self.aged(max(0.0, seconds))
+
 
 FRESH = Freshness()
 """The read sees every write that was acknowledged anywhere before it began."""

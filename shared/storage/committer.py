@@ -22,19 +22,20 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from shared import errors, waiting
+from shared import errors
 from shared.clock import Clock, new_id
 from shared.storage.access import Change, Committed
 from shared.storage.entry import Entry, encode
 from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
+from shared.storage.pending import Pending, busy
 from shared.storage.proofs import Proof, ProofTimeout
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
-from shared.storage.rounds import STALL_SECONDS, Rounds
+from shared.storage.rounds import Rounds
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 
 log = logging.getLogger(__name__)
@@ -97,59 +98,6 @@ class Proofs(Protocol):
     def note(self, proof: Proof) -> None: ...
 
     def prove(self, after: float, deadline: float) -> Proof: ...
-
-
-class Pending(Generic[T]):
-    """One caller's change on its way, and the answer once there is one.
-
-    `first` names the document that the change looks at first: those of a batch are read together.
-    """
-
-    __slots__ = (
-        *("_done", "abandoned", "asked_time", "change", "error", "first", "queued", "seq"),
-        *("taken", "value"),
-    )
-
-    def __init__(
-        self, change: Change[T], queued: float, first: tuple[str, str] | None = None
-    ) -> None:
-        self.change = change
-        self.queued = queued
-        self.first = first
-        self.value: T | None = None
-        self.error: Exception | None = None
-        self.seq = 0
-        self.abandoned = False
-        self.taken = False
-        self.asked_time = False
-        self._done = waiting.signal()
-
-    def answer(self, seq: int) -> None:
-        self.seq = seq
-        self._done.set()
-
-    def refuse(self, error: Exception) -> None:
-        self.error = error
-        self._done.set()
-
-    def result(self, seconds: float, is_vain: Callable[[], bool] = lambda: False) -> Committed[T]:
-        """Wait for the answer. Raises the change's own exception, or Refused(BUSY): in `seconds`,
-        or earlier if nobody has begun with it and waiting `is_vain`.
-        """
-        first = min(seconds, STALL_SECONDS)
-        if not self._done.wait(first):
-            vain = not self.taken and is_vain()
-            if vain or not self._done.wait(seconds - first):
-                self.abandoned = True
-                raise busy()
-        if self.error is not None:
-            raise self.error
-        return Committed(self.value, self.seq)  # type: ignore[arg-type]
-
-
-def busy(seconds: int = 2) -> errors.Refused:
-    """The refusal for whatever may work in a moment."""
-    return errors.Refused(errors.BUSY, retry_after_seconds=seconds)
 
 
 @dataclass(slots=True)

@@ -34,16 +34,18 @@ from shared.storage.archive import Fetched
 from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
 from shared.storage.chores import Chores
-from shared.storage.committer import CommitFigures, CommitLimits, Committer, busy
+from shared.storage.committer import CommitFigures, CommitLimits, Committer
 from shared.storage.compaction import Compaction
 from shared.storage.directory import ReplicaDirectory
+from shared.storage.evidence import Evidence
 from shared.storage.feeder import Feeder
 from shared.storage.fetcher import Fetcher, with_archive
 from shared.storage.follower import Catching, Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, ensure_journal
 from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
-from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
+from shared.storage.pending import busy
+from shared.storage.proofs import Board, ProofTimeout, Prover
 from shared.storage.pulse import Pulse
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.rivals import Rivals
@@ -59,8 +61,6 @@ T = TypeVar("T")
 READ_PATIENCE_SECONDS = 5.0
 """How long a read waits for its proof before it is refused as BUSY."""
 
-READERS_WAITING_MAX = 64
-
 REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
@@ -68,9 +68,6 @@ MADE_CHECK_SECONDS = 10.0
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for what is being made; nothing depends on it."""
-
-OUTAGE_RETRY_SECONDS = 5
-"""When whoever was refused because the store is away should come back."""
 
 _UNAVAILABLE = (
     StoreError,
@@ -89,6 +86,7 @@ class Parts:
     journal: Journal
     follower: Follower
     prover: Prover
+    evidence: Evidence
     committer: Committer
     tailer: Tailer
     board: Board
@@ -140,7 +138,6 @@ class JournalDatabase:
         self.failure = ""
         self.failed_by: Exception | None = None
         self.catching = Catching(clock.monotonic())
-        self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
         self._snapshots = Snapshots(store, prefix, self._catalogue)
         self._compaction = Compaction(store, prefix, clock)
         self._makers: tuple[Maker, ...] = (
@@ -159,7 +156,7 @@ class JournalDatabase:
         )
         self._made_checked = float("-inf")
         self._not_followed = ""
-        self._feeder = Feeder(lambda: self._closed)
+        self._feeder = Feeder()
 
     # Opening and closing
 
@@ -228,7 +225,8 @@ class JournalDatabase:
         )
         tailer = Tailer(folder.path / "tailer.lock", self._clock, self._follow)
         fetcher = Fetcher(self._store, self._prefix, lambda: self._catch_up(follower))
-        return Parts(journal, follower, prover, committer, tailer, board, fetcher)
+        evidence = Evidence(prover, self.pulse, self._clock)
+        return Parts(journal, follower, prover, evidence, committer, tailer, board, fetcher)
 
     def close(self) -> None:
         """Finish what was begun, and let go of threads and files."""
@@ -239,7 +237,7 @@ class JournalDatabase:
             return
         parts.committer.close()
         parts.tailer.close()
-        self._feeder.join(CLOSE_SECONDS)
+        self._feeder.close(CLOSE_SECONDS)
         self._chores.join(CLOSE_SECONDS)
         for maker in self._makers:
             maker.join(CLOSE_SECONDS)
@@ -254,8 +252,7 @@ class JournalDatabase:
     def _transact(self, change: Change[T], first: tuple[str, str] | None) -> Committed[T]:
         parts = self._opened()
         parts.tailer.touch()
-        if self._is_away(parts):
-            raise busy(OUTAGE_RETRY_SECONDS)
+        parts.evidence.check_store()
         return parts.fetcher.run(
             lambda fetched: parts.committer.commit(with_archive(fetched, change), first)
         )
@@ -320,23 +317,12 @@ class JournalDatabase:
         if freshness.at_least_seq:
             answer = self._read_at(parts, query, freshness.at_least_seq)
             if answer is not None:
-                if self._store_silent(parts):
-                    _tell_age(freshness, parts.prover.latest(), arrived)
+                if parts.evidence.is_store_away():
+                    freshness.tell(arrived - parts.prover.latest().began)
                 return answer
             # An older proof would not do: it may be from before that entry.
             return self._read_proven(parts, query, arrived, FRESH)
         return self._read_proven(parts, query, arrived, freshness)
-
-    def _is_away(self, parts: Parts) -> bool:
-        """Whether whoever needs the store need not try."""
-        return self._store_silent(parts) and self.pulse.refuses()
-
-    def _store_silent(self, parts: Parts) -> bool:
-        if not self.pulse.is_away():
-            return False
-        # The process that tails may have had an answer meanwhile.
-        self.pulse.heard(parts.prover.latest().began)
-        return self.pulse.is_away()
 
     def _read_replica(self, query: Callable[[ReadOnlyView], T]) -> T:
         """What the replica has, as it is; nothing of the archive."""
@@ -350,37 +336,13 @@ class JournalDatabase:
     ) -> Committed[T]:
         deadline = arrived + READ_PATIENCE_SECONDS
         while self._clock.monotonic() < deadline:
-            proof = parts.prover.latest()
-            if proof.began < arrived - freshness.bound_seconds:
-                proof = self._newer(parts, freshness, arrived, deadline)
+            proof = parts.evidence.find(freshness, arrived, deadline)
             answer = self._read_at(parts, query, proof.seq)
             if answer is not None:
                 return answer
             # The proof is older than this container's replica, which was replaced or fell behind.
             waiting.apart(lambda: self._probe(parts.follower))
         raise busy()
-
-    def _newer(self, parts: Parts, freshness: Freshness, arrived: float, deadline: float) -> Proof:
-        """A proof as young as asked for; while the store is away, the last one if it will do."""
-        refusal: Exception = busy(OUTAGE_RETRY_SECONDS)
-        if not self._is_away(parts):
-            try:
-                return self._proven(parts, arrived - freshness.bound_seconds, deadline)
-            except (StoreError, ProofTimeout, errors.Refused) as error:
-                refusal = error
-        last = parts.prover.latest()
-        if last.began < arrived - freshness.outage_seconds:
-            raise refusal
-        _tell_age(freshness, last, arrived)
-        return last
-
-    def _proven(self, parts: Parts, after: float, deadline: float) -> Proof:
-        if not self._readers.acquire(blocking=False):
-            raise busy()
-        try:
-            return parts.prover.prove(after, deadline)
-        finally:
-            self._readers.release()
 
     def _read_at(self, parts: Parts, query: _Query[T], seq: int) -> Committed[T] | None:
         """Run `query` on the replica if it stands at `seq` or further."""
@@ -438,7 +400,7 @@ class JournalDatabase:
     def feed(self) -> None:
         """Let search hear of what was written, unless it is being told already."""
         if self._parts is not None and self._catalogue.searchable:
-            self._feeder.consider(self._parts.follower.replica)
+            self._feeder.feed(self._parts.follower.replica)
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts
@@ -461,7 +423,7 @@ class JournalDatabase:
         now = self._clock.monotonic()
         try:
             if parts.prover.latest().began < now - 2.0:
-                self._proven(parts, now, now + READ_PATIENCE_SECONDS)
+                parts.evidence.prove(now, now + READ_PATIENCE_SECONDS)
             # A young proof says nothing of the replica: its disk may have filled up since.
             self._read_at(parts, lambda reader: reader.head.seq, 0)
         except (*_UNAVAILABLE, errors.Refused) as error:
@@ -486,8 +448,3 @@ class JournalDatabase:
     def figures(self) -> CommitFigures:
         """Counts of this process's commits."""
         return self._opened().committer.figures
-
-
-def _tell_age(freshness: Freshness, proof: Proof, arrived: float) -> None:
-    if freshness.aged is not None:
-        freshness.aged(max(0.0, arrived - proof.began))

@@ -1,8 +1,7 @@
-"""`Feeder`: lets search hear of what was written, in a thread: a first build takes its time."""
+"""The feeder: lets search hear of what was written, in a thread: a first build takes its time."""
 
 import logging
 import threading
-from collections.abc import Callable
 
 from shared.storage.replica import Replica
 
@@ -13,30 +12,31 @@ FEED_SECONDS = 10.0
 
 
 class Feeder:
-    """One process's feeding of search, from the tailer's tick."""
+    """One process's, one replica at a time."""
 
-    def __init__(self, stopped: Callable[[], bool]) -> None:
-        self._stopped = stopped
-        self.thread: threading.Thread | None = None
+    def __init__(self) -> None:
+        self._closed = False
+        self._thread: threading.Thread | None = None
 
-    def consider(self, replica: Replica) -> None:
-        """Begin, unless it is under way."""
-        if self.thread is None or not self.thread.is_alive():
-            self.thread = threading.Thread(
+    def feed(self, replica: Replica) -> None:
+        """Bring search level with the replica, unless that is under way."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(
                 target=self._feed, args=(replica,), name="feeder", daemon=True
             )
-            self.thread.start()
+            self._thread.start()
+
+    def close(self, seconds: float) -> None:
+        """Stop, and wait for so long until it has."""
+        self._closed = True
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _feed(self, replica: Replica) -> None:
         level = False
         try:
-            while not level and not self._stopped():
+            while not level and not self._closed:
                 with replica.reading(FEED_SECONDS) as reader:
                     level = replica.finder.feed(reader)
         except Exception as error:  # noqa: BLE001 - the next tick tries again
             log.warning("search could not be fed: %r", error)
-
-    def join(self, seconds: float) -> None:
-        """Wait for what is under way."""
-        if self.thread is not None:
-            self.thread.join(seconds)

@@ -65,6 +65,10 @@ class DatabaseState:
         parts = self._database.parts
         return found if parts is None else [*found, self._writes(parts)]
 
+    def _is_away(self) -> bool:
+        parts = self._database.parts
+        return self._database.pulse.is_away() and (parts is None or parts.evidence.is_store_away())
+
     def stuck(self) -> Sequence[str]:
         parts = self._database.parts
         if parts is None:
@@ -97,7 +101,7 @@ class DatabaseState:
         pulse = self._database.pulse
         silence, answered = pulse.silence(), pulse.answered_at
         last = "has not answered yet" if answered is None else f"answered {self._ago(answered)}"
-        if silence is None and pulse.is_away():
+        if silence is None and self._is_away():
             return Finding("store", "degraded", f"a request hangs; the store {last}", _STORE)
         if silence is None:
             return Finding("store", "ok", f"the store {last}")
@@ -191,7 +195,7 @@ class DatabaseState:
         if rounds.under_way_seconds() > STALL_SECONDS:
             said = f"a batch has waited for {rounds.under_way_seconds():.0f} s"
             return Finding("writes", "degraded", said, _WRITES)
-        if self._database.pulse.is_away():
+        if self._is_away():
             return Finding("writes", "degraded", "refused at once: the store is away", _WRITES)
         latest = rounds.latest
         if latest is None:

@@ -293,8 +293,7 @@ def test_an_outage_degrades_and_takes_nobody_out_of_service(
     here: Container, condition: Condition
 ) -> None:
     condition.checks()
-    here.database._feeder.consider(here.replica)
-    here.database._feeder.join(10)
+    wait_until(lambda: states(condition) == {}, "search is level")
     assert states(condition) == {}
     away(here)
     here.clock.pass_monotonic(20)

@@ -55,7 +55,7 @@ UNSTATED = (
     "database.CLOSE_SECONDS",
     "database.REOPEN_SECONDS",
     "database.MADE_CHECK_SECONDS",
-    "database.OUTAGE_RETRY_SECONDS",
+    "evidence.OUTAGE_RETRY_SECONDS",
     "journal.PAUSE_SECONDS",
 )
 """Pauses that bound nothing that a caller could notice."""

@@ -1,0 +1,63 @@
+"""`Pending`: one caller's change on its way through the committer, and its answer."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from shared import errors, waiting
+from shared.storage.access import Change, Committed
+from shared.storage.rounds import STALL_SECONDS
+
+T = TypeVar("T")
+
+
+class Pending(Generic[T]):
+    """One caller's change on its way, and the answer once there is one.
+
+    `first` names the document that the change looks at first: those of a batch are read together.
+    """
+
+    __slots__ = (
+        *("_done", "abandoned", "asked_time", "change", "error", "first", "queued", "seq"),
+        *("taken", "value"),
+    )
+
+    def __init__(
+        self, change: Change[T], queued: float, first: tuple[str, str] | None = None
+    ) -> None:
+        self.change = change
+        self.queued = queued
+        self.first = first
+        self.value: T | None = None
+        self.error: Exception | None = None
+        self.seq = 0
+        self.abandoned = False
+        self.taken = False
+        self.asked_time = False
+        self._done = waiting.signal()
+
+    def answer(self, seq: int) -> None:
+        self.seq = seq
+        self._done.set()
+
+    def refuse(self, error: Exception) -> None:
+        self.error = error
+        self._done.set()
+
+    def result(self, seconds: float, is_vain: Callable[[], bool] = lambda: False) -> Committed[T]:
+        """Wait for the answer. Raises the change's own exception, or Refused(BUSY): in `seconds`,
+        or earlier if nobody has begun with it and waiting `is_vain`.
+        """
+        first = min(seconds, STALL_SECONDS)
+        if not self._done.wait(first):
+            vain = not self.taken and is_vain()
+            if vain or not self._done.wait(seconds - first):
+                self.abandoned = True
+                raise busy()
+        if self.error is not None:
+            raise self.error
+        return Committed(self.value, self.seq)  # type: ignore[arg-type]
+
+
+def busy(seconds: int = 2) -> errors.Refused:
+    """The refusal for whatever may work in a moment."""
+    return errors.Refused(errors.BUSY, retry_after_seconds=seconds)
