@@ -84,8 +84,10 @@ class Handler(Generic[P]):
         call = self._call(environ, path, language, identity)
         view = self.route.view
         answer = waiting.apart(lambda: view(call)) if self.route.apart else view(call)
-        rendered = self._rendered(environ, answer, language)
-        return rendered if call.age_seconds is None else _aged(rendered, call.age_seconds)
+        age = call.age_seconds
+        # “Unchanged” would have the gateway serve what it kept as new, and its age would be lost.
+        rendered = self._rendered(environ, answer, language, whole=age is not None)
+        return rendered if age is None else _aged(rendered, age)
 
     # In
 
@@ -159,7 +161,9 @@ class Handler(Generic[P]):
 
     # Out
 
-    def _rendered(self, environ: Environ, answer: Answer, language: Language) -> Rendered:
+    def _rendered(
+        self, environ: Environ, answer: Answer, language: Language, *, whole: bool
+    ) -> Rendered:
         body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
         headers = [*self._headers, ("Content-Language", TAGS[language])]
         if answer.seq:
@@ -167,7 +171,7 @@ class Handler(Generic[P]):
         if self.route.method == "GET":
             etag = _etag(answer.revision, body)
             headers.append(("ETag", etag))
-            if requests.is_known(environ, etag):
+            if not whole and requests.is_known(environ, etag):
                 return Rendered(304, headers, b"")
         elif answer.revision:
             headers.append(("ETag", f'"{answer.revision}"'))

@@ -217,6 +217,8 @@ def test_a_store_that_is_away_leaves_what_was_known_marked_by_its_age(
         assert known.status_code == 200
         assert known.data == before.data
         assert int(known.headers["Age"]) >= 10
+        again = shop.get(house.listing, headers={"If-None-Match": before.headers["ETag"]})
+        assert again.status_code == 200, "the gateway would serve what it kept as new"
         # What is old already must not be kept, to be served as new.
         assert known.headers["Cache-Control"] == "no-cache"
         told = json_of(shop.get("/health/ready"))

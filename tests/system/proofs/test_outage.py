@@ -129,7 +129,13 @@ def test_reads_live_on_writes_are_refused_at_once_and_it_ends(
                 me.look_around(container.door, away=check == "store")
         crowd.await_trade(60)
         for container in fleet.containers:
-            wait_until(lambda c=container: not degraded(c), "all is well again", seconds=90)  # type: ignore[misc]
+
+            def is_well(container: Container = container) -> bool:
+                if check == "writes":
+                    me.place(container.door)
+                return not degraded(container)
+
+            wait_until(is_well, f"{container.program.name} is well again", seconds=90)
     me.repeat_all()
     crowd.settle()
     market.assert_books_agree()
