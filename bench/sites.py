@@ -21,6 +21,7 @@ from shared import divisions, settings
 from shared.assembly import open_database, open_edge, open_objects
 from shared.auth.acting import Actor
 from shared.clock import SystemClock, new_id
+from shared.condition import Condition
 from shared.storage.access import Claim, Committed, Database, Document, Freshness, recent
 from shared.web.service import Application
 
@@ -113,4 +114,4 @@ def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
     gallery = Gallery(*open_objects(read, _NAME, "pictures", clock))
-    return create_app(database, divisions.read(divisions.FILE), gallery, 0, edge, list)
+    return create_app(database, divisions.read(divisions.FILE), gallery, 0, edge, Condition(clock))

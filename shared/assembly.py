@@ -4,7 +4,7 @@ settings, clock = load(), SystemClock()
 observer = observing(load_observation(), settings, "commerce", clock)
 database = open_database(settings, "commerce", CATALOGUE, clock, observer)
 edge = open_edge(settings, "commerce", clock, observer)
-app = create_app(database, …, edge, database.troubles)
+app = create_app(database, …, edge, open_condition(settings, database, edge))
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import SubjectOf, subjects
 from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
+from shared.condition import Condition
 from shared.observe.observer import Observer
 from shared.settings import Settings
 from shared.storage.access import Chore
@@ -24,6 +25,7 @@ from shared.storage.location import store_address
 from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Store
+from shared.storage.state import DatabaseState, Thresholds
 from shared.times import DAY_MS
 from shared.web.log import RequestLog
 from shared.web.service import Edge
@@ -106,3 +108,14 @@ def open_edge(
         heard=observer.edge(sign_in_failures or {}),
         tracer=observer.tracer,
     )
+
+
+def open_condition(settings: Settings, database: JournalDatabase, edge: Edge) -> Condition:
+    """How a service's process is, for /health and for measures; it begins to look, and with that
+    the database is opened.
+    """
+    thresholds = Thresholds(settings.clock_seconds, settings.disk_free_mib)
+    state = DatabaseState(database, edge.clock, thresholds)
+    condition = Condition(edge.clock, state, edge.verifier.keys)
+    condition.begin()
+    return condition

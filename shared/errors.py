@@ -73,6 +73,9 @@ MEDIA = Problem(
 )
 INTERNAL = Problem("internal", 500, "系统内部错误", "Something is wrong on our side")
 BUSY = Problem("busy", 503, "系统繁忙，请稍后重试", "Busy; try again shortly")
+NOT_LIVE = Problem(
+    "not-live", 503, "进程已停滞，应重新启动", "The process stands still; restart it"
+)
 NOT_READY = Problem("not-ready", 503, "服务尚未就绪", "The service is not ready")
 
 COMMON = (
@@ -90,6 +93,7 @@ COMMON = (
     MEDIA,
     INTERNAL,
     BUSY,
+    NOT_LIVE,
     NOT_READY,
 )
 """What any service may answer, whatever its domain."""

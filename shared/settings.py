@@ -179,6 +179,21 @@ class Settings(StoreSettings):
         default="90",
     )
 
+    # From when on /health/ready speaks up
+    clock_seconds: int = _variable(
+        "GANSU_CLOCK_SECONDS",
+        _whole(1, 30),
+        "How far this machine's clock may be from the store's before `/health/ready` says so; from"
+        " 30 s on nothing is written, whatever this says.",
+        default="5",
+    )
+    disk_free_mib: int = _variable(
+        "GANSU_DISK_FREE_MIB",
+        _whole(1, 1 << 20),
+        "`/health/ready` says so when fewer MiB are free where the replicas are.",
+        default="256",
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierSettings(StoreSettings):

@@ -3,10 +3,10 @@
 from services.commerce.pictures import Gallery
 from services.commerce.routes import router
 from services.commerce.routes.parts import Commerce
+from shared.condition import Condition
 from shared.divisions import Divisions
 from shared.storage.access import Database
 from shared.web import service
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 
 
@@ -16,10 +16,11 @@ def create_app(
     gallery: Gallery,
     orders_max: int,
     edge: Edge,
-    ready: Ready,
+    condition: Condition,
 ) -> Application:
-    """The service on a database; `ready` says what keeps that database from serving.
+    """The service on a database; `condition` says how it is.
 
     `orders_max`: how many one citizen may place within a minute; 0 for any number.
     """
-    return service.build(router, Commerce(database, divisions, gallery, orders_max), edge, ready)
+    parts = Commerce(database, divisions, gallery, orders_max)
+    return service.build(router, parts, edge, condition)

@@ -3,11 +3,11 @@
 from services.health.routes import router
 from services.health.routes.parts import Health
 from shared.auth.subjects import SubjectOf
+from shared.condition import Condition
 from shared.divisions import Divisions
 from shared.places import Places
 from shared.storage.access import Database
 from shared.web import service
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 
 
@@ -17,8 +17,8 @@ def create_app(
     divisions: Divisions,
     subject_of: SubjectOf,
     edge: Edge,
-    ready: Ready,
+    condition: Condition,
 ) -> Application:
-    """The service on a database; `ready` says what keeps that database from serving."""
+    """The service on a database; `condition` says how it is."""
     parts = Health(database, hospitals, divisions, subject_of, edge.clock)
-    return service.build(router, parts, edge, ready)
+    return service.build(router, parts, edge, condition)

@@ -6,7 +6,7 @@ The only module of the service that does anything when it is imported.
 from services.health.app import create_app
 from services.health.domain import CATALOGUE
 from shared import divisions, places, settings
-from shared.assembly import open_database, open_edge
+from shared.assembly import open_condition, open_database, open_edge
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
 from shared.observe.observer import observing
@@ -19,11 +19,13 @@ _observer = observing(settings.load_observation(), _settings, _NAME, _clock)
 _database = open_database(_settings, _NAME, CATALOGUE, _clock, observer=_observer)
 _divisions = divisions.read(divisions.FILE)
 
+_edge = open_edge(_settings, _NAME, _clock, observer=_observer)
+
 app = create_app(
     _database,
     places.read(divisions.REFERENCE / "gansu_hospitals.json", _divisions),
     _divisions,
     subjects(_settings.subject_key),
-    open_edge(_settings, _NAME, _clock, observer=_observer),
-    _database.troubles,
+    _edge,
+    open_condition(_settings, _database, _edge),
 )

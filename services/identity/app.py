@@ -2,14 +2,14 @@
 
 from services.identity.routes import oauth, router, sign_in, staff_pages
 from services.identity.routes.parts import Identity
+from shared.condition import Condition
 from shared.web import service
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 
 
-def create_app(parts: Identity, edge: Edge, ready: Ready) -> Application:
-    """The service on its parts; `ready` says what keeps its database from serving."""
-    app = service.build(router, parts, edge, ready)
+def create_app(parts: Identity, edge: Edge, condition: Condition) -> Application:
+    """The service on its parts; `condition` says how they are."""
+    app = service.build(router, parts, edge, condition)
     for method, path, handler in [
         *oauth.endpoints(parts),
         *sign_in.endpoints(parts),

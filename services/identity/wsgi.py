@@ -17,7 +17,7 @@ from services.identity.routes.failures import SIGN_IN_FAILURES
 from services.identity.routes.parts import Identity
 from services.identity.verifier import DevelopmentVerifier, HttpVerifier
 from shared import settings
-from shared.assembly import open_database, open_edge, open_objects
+from shared.assembly import open_condition, open_database, open_edge, open_objects
 from shared.clock import SystemClock
 from shared.observe.observer import observing
 from shared.sealing import Vault
@@ -50,16 +50,18 @@ _registry = Registry(_vault, _verifier, _secrets)
 # The library tells whole tokens at its lowest level, whoever turns that on.
 logging.getLogger("authlib").setLevel(logging.WARNING)
 
+# Accounts are identity's own: here, and nowhere else, callers are account ids.
+_edge = open_edge(
+    _settings,
+    _NAME,
+    _clock,
+    subject_of=str,
+    observer=_observer,
+    sign_in_failures=SIGN_IN_FAILURES,
+)
+
 app = create_app(
     Identity(_database, _issuing, _clock, _settings.codes_per_minute, _registry),
-    # Accounts are identity's own: here, and nowhere else, callers are account ids.
-    open_edge(
-        _settings,
-        _NAME,
-        _clock,
-        subject_of=str,
-        observer=_observer,
-        sign_in_failures=SIGN_IN_FAILURES,
-    ),
-    _database.troubles,
+    _edge,
+    open_condition(_settings, _database, _edge),
 )

@@ -3,11 +3,11 @@
 from services.tourism.routes import router
 from services.tourism.routes.parts import Tourism
 from shared.auth.subjects import DigestOf
+from shared.condition import Condition
 from shared.divisions import Divisions
 from shared.places import Places
 from shared.storage.access import Database
 from shared.web import service
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 
 
@@ -17,8 +17,8 @@ def create_app(
     divisions: Divisions,
     digest_of: DigestOf,
     edge: Edge,
-    ready: Ready,
+    condition: Condition,
 ) -> Application:
-    """The service on a database; `ready` says what keeps that database from serving."""
+    """The service on a database; `condition` says how it is."""
     parts = Tourism(database, attractions, divisions, digest_of, edge.clock)
-    return service.build(router, parts, edge, ready)
+    return service.build(router, parts, edge, condition)

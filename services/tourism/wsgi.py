@@ -7,7 +7,7 @@ from services.tourism.actions.places import LETTING_GO
 from services.tourism.app import create_app
 from services.tourism.domain import CATALOGUE
 from shared import divisions, places, settings
-from shared.assembly import open_database, open_edge
+from shared.assembly import open_condition, open_database, open_edge
 from shared.auth.subjects import documents
 from shared.clock import SystemClock
 from shared.observe.observer import observing
@@ -20,11 +20,13 @@ _observer = observing(settings.load_observation(), _settings, _NAME, _clock)
 _database = open_database(_settings, _NAME, CATALOGUE, _clock, LETTING_GO, _observer)
 _divisions = divisions.read(divisions.FILE)
 
+_edge = open_edge(_settings, _NAME, _clock, observer=_observer)
+
 app = create_app(
     _database,
     places.read(divisions.REFERENCE / "gansu_attractions.json", _divisions),
     _divisions,
     documents(_settings.subject_key),
-    open_edge(_settings, _NAME, _clock, observer=_observer),
-    _database.troubles,
+    _edge,
+    open_condition(_settings, _database, _edge),
 )

@@ -8,7 +8,7 @@ set goes on: nobody is signed out by an outage.
 
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -18,11 +18,15 @@ from joserfc.jwk import ECKey
 
 from shared import waiting
 from shared.clock import Clock
+from shared.condition import Finding
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 10.0
 FETCH_SECONDS = 3.0
 DOCUMENT_BYTES_MAX = 64 << 10
+
+STALE_SECONDS = 2 * REFRESH_SECONDS
+"""Keys that were last read so long ago are told of: a withdrawn one would still be good."""
 
 _PUBLIC: tuple[str, ...] = ("kty", "crv", "x", "y", "kid")
 
@@ -81,6 +85,25 @@ class SigningKeys:
         self.refresh_if_due()
         return bool(self._keys)
 
+    # `condition.Part`
+
+    def look(self) -> None:
+        """Read them again if that is due."""
+        self.refresh_if_due()
+
+    def findings(self) -> Sequence[Finding]:
+        if not self._keys:
+            return [Finding("keys", "degraded", "no keys of the issuer were read yet", _ADVICE)]
+        age = self._clock.monotonic() - self._fetched_at
+        said = f"{len(self._keys)} keys of the issuer, read {age:.0f} s ago"
+        # Where nobody signs in they are not read; who looks has just tried.
+        if age > STALE_SECONDS and self._tried_at > self._fetched_at:
+            return [Finding("keys", "degraded", said, _ADVICE)]
+        return [Finding("keys", "ok", said)]
+
+    def stuck(self) -> Sequence[str]:
+        return ()
+
     def _fetch(self) -> None:
         # Who finds another fetching does not wait, unless there is nothing yet to go on with.
         if not self._fetching.acquire(blocking=not self._keys):
@@ -98,6 +121,12 @@ class SigningKeys:
             self._keys = keys
             self.generation += 1
         self._tried_at = self._fetched_at = self._clock.monotonic()
+
+
+_ADVICE = (
+    "Look at GANSU_JWKS and at identity. Without keys nobody's token can be read; with old ones"
+    " people stay signed in, and a key that was withdrawn goes on."
+)
 
 
 def _prints(keys: Mapping[str, ECKey]) -> dict[str, str]:

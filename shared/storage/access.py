@@ -184,19 +184,32 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How old the proof may be on which a read rests; see `FRESH` and `recent`."""
+    """How old the proof may be on which a read rests; see `FRESH` and `recent`.
+
+    While the store is away no newer proof can be had. Then one of at most `outage_seconds` will do;
+    `aged` is told of how many seconds ago the answer was last known to be the newest.
+    """
 
     bound_seconds: float = 0.0
     at_least_seq: int = 0
+    outage_seconds: float = 0.0
+    aged: Callable[[float], None] | None = None
+
+    def tell(self, seconds: float) -> None:
+        """The answer was the newest so many seconds before it was asked for."""
+        if self.aged is not None:
+            self.aged(max(0.0, seconds))
 
 
 FRESH = Freshness()
 """The read sees every write that was acknowledged anywhere before it began."""
 
 
-def recent(bound_seconds: float) -> Freshness:
-    """The read may rest on a proof that is at most `bound_seconds` old."""
-    return Freshness(bound_seconds=bound_seconds)
+def recent(bound_seconds: float, *, outage_seconds: float = 0.0) -> Freshness:
+    """The read may rest on a proof that is at most `bound_seconds` old, and `outage_seconds` while
+    the store is away.
+    """
+    return Freshness(bound_seconds=bound_seconds, outage_seconds=outage_seconds)
 
 
 class Database(Protocol):

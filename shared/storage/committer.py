@@ -35,6 +35,7 @@ from shared.storage.pending import Pending, busy, concerning
 from shared.storage.proofs import Proof, ProofTimeout
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
+from shared.storage.rounds import Rounds
 from shared.storage.telemetry import SILENT, Outcome, Telemetry, attempt, taken_up
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 from shared.tracing import Span
@@ -73,6 +74,9 @@ _UNAVAILABLE = (
 )
 
 
+_STORE_FAILED = (StoreError, Undecided, ProofTimeout)
+
+
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
     """Bounds of committing; `docs/settings.md` says which are settings."""
@@ -80,7 +84,7 @@ class CommitLimits:
     changes_max: int = 256
     entry_bytes_max: int = 4 << 20
     waiting_max: int = 64
-    patience_seconds: float = 15.0
+    patience_seconds: float = 12.0
     round_seconds: float = 20.0
 
 
@@ -146,6 +150,7 @@ class Committer:
         self._entry_seconds = 0.02
         self._ahead_ms = self._wall_ahead_ms()
         self.figures = CommitFigures()
+        self.rounds = Rounds(clock)
 
     # Callers
 
@@ -153,7 +158,7 @@ class Committer:
         """Have `change` committed. Raises its exception, or Refused(BUSY)."""
         pending = self._enqueue(change, first)
         try:
-            return pending.result(self._limits.patience_seconds)
+            return pending.result(self._limits.patience_seconds, self.rounds.are_held_up)
         finally:
             if pending.maybe_span is not None:
                 pending.maybe_span.failed = pending.error is not None or pending.abandoned
@@ -168,8 +173,9 @@ class Committer:
 
     def _enqueue(self, change: Change[T], first: tuple[str, str] | None = None) -> Pending[T]:
         pending = Pending(change, self._clock.monotonic(), first)
+        held_up = self.rounds.are_held_up()
         with self._wake:
-            if self._closed or self._waiting >= self._limits.waiting_max:
+            if held_up or self._closed or self._waiting >= self._limits.waiting_max:
                 self.figures.shed += 1
                 raise busy()
             self._waiting += 1
@@ -179,6 +185,11 @@ class Committer:
             self._queue.append(pending)
             self._wake.notify()
         return pending
+
+    def has_ended(self) -> bool:
+        """Whether the committing thread has ended, though nobody told it to."""
+        thread = self._thread
+        return thread is not None and not self._closed and not thread.is_alive()
 
     def close(self) -> None:
         """Finish the round under way and those that wait, then stop."""
@@ -210,12 +221,15 @@ class Committer:
         with self._wake:
             while self._queue and len(taken) < self._limits.changes_max:
                 taken.append(self._queue.popleft())
+                taken[-1].taken = True
         return taken
 
     def _round(self, pendings: list[Pending[Any]]) -> None:
         """Bring every one of `pendings` to an answer."""
         deadline = self._clock.monotonic() + self._limits.round_seconds
         self.figures.rounds += 1
+        self.rounds.begin()
+        trouble, by_store = "not decided in time", False
         try:
             while pendings and self._clock.monotonic() < deadline:
                 used = self._follower.replica
@@ -226,9 +240,13 @@ class Committer:
         except _UNAVAILABLE as error:
             self._telemetry.commit("undecided" if isinstance(error, Undecided) else "refused")
             log.warning("commit refused: %s", error, extra=concerning(pendings))
-        except Exception:
+            trouble = error.told() if isinstance(error, StoreError) else str(error)
+            by_store = isinstance(error, _STORE_FAILED)
+        except Exception as error:
             self._telemetry.commit("refused")
             log.exception("commit failed", extra=concerning(pendings))
+            trouble = repr(error)
+        self.rounds.end(trouble if pendings else "", by_store=by_store)
         for pending in pendings:
             pending.refuse(busy())
 

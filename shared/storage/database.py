@@ -33,17 +33,20 @@ from shared.storage.access import (
 from shared.storage.archive import Fetched
 from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
+from shared.storage.chores import Chores
 from shared.storage.committer import CommitFigures, CommitLimits, Committer
 from shared.storage.compaction import Compaction
 from shared.storage.directory import ReplicaDirectory
+from shared.storage.evidence import Evidence
 from shared.storage.feeder import Feeder
 from shared.storage.fetcher import Fetcher, with_archive
-from shared.storage.follower import Follower, JournalTrouble
+from shared.storage.follower import Catching, Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, ensure_journal
 from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.pending import busy
-from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
+from shared.storage.proofs import Board, ProofTimeout, Prover
+from shared.storage.pulse import Pulse
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
@@ -60,18 +63,10 @@ T = TypeVar("T")
 READ_PATIENCE_SECONDS = 5.0
 """How long a read waits for its proof before it is refused as BUSY."""
 
-READERS_WAITING_MAX = 64
-
 REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
 MADE_CHECK_SECONDS = 10.0
-
-CHORE_SECONDS = 2.0
-"""Between looks at whether the service's chore is due."""
-
-CHORES_MAX = 50
-"""Of one look, lest a chore that is never done keeps a thread for itself."""
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for what is being made; nothing depends on it."""
@@ -87,12 +82,13 @@ _UNAVAILABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class Parts:
     """An opened database."""
 
     journal: Journal
     follower: Follower
     prover: Prover
+    evidence: Evidence
     committer: Committer
     tailer: Tailer
     board: Board
@@ -124,23 +120,28 @@ class JournalDatabase:
         telemetry: Telemetry = SILENT,
     ) -> None:
         self._telemetry = telemetry
-        self._store = store
+        self._store = store = self.pulse = Pulse(store, clock)
         self._catalogue = archive.with_volumes(idempotency.with_rows(catalogue))
         self._prefix = prefix
-        self._directory = directory
+        self.directory = directory
         self._clock = clock
         self._writer = writer or clock.random(6).hex()
         self._limits = limits or CommitLimits()
         self._admit = admit
-        self._chore = chore
-        self._chore_looked = float("-inf")
-        self._chore_thread: threading.Thread | None = None
-        self._parts: _Parts | None = None
+        self._chores = Chores(
+            chore,
+            clock,
+            read=self._read_replica,
+            commit=self._commit,
+            stopped=lambda: self._closed,
+        )
+        self._parts: Parts | None = None
         self._opening = threading.Lock()
         self._failed_at = float("-inf")
         self._closed = False
-        self._failure = ""
-        self._readers = threading.BoundedSemaphore(READERS_WAITING_MAX)
+        self.failure = ""
+        self.failed_by: Exception | None = None
+        self.catching = Catching(clock.monotonic())
         self._snapshots = Snapshots(store, prefix, self._catalogue)
         self._compaction = Compaction(store, prefix, clock)
         self._makers: tuple[Maker, ...] = (
@@ -163,11 +164,11 @@ class JournalDatabase:
 
     # Opening and closing
 
-    def _opened(self) -> _Parts:
+    def _opened(self) -> Parts:
         parts = self._parts
         return waiting.apart(self._open_once) if parts is None else parts
 
-    def _open_once(self) -> _Parts:
+    def _open_once(self) -> Parts:
         if not self._opening.acquire(timeout=READ_PATIENCE_SECONDS):
             raise busy()
         try:
@@ -186,14 +187,15 @@ class JournalDatabase:
             self._parts = self._open()
         except Exception as error:
             self._failed_at = self._clock.monotonic()
-            self._failure = self._told(error)
-            log.error("the database cannot be opened: %s", self._failure)
+            self.failed_by = error
+            self.failure = self._told(error)
+            log.error("the database cannot be opened: %s", self.failure)
             raise busy() from error
 
-    def _open(self) -> _Parts:
+    def _open(self) -> Parts:
         journal = Journal(self._store, self._prefix, self._clock)
         database_id = ensure_journal(journal, self._clock, self._writer)
-        folder = ReplicaDirectory(self._directory, database_id, self._catalogue, self._clock)
+        folder = ReplicaDirectory(self.directory, database_id, self._catalogue, self._clock)
         follower = Follower(
             journal,
             folder,
@@ -202,6 +204,7 @@ class JournalDatabase:
             database_id,
             self._clock,
             Rivals(self._clock, self._writer),
+            self.catching,
         )
         try:
             # A listing, not only a probe: a key beyond a gap must stop this writer from the start.
@@ -227,7 +230,8 @@ class JournalDatabase:
         )
         tailer = Tailer(folder.path / "tailer.lock", self._clock, self._follow)
         fetcher = Fetcher(self._store, self._prefix, lambda: self._catch_up(follower))
-        return _Parts(journal, follower, prover, committer, tailer, board, fetcher)
+        evidence = Evidence(prover, self.pulse, self._clock)
+        return Parts(journal, follower, prover, evidence, committer, tailer, board, fetcher)
 
     def close(self) -> None:
         """Finish what was begun, and let go of threads and files."""
@@ -239,8 +243,7 @@ class JournalDatabase:
         parts.committer.close()
         parts.tailer.close()
         self._feeder.close(CLOSE_SECONDS)
-        if self._chore_thread is not None:
-            self._chore_thread.join(CLOSE_SECONDS)
+        self._chores.join(CLOSE_SECONDS)
         for maker in self._makers:
             maker.join(CLOSE_SECONDS)
         parts.follower.close()
@@ -254,6 +257,7 @@ class JournalDatabase:
     def _transact(self, change: Change[T], first: tuple[str, str] | None) -> Committed[T]:
         parts = self._opened()
         parts.tailer.touch()
+        parts.evidence.check_store()
         return parts.fetcher.run(
             lambda fetched: parts.committer.commit(with_archive(fetched, change), first)
         )
@@ -313,15 +317,17 @@ class JournalDatabase:
             raise busy() from error
 
     def _read_as(
-        self, parts: _Parts, query: _Query[T], freshness: Freshness, arrived: float
+        self, parts: Parts, query: _Query[T], freshness: Freshness, arrived: float
     ) -> Committed[T]:
         if freshness.at_least_seq:
             answer = self._read_at(parts, query, freshness.at_least_seq)
             if answer is not None:
+                if parts.evidence.is_store_away():
+                    freshness.tell(arrived - parts.prover.latest().began)
                 return answer
             # An older proof would not do: it may be from before that entry.
-            return self._read_proven(parts, query, arrived, 0.0)
-        return self._read_proven(parts, query, arrived, freshness.bound_seconds)
+            return self._read_proven(parts, query, arrived, FRESH)
+        return self._read_proven(parts, query, arrived, freshness)
 
     def _read_replica(self, query: Callable[[ReadOnlyView], T]) -> T:
         """What the replica has, as it is; nothing of the archive."""
@@ -331,13 +337,11 @@ class JournalDatabase:
         return found.value
 
     def _read_proven(
-        self, parts: _Parts, query: _Query[T], arrived: float, bound_seconds: float
+        self, parts: Parts, query: _Query[T], arrived: float, freshness: Freshness
     ) -> Committed[T]:
         deadline = arrived + READ_PATIENCE_SECONDS
         while self._clock.monotonic() < deadline:
-            proof = parts.prover.latest()
-            if proof.began < arrived - bound_seconds:
-                proof = self._proven(parts, arrived - bound_seconds, deadline)
+            proof = parts.evidence.find(freshness, arrived, deadline)
             answer = self._read_at(parts, query, proof.seq)
             if answer is not None:
                 return answer
@@ -345,15 +349,7 @@ class JournalDatabase:
             waiting.apart(lambda: self._probe(parts.follower))
         raise busy()
 
-    def _proven(self, parts: _Parts, after: float, deadline: float) -> Proof:
-        if not self._readers.acquire(blocking=False):
-            raise busy()
-        try:
-            return tracing.traced("prove", lambda: parts.prover.prove(after, deadline))
-        finally:
-            self._readers.release()
-
-    def _read_at(self, parts: _Parts, query: _Query[T], seq: int) -> Committed[T] | None:
+    def _read_at(self, parts: Parts, query: _Query[T], seq: int) -> Committed[T] | None:
         """Run `query` on the replica if it stands at `seq` or further."""
         used = parts.follower.replica
         try:
@@ -391,13 +387,10 @@ class JournalDatabase:
             head = parts.follower.replica.head()
             for maker in self._makers:
                 maker.consider(head)
-        if self._catalogue.searchable:
-            self._feeder.feed(parts.follower.replica)
-        if self._chore is not None and now - self._chore_looked > CHORE_SECONDS:
-            self._chore_looked = now
-            self._look_after(self._chore)
+        self.feed()
+        self._chores.consider(now)
 
-    def _prove(self, parts: _Parts, now: float) -> None:
+    def _prove(self, parts: Parts, now: float) -> None:
         """Prove the head; say in the log what is in the way, once for as long as it is the same."""
         try:
             parts.prover.prove(now, now + READ_PATIENCE_SECONDS)
@@ -409,29 +402,15 @@ class JournalDatabase:
         else:
             self._not_followed = ""
 
-    def _look_after(self, chore: Chore) -> None:
-        """Do the chore in a thread, if its last one is done: a commit may wait for the store."""
-        if self._chore_thread is None or not self._chore_thread.is_alive():
-            self._chore_thread = threading.Thread(
-                target=self._tidy, args=(chore,), name="chore", daemon=True
-            )
-            self._chore_thread.start()
-
-    def _tidy(self, chore: Chore) -> None:
-        try:
-            for _ in range(CHORES_MAX):
-                now_ms = self._clock.now_ms()
-                due = self._read_replica(lambda view: chore.due(view, now_ms))  # noqa: B023
-                if self._closed or not due:
-                    return
-                self._commit(chore.change)
-        except Exception as error:  # noqa: BLE001 - the next tick tries again
-            log.warning("a chore could not be done: %r", error)
+    def feed(self) -> None:
+        """Let search hear of what was written, unless it is being told already."""
+        if self._parts is not None and self._catalogue.searchable:
+            self._feeder.feed(self._parts.follower.replica)
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts
         if parts is not None:
-            self._snapshots.make(claim, parts.follower.replica, self._directory)
+            self._snapshots.make(claim, parts.follower.replica, self.directory)
 
     def _make_segments(self, claim: str) -> None:
         parts = self._parts
@@ -445,16 +424,21 @@ class JournalDatabase:
         try:
             parts = self._opened()
         except errors.Refused:
-            return [self._failure or "the database is being opened"]
+            return [self.failure or "the database is being opened"]
         now = self._clock.monotonic()
         try:
             if parts.prover.latest().began < now - 2.0:
-                self._proven(parts, now, now + READ_PATIENCE_SECONDS)
+                parts.evidence.prove(now, now + READ_PATIENCE_SECONDS)
             # A young proof says nothing of the replica: its disk may have filled up since.
             self._read_at(parts, lambda reader: reader.head.seq, 0)
         except (*_UNAVAILABLE, errors.Refused) as error:
             return [parts.follower.trouble or self._told(error)]
         return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()
+
+    @property
+    def parts(self) -> Parts | None:
+        """The opened database; None before that."""
+        return self._parts
 
     def _told(self, error: Exception) -> str:
         """One sentence for the operator."""
@@ -463,7 +447,7 @@ class JournalDatabase:
         if isinstance(error, ProofTimeout | errors.Refused):
             return f"{Uncertain.meaning} in time"
         if isinstance(error, OSError):
-            return f"the directory {self._directory} cannot be used: {error}"
+            return f"the directory {self.directory} cannot be used: {error}"
         return str(error) or repr(error)
 
     def watched(self) -> Watched | None:

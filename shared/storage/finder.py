@@ -217,6 +217,13 @@ class Finder:
                 document.add_unsigned(_number(path), _place(value, changed.key))
         writer.add_document(document)
 
+    def standing(self, source: Source) -> str:
+        """`building` until the index was level once; then `level`, or `behind`."""
+        self._refresh()
+        if not self._mark.level:
+            return "building"
+        return "behind" if source.changed(self._mark.revision, 1) else "level"
+
     # The files
 
     def _opened(self) -> Index:

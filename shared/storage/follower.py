@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.clock import Clock
@@ -35,6 +36,18 @@ LISTED_SECONDS = 60.0
 """A listing at least so often: only it can tell a gap from the end of the journal."""
 
 
+@dataclass(slots=True)
+class Catching:
+    """How far a replica is that catches up: `done` of `total` entries; `moved_at` (monotonic) is
+    when it last came on. `building` while one is built that nobody can read yet.
+    """
+
+    moved_at: float
+    building: bool = False
+    done: int = 0
+    total: int = 0
+
+
 class JournalTrouble(Exception):  # noqa: N818
     """The journal itself is damaged or newer than this release; the message names the entry."""
 
@@ -51,6 +64,7 @@ class Follower:
         database_id: str,
         clock: Clock,
         rivals: Rivals,
+        catching: Catching | None = None,
     ) -> None:
         self._journal = journal
         self._directory = directory
@@ -59,6 +73,7 @@ class Follower:
         self._database_id = database_id
         self._clock = clock
         self.rivals = rivals
+        self.catching = catching or Catching(clock.monotonic())
         self._swap = threading.Lock()
         self._listed_at = clock.monotonic()
         self.trouble: str | None = None
@@ -103,12 +118,15 @@ class Follower:
 
     def _replaced(self, broken: Replica | None) -> Replica:
         self.rebuilds += 1
+        self.catching.building = True
         try:
             return self._directory.replace(broken, self._build)
         except (OSError, sqlite3.Error) as error:
             raise ReplicaBroken(
                 f"no replica can be built in {self._directory.path}: {error}"
             ) from error
+        finally:
+            self.catching.building = False
 
     def _build(self, path: Path) -> None:
         if not self._snapshots.restore(path, self._journal):
@@ -137,8 +155,11 @@ class Follower:
             target = self._journal.head_from(head + 1)
             if target > head + 1:
                 entries = self._journal.read_range(head + 2, target)
+                self.catching.total = target - head
                 for seq, stored in enumerate(entries, head + 2):
                     self._apply(replica, stored, seq)
+                    self.catching.done = seq - head
+                    self.catching.moved_at = self._clock.monotonic()
             self.trouble = None
             return target
 

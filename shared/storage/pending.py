@@ -1,10 +1,11 @@
 """`Pending`: one caller's change on its way through the committer, and its answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from shared import errors, tracing, waiting
 from shared.storage.access import Change, Committed
+from shared.storage.rounds import STALL_SECONDS
 from shared.tracing import Span
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ class Pending(Generic[T]):
 
     __slots__ = (
         *("_done", "abandoned", "asked_time", "change", "error", "first", "maybe_span", "queued"),
-        *("request_id", "seq", "taken", "value"),
+        *("request_id", "seq", "taken", "timed", "value"),
     )
 
     def __init__(
@@ -36,6 +37,7 @@ class Pending(Generic[T]):
         self.abandoned = False
         self.asked_time = False
         self.taken = False
+        self.timed = False
         at = tracing.here()
         self.request_id = tracing.id_of(at)
         self.maybe_span = at.child("commit", began=queued) if isinstance(at, Span) else None
@@ -49,19 +51,24 @@ class Pending(Generic[T]):
         self.error = error
         self._done.set()
 
-    def result(self, seconds: float) -> Committed[T]:
-        """Wait for the answer. Raises the change's own exception, or Refused(BUSY)."""
-        if not self._done.wait(seconds):
-            self.abandoned = True
-            raise busy()
+    def result(self, seconds: float, is_vain: Callable[[], bool] = lambda: False) -> Committed[T]:
+        """Wait for the answer. Raises the change's own exception, or Refused(BUSY): in `seconds`,
+        or earlier if nobody has begun with it and waiting `is_vain`.
+        """
+        first = min(seconds, STALL_SECONDS)
+        if not self._done.wait(first):
+            vain = not self.taken and is_vain()
+            if vain or not self._done.wait(seconds - first):
+                self.abandoned = True
+                raise busy()
         if self.error is not None:
             raise self.error
         return Committed(self.value, self.seq)  # type: ignore[arg-type]
 
 
-def busy() -> errors.Refused:
+def busy(seconds: int = 2) -> errors.Refused:
     """The refusal for whatever may work in a moment."""
-    return errors.Refused(errors.BUSY, retry_after_seconds=2)
+    return errors.Refused(errors.BUSY, retry_after_seconds=seconds)
 
 
 def concerning(pendings: Sequence[Pending[Any]]) -> dict[str, list[str]]:

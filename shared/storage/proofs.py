@@ -96,38 +96,59 @@ class Prover:
                 self._latest = shared
             return self._latest
 
-    def prove(self, after: float, deadline: float) -> Proof:
+    def prove(self, after: float, deadline: float, *, leaves: bool = False) -> Proof:
         """A proof that began at `after` or later.
 
-        Raises ProofTimeout at `deadline`, or whatever this caller's own probe raised.
+        Raises ProofTimeout at `deadline`, or whatever this caller's own probe raised. A caller that
+        `leaves` then does so also where the probe is its own, which goes on without it.
         """
         while True:
+            failed: list[Exception] = []
             with self._lock:
                 if self._latest.began >= after:
                     return self._latest
                 leads, self._probing = not self._probing, True
-                if not leads:
+                if not leads or leaves:
                     told = waiting.signal()
                     self._waiting.append(told)
-            if leads:
+            if leads and not leaves:
                 return self._led()
+            if leads:
+                self._lead_beside(failed)
             left = deadline - self._clock.monotonic()
             if left <= 0 or not told.wait(left):
                 raise ProofTimeout
+            if failed:
+                raise failed[0]
 
     def _led(self) -> Proof:
         """Lead where nobody is in the way who waits for this very proof."""
+        failed: list[Exception] = []
         try:
-            return waiting.alone(self._lead)
+            proof = waiting.alone(lambda: self._lead(failed))
         except waiting.NoThread as error:
             self._give_up()
             raise ProofTimeout from error
+        if proof is None:
+            raise failed[0]
+        return proof
 
-    def _lead(self) -> Proof:
+    def _lead_beside(self, failed: list[Exception]) -> None:
+        """Lead in a thread that nobody has to wait for."""
+        try:
+            threading.Thread(target=self._lead, args=(failed,), name="proof", daemon=True).start()
+        except RuntimeError as error:
+            self._give_up()
+            raise ProofTimeout from error
+
+    def _lead(self, failed: list[Exception]) -> Proof | None:
+        """A proof; None where the probe failed, as is then told in `failed`."""
         began = self._clock.monotonic()
         proof = None
         try:
             proof = Proof(self._probe(), began)
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits for it
+            failed.append(error)
         finally:
             self._give_up(proof)
         return proof

@@ -32,6 +32,7 @@ class Tailer:
         self._touched = float("-inf")
         self._wake = threading.Event()
         self._closed = False
+        self._ticking: float | None = None
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -44,6 +45,16 @@ class Tailer:
                 if self._thread is None and not self._closed:
                     self._thread = threading.Thread(target=self._loop, name="tailer", daemon=True)
                     self._thread.start()
+
+    def has_ended(self) -> bool:
+        """Whether the thread has ended, though nobody told it to."""
+        thread = self._thread
+        return thread is not None and not self._closed and not thread.is_alive()
+
+    def ticking_seconds(self) -> float:
+        """For how long the tick has been under way that is; 0 if none is."""
+        began = self._ticking
+        return 0.0 if began is None else self._clock.monotonic() - began
 
     def close(self) -> None:
         with self._start:
@@ -81,12 +92,15 @@ class Tailer:
         return not self._closed and self._clock.monotonic() - self._touched < IDLE_SECONDS
 
     def _safely(self) -> None:
+        self._ticking = self._clock.monotonic()
         try:
             self._tick()
         except (StoreError, JournalGap) as error:
             log.warning("the journal could not be followed: %s", error)
         except Exception:  # the next tick may do better, and readers prove for themselves
             log.exception("following the journal failed")
+        finally:
+            self._ticking = None
 
 
 def _elected(descriptor: int) -> bool:

@@ -59,17 +59,17 @@ class Waiting(Protocol):
     """What the spans of a commit need of one that waits for it."""
 
     queued: float
-    taken: bool
+    timed: bool
     maybe_span: Span | None
 
 
 def taken_up(waiting: Sequence[Waiting], now: float, telemetry: Telemetry) -> None:
     """Tell how long those waited that are taken up for the first time."""
-    fresh = [each for each in waiting if not each.taken]
+    fresh = [each for each in waiting if not each.timed]
     if not fresh:
         return
     for each in fresh:
-        each.taken = True
+        each.timed = True
         if each.maybe_span is not None:
             each.maybe_span.child("commit.queue", began=each.queued).end(now)
     telemetry.waited([now - each.queued for each in fresh])

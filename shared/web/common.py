@@ -12,17 +12,16 @@ from typing import Any
 
 import orjson
 
-from shared.errors import COMMON, NOT_FOUND, NOT_READY, Problem, Refused
+from shared.condition import Check, Condition
+from shared.errors import COMMON, NOT_FOUND, NOT_LIVE, NOT_READY, Problem, Refused
 from shared.language import TAGS, Language, Words
-from shared.schemas import Choice, Schema, Text, Whole
+from shared.schemas import Choice, Instant, Items, Schema, Text, Whole
+from shared.times import instant
 from shared.web import openapi, requests
 from shared.web.problems import type_of
 from shared.web.requests import Environ
 from shared.web.responses import Rendered
 from shared.web.routes import Answer, Call, Public, Route, Router
-
-Ready = Callable[[], Sequence[str]]
-"""What keeps a service from serving, each in one sentence; empty when it is ready."""
 
 _NEVER_KEPT = Public(max_age_seconds=0)
 _HOUR = Public(max_age_seconds=3600, stale_seconds=86_400)
@@ -35,10 +34,27 @@ _POLICY = (
 )
 
 
-class HealthSchema(Schema):
-    """How a service is."""
+class LiveSchema(Schema):
+    """That a process moves."""
 
-    status = Choice("live", "ready")
+    status = Choice("live")
+
+
+class CheckSchema(Schema):
+    """How one thing is, since when, and what to do about it."""
+
+    name = Text(40)
+    state = Choice("ok", "degraded", "failing")
+    since = Instant()
+    says = Text(2000)
+    advice = Text(2000, minimum=0)
+
+
+class ReadySchema(Schema):
+    """How a container is: `degraded` serves reads, and not everything else."""
+
+    status = Choice("ready", "degraded")
+    checks = Items(CheckSchema, 20)
 
 
 class ProblemTypeSchema(Schema):
@@ -51,27 +67,43 @@ class ProblemTypeSchema(Schema):
     title_en = Text(200)
 
 
-def routes(router: Router[Any], ready: Ready) -> list[Route[Any]]:
+def routes(router: Router[Any], condition: Condition) -> list[Route[Any]]:
     """Health, under the service; problem types, at the address that `type` gives."""
     health = Router[Any](router.prefix, router.title)
 
     # Not apart: a silent store may keep every thread waiting, and that must not look like a death.
-    @health.route("GET /health/live", _LIVE, answer=HealthSchema, public=_NEVER_KEPT, apart=False)
+    @health.route(
+        "GET /health/live",
+        _LIVE,
+        answer=LiveSchema,
+        public=_NEVER_KEPT,
+        problems=(NOT_LIVE,),
+        apart=False,
+    )
     def live(_: Call[Any]) -> Answer:
+        stuck = condition.stuck()
+        if stuck:
+            raise Refused(NOT_LIVE, detail={"troubles": stuck})
         return Answer({"status": "live"})
 
+    # Nor is this, for the same reason; what takes its time is looked at in a thread of its own.
     @health.route(
         "GET /health/ready",
         _READY,
-        answer=HealthSchema,
+        answer=ReadySchema,
         public=_NEVER_KEPT,
         problems=(NOT_READY,),
+        apart=False,
     )
     def readiness(_: Call[Any]) -> Answer:
-        troubles = ready()
+        checks = condition.checks()
+        told = [_told(check) for check in checks]
+        troubles = [check.says for check in checks if check.state == "failing"]
         if troubles:
-            raise Refused(NOT_READY, detail={"troubles": list(troubles)}, retry_after_seconds=5)
-        return Answer({"status": "ready"})
+            detail = {"troubles": troubles, "checks": told}
+            raise Refused(NOT_READY, detail=detail, retry_after_seconds=5)
+        degraded = any(check.state != "ok" for check in checks)
+        return Answer({"status": "degraded" if degraded else "ready", "checks": told})
 
     types = Router[Any]("", router.title)
     known = {problem.slug: problem for problem in _problems(router)}
@@ -86,9 +118,19 @@ def routes(router: Router[Any], ready: Ready) -> list[Route[Any]]:
     return [*health.routes, *types.routes]
 
 
-_LIVE = Words("进程在运行", "The process runs")
+_LIVE = Words("进程在运行", "The process moves")
 _READY = Words("可以提供服务", "The service can serve")
 _TYPE = Words("一种拒绝的含义", "What one kind of refusal means")
+
+
+def _told(check: Check) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "state": check.state,
+        "since": instant(check.since_ms),
+        "says": check.says,
+        "advice": check.advice,
+    }
 
 
 def _problems(router: Router[Any]) -> set[Problem]:

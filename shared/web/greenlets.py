@@ -273,11 +273,17 @@ class Worker(GeventWorker):
             server.start()
             servers.append(server)
         while self.alive:
-            self.notify()
+            self._show_life()
             gevent.sleep(1.0)
         for server in servers:
             server.close()
         self._drain(self._clock.monotonic())
+
+    def _show_life(self) -> None:
+        """Say that this process moves. Who does not for `timeout` is ended and replaced."""
+        condition = getattr(self.wsgi, "condition", None)
+        if condition is None or not condition.stuck():
+            self.notify()
 
     def _drain(self, stopped: float) -> None:
         until = stopped + self.cfg.graceful_timeout

@@ -22,7 +22,7 @@ own routes, unless a route says otherwise. A route of merchants, staff or operat
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from shared import errors
@@ -44,14 +44,23 @@ CITIZEN = frozenset({"citizen"})
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
 
+OUTAGE_SECONDS = 24 * 3600
+"""While nobody can write, what was last known is most likely still so; a day later nobody should
+decide by it (docs/decisions/0130)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Public:
     """A route for everyone. Anyone may keep its answer for `max_age_seconds`, and serve it for
     `stale_seconds` more while a newer one is fetched, or while the service is down. 0: not at all.
+
+    While the store is away the service itself answers from what it last knew, for `outage_seconds`,
+    and says how old that is.
     """
 
     max_age_seconds: int
     stale_seconds: int = 0
+    outage_seconds: int = OUTAGE_SECONDS
 
     @property
     def cache_control(self) -> str:
@@ -126,7 +135,8 @@ class Call(Generic[P]):
 
     `claim` is a POST's, `revision` what a PATCH or PUT says it read, `page` a list's, `upload` the
     bytes that a route takes in place of JSON; asking for one that the route does not have is an
-    error of the program. `delegation_of` opens what documents keep of a delegation.
+    error of the program. `delegation_of` opens what documents keep of a delegation. `age_seconds`
+    is set where the store is away and the answer may be so old.
     """
 
     parts: P
@@ -141,6 +151,8 @@ class Call(Generic[P]):
     maybe_revision: int | None = None
     maybe_upload: bytes | None = None
     maybe_open: Open | None = None
+    outage_seconds: int = 0
+    age_seconds: float | None = None
 
     @property
     def delegation_of(self) -> Open:
@@ -166,9 +178,12 @@ class Call(Generic[P]):
         """How fresh a read has to be: as usual, or at the entry that the caller's Commit-Seq names
         (who sends back what a write answered reads that write, without a probe).
         """
-        if not self.at_least_seq:
-            return usual
-        return replace(usual, at_least_seq=self.at_least_seq)
+        # A decision, and what is a citizen's own, is never answered from what was known once.
+        outage = self.outage_seconds if usual.bound_seconds else 0
+        return Freshness(usual.bound_seconds, self.at_least_seq, outage, self._has_age)
+
+    def _has_age(self, seconds: float) -> None:
+        self.age_seconds = max(seconds, self.age_seconds or 0.0)
 
 
 def _given(value: T | None) -> T:

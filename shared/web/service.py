@@ -10,6 +10,7 @@ there is to say about a route, and they cost every request as much as all that i
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from werkzeug.routing import BaseConverter
 from shared import tracing, waiting
 from shared.auth.tokens import NOBODY, Identity, TokenVerifier
 from shared.clock import Clock
+from shared.condition import Condition
 from shared.errors import BUSY, FORBIDDEN, INTERNAL, INVALID, METHOD, NOT_FOUND, Refused
 from shared.language import TAGS, Language, accepted
 from shared.loading import Loader
@@ -31,7 +33,6 @@ from shared.schemas import Schema, field_error
 from shared.storage.access import Claim
 from shared.tracing import Span, Tracer
 from shared.web import common, cursors, problems, requests
-from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.requests import Environ
 from shared.web.responses import Rendered
@@ -79,6 +80,7 @@ class Handler(Generic[P]):
         self._query = Loader(route.query or Schema)
         cache = "no-store" if route.public is None else route.public.cache_control
         self._headers = (("Cache-Control", cache), ("Vary", "Accept-Language"))
+        self._outage_seconds = 0 if route.public is None else route.public.outage_seconds
         self._media = _JSON if not isinstance(route.answer, Binary) else route.answer.media_types[0]
 
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
@@ -87,7 +89,10 @@ class Handler(Generic[P]):
         call = self._call(environ, path, language, identity)
         view = self.route.view
         answer = waiting.apart(lambda: view(call)) if self.route.apart else view(call)
-        return self._rendered(environ, answer, language)
+        age = call.age_seconds
+        # “Unchanged” would have the gateway serve what it kept as new, and its age would be lost.
+        rendered = self._rendered(environ, answer, language, whole=age is not None)
+        return rendered if age is None else _aged(rendered, age)
 
     # In
 
@@ -113,6 +118,7 @@ class Handler(Generic[P]):
         call = Call(self._parts, identity, language, path, query, {})
         call.maybe_open = self._edge.verifier.seal.opened
         call.at_least_seq = requests.commit_seq(environ)
+        call.outage_seconds = self._outage_seconds
         self._take(environ, call)
         if route.once:
             call.maybe_claim = self._claim(environ, call)
@@ -160,7 +166,9 @@ class Handler(Generic[P]):
 
     # Out
 
-    def _rendered(self, environ: Environ, answer: Answer, language: Language) -> Rendered:
+    def _rendered(
+        self, environ: Environ, answer: Answer, language: Language, *, whole: bool
+    ) -> Rendered:
         body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
         headers = [*self._headers, ("Content-Language", TAGS[language])]
         if answer.seq:
@@ -168,7 +176,7 @@ class Handler(Generic[P]):
         if self.route.method == "GET":
             etag = _etag(answer.revision, body)
             headers.append(("ETag", etag))
-            if requests.is_known(environ, etag):
+            if not whole and requests.is_known(environ, etag):
                 return Rendered(304, headers, b"")
         elif answer.revision:
             headers.append(("ETag", f'"{answer.revision}"'))
@@ -212,6 +220,17 @@ def _etag(revision: int, body: bytes) -> str:
     return f'"{revision}-{digest}"' if revision else f'"{digest}"'
 
 
+def _aged(rendered: Rendered, seconds: float) -> Rendered:
+    """The answer, saying how old it may be (RFC 9111, 5.1), and that nobody may make it older."""
+    kept = [(name, value) for name, value in rendered.headers if name != "Cache-Control"]
+    # A person's own stays what it was, not to be stored; what is public may be kept and asked for.
+    own = ("Cache-Control", "no-store") in rendered.headers
+    cache = ("Cache-Control", "no-store" if own else "no-cache")
+    return Rendered(
+        rendered.status, [cache, ("Age", str(math.ceil(seconds))), *kept], rendered.body
+    )
+
+
 class _Identifier(BaseConverter):
     """One id in a path. What cannot be an id is not found, like one that does not exist."""
 
@@ -221,7 +240,7 @@ class _Identifier(BaseConverter):
 class Application(Flask):
     """A Flask application in which declared routes, and nothing else, answer requests."""
 
-    def __init__(self, name: str, edge: Edge) -> None:
+    def __init__(self, name: str, edge: Edge, condition: Condition) -> None:
         super().__init__(name, static_folder=None)
         # One address for each thing: no redirects from what almost is one.
         self.url_map.strict_slashes = True
@@ -229,6 +248,7 @@ class Application(Flask):
         self.url_map.redirect_defaults = False
         self.url_map.converters["id"] = _Identifier
         self.edge = edge
+        self.condition = condition
         self.handlers: dict[str, Answers] = {}
         self._fixed: dict[tuple[str, str], str] = {}
         # Answers do not depend on the host: one adapter serves every request.
@@ -313,10 +333,10 @@ def _end(span: Span, method: str, route: str, status: int) -> None:
     span.end()
 
 
-def build(router: Router[P], parts: P, edge: Edge, ready: Ready) -> Application:
+def build(router: Router[P], parts: P, edge: Edge, condition: Condition) -> Application:
     """The application that serves a router's routes, and what every service has beside them."""
-    app = Application(router.prefix.strip("/"), edge)
-    everywhere = common.routes(router, ready)
+    app = Application(router.prefix.strip("/"), edge, condition)
+    everywhere = common.routes(router, condition)
     for route in [*router.routes, *everywhere]:
         kind = Uploads if isinstance(route.body, Binary) else Handler
         app.declare(route.method, route.address, kind(route, parts, edge))

@@ -5,9 +5,10 @@ import pytest
 from werkzeug.test import Client
 
 from shared.auth.subjects import service_subject
+from shared.condition import Condition
 from shared.language import Words
 from shared.storage.entry import Entry, decode
-from shared.web.common import HealthSchema
+from shared.web.common import LiveSchema
 from shared.web.routes import Answer, Call, Router
 from shared.web.service import build
 from tests.support.errands import ERRANDS, Errand
@@ -159,12 +160,12 @@ def test_a_citizens_route_can_be_closed_to_others(opened: Open) -> None:
         scope="orders:read",
         roles=("citizen",),
         for_others=False,
-        answer=HealthSchema,
+        answer=LiveSchema,
     )
     def own(_: Call[None]) -> Answer:
         return Answer({"status": "live"})
 
-    client = Client(build(router, None, served.edge, list))
+    client = Client(build(router, None, served.edge, Condition(served.clock)))
     for token, status in ((served.token(WARD), 200), (acting(served), 403)):
         answer = client.get("/closed/v1/own", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == status

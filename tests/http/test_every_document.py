@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from shared.condition import Finding
 from shared.errors import COMMON
 from shared.schemas import PageQuery
 from shared.storage.memory import refuse
 from shared.storage.objects import Uncertain
 from tests.support.houses import EVERY_ROUTE, HOUSES, Declared, House, Open
-from tests.support.served import Json, Served, json_of, refused
+from tests.support.served import Json, Said, Served, json_of, refused
+from tests.support.waiting import wait_until
 
 DOCS = Path(__file__).parents[2] / "shared" / "web" / "docs"
 
@@ -154,25 +156,75 @@ def test_slugs_are_of_one_problem_each() -> None:
 
 def test_a_service_that_can_serve_says_so(shop: Served) -> None:
     assert json_of(shop.get("/health/live")) == {"status": "live"}
-    assert json_of(shop.get("/health/ready")) == {"status": "ready"}
+    # A new search index takes a moment.
+    wait_until(lambda: json_of(shop.get("/health/ready"))["status"] == "ready", "it is ready")
+    told = json_of(shop.get("/health/ready"))
+    assert {check["name"]: check["state"] for check in told["checks"]} == dict.fromkeys(
+        ("store", "journal", "replica", "search", "clock", "disk", "writes")
+        if shop.database._catalogue.searchable
+        else ("store", "journal", "replica", "clock", "disk", "writes"),
+        "ok",
+    )
+    assert all(check["says"] and check["since"] for check in told["checks"])
 
 
 def test_a_service_that_cannot_serve_says_why_and_lives(tmp_path: Path, house: House) -> None:
-    with house.open(tmp_path, troubles=["the journal has a gap at 7"]) as shop:
+    said = Said(
+        Finding("journal", "failing", "the journal has a gap at 7", "restore it"),
+        Finding("store", "ok", "the store answered just now"),
+    )
+    with house.open(tmp_path, part=said) as shop:
         answer = shop.get("/health/ready")
         problem = refused(answer, 503, "not-ready")
         assert problem["troubles"] == ["the journal has a gap at 7"]
+        assert [check["state"] for check in problem["checks"]] == ["failing", "ok"]
+        assert problem["checks"][0]["advice"] == "restore it"
         assert answer.headers["Retry-After"] == "5"
         assert shop.get("/health/live").status_code == 200
 
 
-def test_a_store_that_is_away_makes_a_service_busy_and_not_ready(
+def test_what_is_degraded_serves_on_and_says_so(tmp_path: Path, house: House) -> None:
+    said = Said(Finding("disk", "degraded", "3 MiB are free", "make room"))
+    with house.open(tmp_path, part=said) as shop:
+        told = json_of(shop.get("/health/ready"))
+        assert told["status"] == "degraded"
+        [check] = told["checks"]
+        assert (check["name"], check["state"], check["says"]) == (
+            "disk",
+            "degraded",
+            "3 MiB are free",
+        )
+
+
+def test_a_process_that_stands_still_asks_to_be_started_anew(tmp_path: Path, house: House) -> None:
+    said = Said(stuck=("the committing thread has ended",))
+    with house.open(tmp_path, part=said) as shop:
+        problem = refused(shop.get("/health/live"), 503, "not-live")
+        assert problem["troubles"] == ["the committing thread has ended"]
+
+
+def test_a_store_that_is_away_leaves_what_was_known_marked_by_its_age(
     tmp_path: Path, house: House
 ) -> None:
     with house.open(tmp_path) as shop:
+        before = shop.get(house.listing)
+        assert before.status_code == 200
+        assert "Age" not in before.headers
         for operation in ("get", "list", "create"):
             shop.store.inject(operation, refuse(Uncertain("timeout")), times=100)
         shop.clock.pass_monotonic(10)
+        known = shop.get(house.listing)
+        assert known.status_code == 200
+        assert known.data == before.data
+        assert int(known.headers["Age"]) >= 10
+        again = shop.get(house.listing, headers={"If-None-Match": before.headers["ETag"]})
+        assert again.status_code == 200, "the gateway would serve what it kept as new"
+        # What is old already must not be kept, to be served as new.
+        assert known.headers["Cache-Control"] == "no-cache"
+        told = json_of(shop.get("/health/ready"))
+        assert told["status"] == "degraded"
+        assert {c["name"] for c in told["checks"] if c["state"] == "degraded"} >= {"store"}
+        assert shop.get("/health/live").status_code == 200
+        shop.clock.pass_monotonic(24 * 3600)
         refused(shop.get(house.listing), 503, "busy")
-        refused(shop.get("/health/ready"), 503, "not-ready")
         shop.clock.pass_monotonic(10)

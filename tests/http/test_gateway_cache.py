@@ -77,6 +77,19 @@ def test_what_is_not_public_is_not_kept(tmp_path: Path, rule: str) -> None:
         assert [gateway.get(CATALOGUE).body for _ in range(2)] == [b"1", b"2"]
 
 
+def test_what_says_how_old_it_is_reaches_the_client_with_its_age(tmp_path: Path) -> None:
+    """A service whose store is away, behind a cache that has an answer of before (0130)."""
+    known = Reply(headers={"Cache-Control": "public, max-age=1", "ETag": '"x"'}, body=b"known")
+    aged = Reply(headers={"Cache-Control": "no-cache", "Age": "40", "ETag": '"x"'}, body=b"known")
+    with Upstream(lambda _: known) as upstream, before(tmp_path, upstream) as gateway:
+        assert "age" not in gateway.get(CATALOGUE).headers
+        upstream.script = lambda _: aged
+        time.sleep(MAX_AGE_SECONDS)
+        for _ in range(2):
+            answer = gateway.get(CATALOGUE)
+            assert (answer.status, answer.headers["age"]) == (200, "40")
+
+
 def test_a_cookie_is_neither_kept_nor_a_way_past_the_cache(tmp_path: Path) -> None:
     with numbered(PUBLIC) as upstream, before(tmp_path, upstream) as gateway:
         bodies = [gateway.get(CATALOGUE, cookie=f"a={number}").body for number in range(2)]

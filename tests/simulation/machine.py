@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 from shared import waiting
 from shared.storage import (
+    chores,
     committer,
     compaction,
     database,
@@ -29,7 +30,9 @@ from shared.storage import (
     journal,
     makers,
     proofs,
+    pulse,
     replica,
+    rounds,
     snapshot,
     tailer,
     turnstile,
@@ -229,8 +232,19 @@ def installed(here: Scheduler) -> Iterator[None]:
     """The engine on simulated threads, for the length of the block."""
     with ExitStack() as stack:
         threaded = (
-            *(committer, database, follower, makers, proofs, replica, tailer, turnstile),
-            waiting,
+            *(
+                chores,
+                committer,
+                database,
+                follower,
+                makers,
+                proofs,
+                pulse,
+                replica,
+                rounds,
+                tailer,
+            ),
+            *(turnstile, waiting),
         )
         for module in threaded:
             stack.enter_context(patch.object(module, "threading", _THREADING))

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from shared.storage.access import Chore, ReadView, Transaction
-from shared.storage.database import CHORES_MAX
+from shared.storage.chores import CHORES_MAX
 from tests.storage.world import World, note
 from tests.support.waiting import wait_until
 
@@ -67,8 +67,8 @@ def test_a_chore_that_fails_is_tried_again(world: World, caplog: pytest.LogCaptu
 def test_a_chore_that_is_never_done_ends_for_now(world: World) -> None:
     done: list[int] = []
     here = world.container("here")
-    here.database._chore = Chore(lambda view, now_ms: True, lambda tx: done.append(tx.seq))
+    here.database._chores.chore = Chore(lambda view, now_ms: True, lambda tx: done.append(tx.seq))
 
-    here.database._tidy(here.database._chore)
+    here.database._chores.tidy()
 
     assert len(done) == CHORES_MAX

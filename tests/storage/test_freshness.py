@@ -6,7 +6,8 @@ import pytest
 
 from shared import errors
 from shared.storage.access import FRESH, Freshness, ReadView, recent
-from shared.storage.database import READ_PATIENCE_SECONDS, READERS_WAITING_MAX
+from shared.storage.database import READ_PATIENCE_SECONDS
+from shared.storage.evidence import READERS_WAITING_MAX
 from shared.storage.memory import Gate, delay
 from tests.storage.world import (
     JOURNAL,
@@ -295,7 +296,7 @@ def test_more_waiting_readers_than_its_bound_are_busy_at_once(here: Container) -
     here.store.inject("get", gate := Gate(), key=JOURNAL)
     readers = [Caller(lambda: seq(here)) for _ in range(READERS_WAITING_MAX)]
     gate.wait()
-    semaphore = here.database._readers
+    semaphore = here.database._opened().evidence._readers
     wait_until(lambda: semaphore._value == 0, "all of them wait")
 
     assert problem(Caller(lambda: seq(here)).outcome(seconds=2)) == errors.BUSY

@@ -34,6 +34,7 @@ from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
+from shared.condition import Condition, Part
 from shared.errors import Refused
 from shared.notices.mapping import messages_of
 from shared.notices.message import Message, Unsent
@@ -42,7 +43,6 @@ from shared.storage.access import Database
 from shared.storage.database import JournalDatabase
 from shared.storage.entry import decode
 from shared.storage.memory import MemoryStore
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.ledger import entries_of
 from tests.support.served import Json, Served, json_of
@@ -97,17 +97,17 @@ class Bureau(Served):
         self,
         directory: Path,
         *,
-        troubles: list[str] | None = None,
+        part: Part | None = None,
         staff_by_number: bool = False,
     ) -> None:
         self._staff_by_number = staff_by_number
         self.authority = Authority()
-        super().__init__(directory, "identity", CATALOGUE, self._create, troubles=troubles)
+        super().__init__(directory, "identity", CATALOGUE, self._create, part=part)
         app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], list(SCOPES), [])
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])
         client_actions.plant_clients(self.database, {APP: app, FIRM: firm})
 
-    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+    def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
         self.secrets = Secrets(
             b"a digest key that only tests know, 32+",
             b"a token key that only tests know, 32++",
@@ -122,7 +122,7 @@ class Bureau(Served):
         own = Edge(
             self.verifier_for("identity", str), edge.request_key, edge.clock, edge.log, 1 << 16
         )
-        return create_app(parts, own, ready)
+        return create_app(parts, own, condition)
 
     def registry(self) -> Registry:
         """What names are verified and kept with, on the one bucket."""
@@ -139,7 +139,7 @@ class Bureau(Served):
         issuing = Issuing(self.secrets, Keys(self.secrets.sealing), ISSUER, TOKEN_SECONDS)
         parts = Identity(database, issuing, self.clock, CODES_PER_MINUTE, self.registry())
         try:
-            yield Client(create_app(parts, self.edge, database.troubles))
+            yield Client(create_app(parts, self.edge, Condition(self.clock)))
         finally:
             self.clock.hurry()
             database.close()

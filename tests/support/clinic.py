@@ -18,9 +18,9 @@ from services.health.app import create_app
 from services.health.domain import CATALOGUE
 from shared import divisions, places
 from shared.auth.subjects import subjects
+from shared.condition import Condition
 from shared.places import Places
 from shared.storage.access import Database
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.served import Json, Served, all_divisions, json_of, made
 
@@ -119,6 +119,6 @@ class Clinic(Served):
         path = f"/v1/hospitals/{hospital}/appointments/{appointment['id']}/{what}"
         return self.post(path, by=by, **options)
 
-    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+    def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
         subject_of = subjects(self.subject_key)
-        return create_app(database, all_hospitals(), all_divisions(), subject_of, edge, ready)
+        return create_app(database, all_hospitals(), all_divisions(), subject_of, edge, condition)

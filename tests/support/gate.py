@@ -16,9 +16,9 @@ from services.tourism.app import create_app
 from services.tourism.domain import CATALOGUE
 from shared import divisions, places
 from shared.auth.subjects import documents, service_subject
+from shared.condition import Condition
 from shared.storage.access import Database
 from shared.times import DAY_MS, day_of, milliseconds
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.served import Json, Served, all_divisions, json_of, made
 
@@ -95,10 +95,10 @@ class Gate(Served):
         rows = json_of(self.get(path, by="scenic-1"))["items"]
         return next(row for row in rows if row["id"] == session)
 
-    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+    def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
         attractions = places.read(ATTRACTIONS, all_divisions())
         digest_of = documents(self.subject_key)
-        return create_app(database, attractions, all_divisions(), digest_of, edge, ready)
+        return create_app(database, attractions, all_divisions(), digest_of, edge, condition)
 
     def to_start(self, session: str) -> None:
         """Move the clock to when a session starts."""

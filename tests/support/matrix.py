@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.clock import SystemClock
+from shared.condition import Condition
 from shared.web import common
 from shared.web.routes import Route
 from tests.support.houses import HOUSES, House
@@ -65,7 +67,7 @@ def places() -> list[Place]:
 
 
 def _places(house: House) -> Iterator[Place]:
-    everywhere = common.routes(house.router, list)
+    everywhere = common.routes(house.router, Condition(SystemClock()))
     for route in [*house.router.routes, *everywhere]:
         yield Place(house, f"{route.method} {route.address}", route)
     for page in common.pages(house.router, everywhere):

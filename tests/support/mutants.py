@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support.mutant import Mutant
 from tests.support.mutants_identity import IDENTITY
+from tests.support.mutants_outage import OUTAGE
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("shared", "services", "infra", "tests", "data", "bench", "docs")
@@ -138,9 +139,9 @@ MUTANTS = (
     ),
     Mutant(
         "reads fresh on an old proof",
-        f"{_ENGINE}/database.py",
-        "            if proof.began < arrived - bound_seconds:",
-        "            if proof.began < 0:",
+        f"{_ENGINE}/evidence.py",
+        "        if latest.began >= after:",
+        "        if latest.began >= 0:",
         "tests/storage/test_freshness.py::"
         "test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere",
     ),
@@ -345,7 +346,7 @@ MUTANTS = (
     Mutant(
         "lets any number of writers wait",
         f"{_ENGINE}/committer.py",
-        "if self._closed or self._waiting >= self._limits.waiting_max:",
+        "if held_up or self._closed or self._waiting >= self._limits.waiting_max:",
         "if self._closed:",
         "tests/storage/test_batches.py::"
         "test_beyond_the_bound_of_waiting_writers_all_are_busy_at_once",
@@ -415,6 +416,7 @@ MUTANTS = (
         '    del booking["taking"]\n',
         "tests/http/test_tourism_bookings.py::test_a_hold_expires_and_is_free_for_the_next",
     ),
+    *OUTAGE,
     *IDENTITY,
 )
 

@@ -19,14 +19,15 @@ import orjson
 from werkzeug.test import Client, TestResponse
 
 from shared import divisions
+from shared.condition import Condition, Finding, Part
 from shared.divisions import Divisions
 from shared.storage.access import Database
 from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryBucket, MemoryStore
+from shared.storage.state import DatabaseState
 from shared.times import DAY_MS, MINUTE_MS
-from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.service import Application, Edge
 from tests.support.clock import FakeClock
@@ -35,12 +36,29 @@ from tests.support.tokens import ALL_SCOPES, SUBJECT_KEY, Issuer, roles_of
 BODY_BYTES_MAX = 64 << 10
 
 Json = dict[str, Any]
-Create = Callable[[Database, Edge, Ready], Application]
+Create = Callable[[Database, Edge, Condition], Application]
 
 
 @cache
 def all_divisions() -> Divisions:
     return divisions.read(divisions.FILE)
+
+
+class Said:
+    """A part of a process that says what a test has it say."""
+
+    def __init__(self, *found: Finding, stuck: tuple[str, ...] = ()) -> None:
+        self.found = found
+        self.standing = stuck
+
+    def look(self) -> None:
+        pass
+
+    def findings(self) -> tuple[Finding, ...]:
+        return self.found
+
+    def stuck(self) -> tuple[str, ...]:
+        return self.standing
 
 
 class Served:
@@ -53,7 +71,7 @@ class Served:
         catalogue: Catalogue,
         create: Create,
         *,
-        troubles: list[str] | None = None,
+        part: Part | None = None,
         subject_key: bytes = SUBJECT_KEY,
     ) -> None:
         self.name = name
@@ -64,7 +82,6 @@ class Served:
         self.store = MemoryStore(self.bucket, clock=self.clock)
         self.log: list[bytes] = []
         self.verifier = self.issuer.verifier(audience=name, key=subject_key)
-        self.troubles = troubles
         self.database = JournalDatabase(
             self.store, catalogue, prefix=f"{name}/", directory=directory, clock=self.clock
         )
@@ -75,13 +92,11 @@ class Served:
             log=RequestLog(name, self.clock, self.log.append),
             body_bytes_max=BODY_BYTES_MAX,
         )
-        self.app = create(self.database, self.edge, self._ready)
+        state = part or DatabaseState(self.database, self.clock)
+        self.app = create(self.database, self.edge, Condition(self.clock, state))
         self.client = Client(self.app)
         self._keys = count(1)
         self._tokens: dict[tuple[str, int], str] = {}
-
-    def _ready(self) -> list[str]:
-        return self.database.troubles() if self.troubles is None else self.troubles
 
     def __enter__(self) -> Self:
         return self

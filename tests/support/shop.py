@@ -15,8 +15,8 @@ from services.commerce.app import create_app
 from services.commerce.domain import CATALOGUE
 from services.commerce.pictures import Gallery
 from services.commerce.schemas.common import LILY
+from shared.condition import Condition
 from shared.storage.access import Database
-from shared.web.common import Ready
 from shared.web.service import Application, Edge
 from tests.support.served import Json, Served, all_divisions, json_of, made
 
@@ -80,9 +80,9 @@ class Shop(Served):
         del stock["product_id"]
         return stock
 
-    def _create(self, database: Database, edge: Edge, ready: Ready) -> Application:
+    def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
         gallery = Gallery(self.store, "commerce/pictures/")
-        return create_app(database, all_divisions(), gallery, self._orders_max, edge, ready)
+        return create_app(database, all_divisions(), gallery, self._orders_max, edge, condition)
 
 
 def photo(width: int = 64, height: int = 48, kind: str = "JPEG", **options: Any) -> bytes:

@@ -19,7 +19,9 @@ from shared.clock import SystemClock
 from shared.errors import BUSY, Refused
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
+from shared.condition import Condition
 from shared.storage.memory import MemoryStore
+from shared.storage.state import DatabaseState, Thresholds
 
 logging.basicConfig(level=logging.WARNING)
 clock = SystemClock()
@@ -40,6 +42,12 @@ def entries():
     return len(store.list("journal/"))
 
 
+def disk_check(database, free_mib=1):
+    state = DatabaseState(database, clock, Thresholds(disk_free_mib=free_mib))
+    [found] = [check for check in Condition(clock, state).known() if check.name == "disk"]
+    return found
+
+
 def ready(database, seconds=30):
     deadline = clock.monotonic() + seconds
     while database.troubles():
@@ -50,6 +58,8 @@ def ready(database, seconds=30):
 _FULL = """
 database = opened()
 assert write(database, "first", 10) == 2
+assert disk_check(database).state == "ok"
+assert disk_check(database, free_mib=2).state == "degraded"
 filler = disk / "filler"
 with filler.open("wb", buffering=0) as file:
     try:
@@ -67,6 +77,7 @@ for number in range(20):
         refused += 1
     clock.sleep(0.05)
 assert told and refused, (told, refused)
+assert disk_check(database).state == "failing"
 [trouble] = database.troubles()
 assert trouble.startswith(f"no replica can be built in {disk}"), trouble
 assert "full" in trouble, trouble
@@ -74,6 +85,7 @@ held = entries()
 assert held == 2 + told, (held, told)
 filler.unlink()
 ready(database)
+assert disk_check(database).state == "ok"
 assert write(database, "after", 10) == held + 1
 found = database.read(lambda view: sum(view.get("notes", f"n{n}") is not None for n in range(20)))
 assert found.value == told, (found.value, told)
@@ -88,6 +100,8 @@ database = opened()
 [trouble] = database.troubles()
 assert "ead-only" in trouble or "readonly" in trouble, trouble
 assert str(disk) in trouble, trouble
+found = disk_check(database)
+assert (found.state, str(disk) in found.says) == ("failing", True), found
 try:
     write(database, "second", 10)
 except Refused as error:

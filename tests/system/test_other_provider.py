@@ -26,6 +26,7 @@ from services.commerce.app import create_app
 from services.commerce.pictures import Gallery
 from shared.assembly import open_edge
 from shared.clock import SystemClock
+from shared.condition import Condition
 from shared.settings import Settings
 from tests.support.platform import ROOT
 from tests.support.served import all_divisions, json_of
@@ -152,7 +153,9 @@ def test_a_service_takes_another_providers_tokens_by_configuration(
         lily = shop.lily(on_hand=3)
         edge = open_edge(settings, "commerce", clock)
         gallery = Gallery(shop.store, "commerce/pictures/")
-        client = Client(create_app(shop.database, all_divisions(), gallery, 20, edge, list))
+        client = Client(
+            create_app(shop.database, all_divisions(), gallery, 20, edge, Condition(clock))
+        )
 
         def order(bearer: str) -> Any:
             return client.post(

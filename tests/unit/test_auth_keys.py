@@ -13,6 +13,7 @@ from shared.auth.keys import (
     DOCUMENT_BYTES_MAX,
     REFRESH_SECONDS,
     RETRY_SECONDS,
+    STALE_SECONDS,
     KeysUnavailable,
     SigningKeys,
     source_of,
@@ -104,6 +105,22 @@ def test_an_outage_of_the_issuer_signs_nobody_out(issuer: Issuer, clock: FakeClo
         keys.refresh_if_due()
         assert keys.key("first") is not None
         assert keys.available()
+
+
+def test_keys_that_could_not_be_read_for_long_are_told_of(issuer: Issuer, clock: FakeClock) -> None:
+    keys = keys_of(issuer)
+    assert [found.state for found in keys.findings()] == ["degraded"]
+    keys.look()
+    assert [found.state for found in keys.findings()] == ["ok"]
+    issuer.down = True
+    clock.pass_monotonic(STALE_SECONDS + 1)
+    assert [found.state for found in keys.findings()] == ["ok"], "nobody has tried since"
+    keys.look()
+    assert [found.state for found in keys.findings()] == ["degraded"]
+    issuer.down = False
+    clock.pass_monotonic(RETRY_SECONDS + 1)
+    keys.look()
+    assert [found.state for found in keys.findings()] == ["ok"]
 
 
 def test_a_dead_issuer_is_asked_once_in_a_while(issuer: Issuer, clock: FakeClock) -> None:

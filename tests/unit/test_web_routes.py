@@ -1,5 +1,6 @@
 """Declarations of routes: what cannot be declared, and what a declaration implies."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,13 +112,33 @@ def test_what_a_route_does_not_declare_its_view_does_not_get() -> None:
             getattr(call, name)
 
 
+def asked(call: Call[None], usual: Freshness = FRESH) -> Freshness:
+    """What a call asks of a read, apart from whom to tell its age."""
+    return replace(call.freshness(usual), aged=None)
+
+
 def test_freshness_is_the_usual_unless_the_caller_names_an_entry() -> None:
     call = Call(None, NOBODY, "zh", {}, {}, {})
-    assert call.freshness() == FRESH
-    assert call.freshness(recent(1.0)) == recent(1.0)
+    assert asked(call) == FRESH
+    assert asked(call, recent(1.0)) == recent(1.0)
     call.at_least_seq = 7
-    assert call.freshness() == Freshness(0.0, 7)
-    assert call.freshness(recent(1.0)) == Freshness(1.0, 7)
+    assert asked(call) == Freshness(0.0, 7)
+    assert asked(call, recent(1.0)) == Freshness(1.0, 7)
+
+
+def test_only_what_may_be_old_anyway_may_be_older_while_the_store_is_away() -> None:
+    call = Call(None, NOBODY, "zh", {}, {}, {}, outage_seconds=60)
+    assert asked(call) == FRESH
+    assert asked(call, recent(1.0)) == recent(1.0, outage_seconds=60)
+
+
+def test_an_answer_is_as_old_as_the_oldest_read_that_it_rests_on() -> None:
+    call = Call(None, NOBODY, "zh", {}, {}, {})
+    for seconds in (3.0, 9.0, 6.0):
+        tell = call.freshness().aged
+        assert tell is not None
+        tell(seconds)
+    assert call.age_seconds == 9.0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from services.identity.domain.sealing import Sealing
 from shared.storage.access import Database, Document, Transaction, View, recent
 from shared.storage.catalogue import Body
 
-_PUBLISHED = recent(5.0)
+_PUBLISHED = recent(5.0, outage_seconds=86_400)
 
 _KID = re.compile(r"key_[0-9a-f]{32}")
 
