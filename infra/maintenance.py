@@ -14,7 +14,6 @@ under way end as they began, and the command returns when none of those is left.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -178,9 +177,17 @@ def _master(directory: Path) -> int | None:
     """The process that reads nginx's configuration, if there is one."""
     with suppress(OSError, ValueError):
         process = int((directory / "nginx.pid").read_text())
-        os.kill(process, 0)
-        return process
+        # One that was killed leaves its number behind, which may be anybody's by now.
+        return process if "nginx" in _command(process) else None
     return None
+
+
+def _command(process: int) -> str:
+    line = Path(f"/proc/{process}/cmdline")
+    if line.exists():
+        return line.read_text()
+    argv = ["ps", "-p", str(process), "-o", "command="]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 def _reload(directory: Path) -> bool:
