@@ -37,9 +37,9 @@ def main(arguments: Sequence[str]) -> int:
         secret_key=settings.store_secret_key,
         bin=Path(sys.prefix) / "bin" / "weed",
     )
-    if options.ready:
-        return 0 if store.is_ready() else 1
-    become(replace(store, s3_bind="0.0.0.0"))  # noqa: S104 - a container's own network
+    if not options.ready:
+        become(replace(store, s3_bind="0.0.0.0"))  # noqa: S104 - a container's own network
+    return 0 if store.is_ready() else 1
 
 
 def become(store: Seaweed) -> NoReturn:
