@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def self_signed(directory: Path) -> tuple[Path, Path]:
-    """The files of a certificate and of its key, good for an hour."""
+def self_signed(directory: Path, *, begins: int = -2, ends: int = 1) -> tuple[Path, Path]:
+    """The files of a certificate and of its key, good for an hour, or from and until so many hours
+    from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -21,8 +23,8 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now + timedelta(hours=begins))
+        .not_valid_after(now + timedelta(hours=ends))
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
