@@ -35,6 +35,8 @@ class Client:
     def __init__(self, port: int, *, tls: bool) -> None:
         self._port = port
         self._tls = tls
+        self.trouble = ""
+        """Why nothing answered, the last time."""
 
     def status(self, path: str) -> int | None:
         """The status that a GET is answered with, or None where nothing answers."""
@@ -66,7 +68,8 @@ class Client:
                 answer = connection.getresponse()
                 named = {name.lower(): value for name, value in answer.getheaders()}
                 return Answered(answer.status, named, answer.read())
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
+                self.trouble = str(error) or type(error).__name__
                 return None
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -195,7 +195,7 @@ class Smoke:
             sent["Authorization"] = f"Bearer {self.token}"
         answer = self.client.ask(method, path, headers=sent, document=document)
         if answer is None:
-            raise Broken(f"{method} {path}: nothing answers")
+            raise Broken(f"{method} {path} is not answered: {self.client.trouble}")
         if answer.status != status:
             said = answer.body.decode(errors="replace")[:500]
             raise Broken(f"{method} {path} answers {answer.status} in place of {status}: {said}")

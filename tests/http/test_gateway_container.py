@@ -1,6 +1,5 @@
 """The gateway's program in a container: what it makes of its environment and of certificates."""
 
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from infra.seaweed import free_ports
 from shared.clock import SystemClock
 from shared.settings import GatewaySettings
 from tests.support.certificate import self_signed
+from tests.support.gateway import certificate_shown
 from tests.support.waiting import wait_until
 
 CLOCK = SystemClock()
@@ -153,7 +153,7 @@ def running(files: Files) -> Iterator[int]:
     thread = threading.Thread(target=lambda: status.append(container.run(plan)))
     thread.start()
     try:
-        wait_until(lambda: shown(https) is not None, "nginx")
+        wait_until(lambda: certificate_shown(https) is not None, "nginx")
         yield https
     finally:
         container.stopping.set()
@@ -161,24 +161,16 @@ def running(files: Files) -> Iterator[int]:
     assert status == [0]
 
 
-def shown(port: int) -> bytes | None:
-    """The certificate that clients are shown."""
-    try:
-        return ssl.get_server_certificate(("127.0.0.1", port)).strip().encode()
-    except OSError:
-        return None
-
-
 def test_clients_see_the_new_certificate_and_no_restart(files: Files) -> None:
     with running(files) as port:
         pid = (files.directory / "gateway" / "nginx.pid").read_text()
         new = files.give(*files.new())
-        wait_until(lambda: shown(port) == new, "the new certificate")
+        wait_until(lambda: certificate_shown(port) == new, "the new certificate")
         assert (files.directory / "gateway" / "nginx.pid").read_text() == pid
         certificate, _ = files.new()
         files.given.certificate.write_bytes(certificate.read_bytes())
         wait_until(lambda: "refused" in files.said[-1], "word of the broken one")
-        assert shown(port) == new
+        assert certificate_shown(port) == new
 
 
 # The environment

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that signs itself."""
+"""A certificate for this machine's loopback that signs itself."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,11 @@ def self_signed(directory: Path, *, begins: int = -2, ends: int = 1) -> tuple[Pa
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    names: list[x509.GeneralName] = [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("::1")),
+    ]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -25,7 +29,7 @@ def self_signed(directory: Path, *, begins: int = -2, ends: int = 1) -> tuple[Pa
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + timedelta(hours=begins))
         .not_valid_after(now + timedelta(hours=ends))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

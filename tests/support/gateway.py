@@ -123,6 +123,14 @@ class GatewayServer:
         return True
 
 
+def certificate_shown(port: int) -> bytes | None:
+    """The certificate that clients are shown on this machine; None where nothing answers."""
+    try:
+        return ssl.get_server_certificate(("127.0.0.1", port)).strip().encode()
+    except OSError:
+        return None
+
+
 def before(directory: Path, *upstreams: Addressed, **choices: Any) -> GatewayServer:
     """A gateway on a free port; without other `services` it routes /commerce/ to `upstreams`."""
     if upstreams:
