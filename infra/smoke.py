@@ -128,13 +128,14 @@ class Smoke:
         self.say(f"{choice.number} is signed in")
         if choice.product is not None:
             lines = [{"product_id": choice.product, "quantity": 1}]
-            self._taken_and_back("/commerce/v1/orders", {"lines": lines})
+            self.taken_and_back("/commerce/v1/orders", {"lines": lines})
         if choice.ticket is not None:
-            self._taken_and_back("/tourism/v1/bookings", self._visit(choice.ticket))
+            self.taken_and_back("/tourism/v1/bookings", self._visit(choice.ticket))
         if choice.department is not None:
-            self._taken_and_back("/health/v1/appointments", self._hour(choice.department))
+            self.taken_and_back("/health/v1/appointments", self._hour(choice.department))
 
-    def _taken_and_back(self, path: str, wanted: dict[str, Any]) -> None:
+    def taken_and_back(self, path: str, wanted: dict[str, Any]) -> None:
+        """Make what is wanted, make it again under the same key, read it, cancel it."""
         key = {"Idempotency-Key": self.clock.random(16).hex()}
         made = self.expect("POST", path, 201, wanted, key).json()
         again = self.expect("POST", path, 201, wanted, key).json()

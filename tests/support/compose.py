@@ -50,7 +50,7 @@ class Installation:
             env.write(
                 f"GANSU_HTTP_PORT={self.http}\nGANSU_ADDRESS=127.0.0.1\nGANSU_ADDRESS_6=::1\n"
             )
-            env.write("GANSU_ORDERS_A_MINUTE=0\n")
+            env.write("GANSU_ORDERS_A_MINUTE=0\nGANSU_WORKERS=1\n")
         self.renew()
 
     def renew(self, **hours: int) -> bytes:
@@ -92,8 +92,9 @@ class Installation:
     # Its containers
 
     def names(self) -> list[str]:
-        """What runs, or would."""
-        return self.docker("ps", "--all", "--format={{.Names}}").split()
+        """What runs, or has run."""
+        ours = f"--filter=label=com.docker.compose.project={PROJECT}"
+        return self.docker("ps", "--all", ours, "--format={{.Names}}").split()
 
     def inspect(self, name: str) -> dict[str, Any]:
         [found] = json.loads(self.docker("inspect", name))
