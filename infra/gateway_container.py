@@ -187,10 +187,13 @@ def main(directory: Path, ports: Ports | None = None) -> int:
     def say(text: str) -> None:
         print(json.dumps({"time": instant(clock.now_ms()), "message": text}), flush=True)
 
+    container = Container(directory, clock, say)
+    # At once: the first process of a container is spared what it did not ask for.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, lambda *_: container.stopping.set())
     try:
         chosen = settings.load_gateway()
         resolver = chosen.resolver or resolver_of(_RESOLV_CONF.read_text())
-        container = Container(directory, clock, say)
         tls = None
         if chosen.certificate:
             served = directory / "served.pem"
@@ -202,8 +205,6 @@ def main(directory: Path, ports: Ports | None = None) -> int:
     except (CannotStart, SettingsError, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, lambda *_: container.stopping.set())
     return container.run(plan)
 
 

@@ -64,11 +64,14 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
 
 
 def init(options: argparse.Namespace, clock: Clock) -> list[Path]:
-    """Make what is missing; which files that was. Raises OSError."""
+    """Make what is missing; which files that was. Raises OSError, and changes no folder's mode that
+    was there before.
+    """
     folder: Path = options.directory
-    # The daemon mounts what is inside; nobody else on this machine gets past the folder's door.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    # The daemon mounts what is inside; nobody else on this machine may get past the folder's door.
+    if folder.stat().st_mode & 0o077:
+        raise PermissionError(f"{folder} can be entered by others than its owner: chmod 700 it")
     for inner in ("secrets", "tls"):
         (folder / inner).mkdir(mode=0o755, exist_ok=True)
     files = {folder / "secrets" / name: f"{text}\n" for name, text in secrets(clock).items()}

@@ -1,5 +1,7 @@
 """The gateway's program in a container: what it makes of its environment and of certificates."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,6 @@ from infra.gateway_container import (
     Container,
     Ports,
     Renewal,
-    main,
     planned,
     resolver_of,
 )
@@ -202,9 +203,13 @@ def test_services_are_where_the_environment_says(tmp_path: Path) -> None:
         planned(odd, tmp_path, None, Ports(), "127.0.0.1")
 
 
-def test_without_settings_it_says_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("GANSU_GATEWAY_HOST", raising=False)
-    assert main(tmp_path) == 1
-    assert "GANSU_GATEWAY_HOST is missing" in capsys.readouterr().err
+def test_without_settings_it_says_what_is_missing(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "infra.gateway_container", str(tmp_path)],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "GANSU_GATEWAY_HOST is missing" in told.stderr

@@ -47,6 +47,16 @@ def test_it_makes_what_is_missing_for_its_owner_alone(tmp_path: Path) -> None:
     assert len(set(made)) == len(made)
 
 
+def test_a_folder_that_others_enter_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o755)
+    assert init(tmp_path) == 1
+    assert "chmod 700" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
 def test_it_overwrites_nothing_and_makes_what_was_lost(tmp_path: Path) -> None:
     assert init(tmp_path) == 0
     (tmp_path / "secrets" / "notices_key").chmod(0o644)
