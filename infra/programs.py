@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from infra import gateway
+from infra import gateway, nginx
 from infra.credentials import Credentials
 from infra.gateway import Gateway, Service, Tls
 from infra.layout import Layout
@@ -127,7 +127,7 @@ def door(plan: Plan) -> Program:
     )
     return Program(
         "gateway",
-        tuple(gateway.argv(layout.gateway)),
+        tuple(nginx.argv(layout.gateway)),
         layout.gateway,
         stop_signal=signal.SIGQUIT,
         grace_seconds=3,

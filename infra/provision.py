@@ -1,15 +1,20 @@
 """Making a store fit for the platform: the bucket of the journals, made once, never unsafe.
 
+`python -m infra.provision` does it with what the environment says of the store.
+
 A bucket that ever had versioning, or whose lifecycle rules remove journal entries, is refused: an
 entry's key that could be created again would let a stopped writer fork history. So is one whose
 rules remove what has left for the archive: it would be found no more.
 """
 
+import sys
+
 from infra.services import SERVICES
-from shared.clock import Clock
+from shared.clock import Clock, SystemClock
 from shared.notices.outbox import database_of
-from shared.settings import StoreSettings
+from shared.settings import SettingsError, StoreSettings, load_store
 from shared.storage.location import store_address
+from shared.storage.objects import StoreError
 from shared.storage.s3 import S3Store
 from shared.storage.s3_admin import S3Admin
 
@@ -49,3 +54,18 @@ def _check_rules(admin: S3Admin, bucket: str, folder: str) -> None:
             f"Lifecycle rules of bucket {bucket} would remove objects of {folder}:"
             f" {', '.join(rules)}. Restrict them to other prefixes."
         )
+
+
+def main() -> int:
+    """Do it; the exit status."""
+    try:
+        made = provision(load_store({}), SystemClock())
+    except (SettingsError, StoreError, Unsafe) as failure:
+        print(f"Not done: {failure}", file=sys.stderr)
+        return 1
+    print("Made the bucket" if made else "The bucket is there")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

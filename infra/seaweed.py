@@ -33,7 +33,8 @@ _PORTS = range(16384, 32768)
 
 @dataclass(frozen=True, slots=True)
 class Seaweed:
-    """One store: all that it keeps is in `directory`; S3 is served on 127.0.0.1:`port`.
+    """One store: all that it keeps is in `directory`; S3 is served on 127.0.0.1:`port`, and nothing
+    else of it elsewhere; `s3_bind` may name another address.
 
     Ending it takes SIGKILL: on SIGTERM the filer waits 15 s for a subscriber in its own process
     that never leaves. Nothing acknowledged is lost.
@@ -44,6 +45,7 @@ class Seaweed:
     access_key: str
     secret_key: str
     bin: Path
+    s3_bind: str = "127.0.0.1"
 
     @property
     def endpoint(self) -> str:
@@ -69,6 +71,7 @@ class Seaweed:
             "-volume.minFreeSpace=256MiB",
             "-s3",
             f"-s3.port={self.port}",
+            f"-s3.ip.bind={self.s3_bind}",
             f"-s3.config={self._write_credentials()}",
             "-s3.iam=false",
             "-s3.port.iceberg=0",

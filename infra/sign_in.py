@@ -11,16 +11,15 @@ an account.
 
 import argparse
 import base64
-import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from infra import credentials
-from infra.client import Answered, Client
+from infra.app import App, NotSignedIn, SignIn, code_in, tokens
+from infra.client import Client
 from infra.layout import Layout
 from infra.programs import ROOT
 from infra.seeds.identity import samples
@@ -35,10 +34,6 @@ _STEP_SECONDS = 0.1
 _URL = re.compile(r"(https?)://127\.0\.0\.1:([0-9]+)")
 
 
-class NotSignedIn(Exception):  # noqa: N818 - the message is for a person
-    """There is no token to be had."""
-
-
 class SampleApp:
     """The sample app on somebody's phone, and the somebody."""
 
@@ -48,58 +43,28 @@ class SampleApp:
         running = _URL.search(_read(layout.runner_lock))
         if running is None:
             raise NotSignedIn(f"Nothing runs in {layout.root}. Start it: make run")
-        self._client = Client(int(running[2]), tls=running[1] == "https")
-        self._cookie = ""
+        client = Client(int(running[2]), tls=running[1] == "https")
+        self._log = layout.logs / "identity-notices.log"
+        self._said_before = 0
+        self._sign_in = SignIn(sample_app(), client, clock, self._code, self._look)
 
     def token(self, name: str) -> str:
         """An access token for a sample account, or for a number. Raises NotSignedIn."""
         if name.startswith("gate-"):
             return str(self._by_secret(name)["access_token"])
         kept = self._layout.sign_ins / re.sub(r"[^A-Za-z0-9-]", "_", name)
-        tokens = self._refreshed(_read(kept)) or self._signed_in(_number_of(name))
+        given = self._refreshed(_read(kept)) or self._sign_in.tokens(_number_of(name))
         kept.touch(mode=0o600)
-        kept.write_text(str(tokens["refresh_token"]))
-        return str(tokens["access_token"])
-
-    # The app
+        kept.write_text(str(given["refresh_token"]))
+        return str(given["access_token"])
 
     def _refreshed(self, refresh_token: str) -> dict[str, object] | None:
         """New tokens for an old refresh token, None where it is good for nothing any more."""
         if not refresh_token:
             return None
         asked = {"grant_type": "refresh_token", "client_id": APP, "refresh_token": refresh_token}
-        answer = self._ask("POST", "/identity/token", asked)
+        answer = self._sign_in.ask("POST", "/identity/token", asked)
         return json.loads(answer.body) if answer.status == 200 else None
-
-    def _signed_in(self, number: str) -> dict[str, object]:
-        app = next(row for row in samples()["clients"] if row["id"] == APP)
-        [redirect] = app["redirect_uris"]
-        verifier = _url_safe(self._clock.random(32))
-        asked = {
-            "response_type": "code",
-            "client_id": APP,
-            "redirect_uri": redirect,
-            "scope": " ".join(app["scopes"]),
-            "state": self._clock.random(16).hex(),
-            "code_challenge": _url_safe(hashlib.sha256(verifier.encode()).digest()),
-            "code_challenge_method": "S256",
-        }
-        location = self._at_the_pages(f"/identity/authorize?{urlencode(asked)}", number)
-        said = dict(parse_qsl(urlsplit(location).query))
-        if said.get("state") != asked["state"] or "code" not in said:
-            raise NotSignedIn(f"The app was answered: {said}")
-        answer = self._ask(
-            "POST",
-            "/identity/token",
-            {
-                "grant_type": "authorization_code",
-                "client_id": APP,
-                "redirect_uri": redirect,
-                "code": said["code"],
-                "code_verifier": verifier,
-            },
-        )
-        return _tokens(answer)
 
     def _by_secret(self, name: str) -> dict[str, object]:
         """What a gate does, which has its secret from whoever set it up."""
@@ -109,67 +74,33 @@ class SampleApp:
         )
         secret = Secrets(digest, token, sealing, self._clock.random).client_secret(name, 1)
         basic = base64.b64encode(f"{name}:{secret}".encode()).decode()
-        answer = self._ask(
+        answer = self._sign_in.ask(
             "POST",
             "/identity/token",
             {"grant_type": "client_credentials"},
             {"Authorization": f"Basic {basic}"},
         )
-        return _tokens(answer)
+        return tokens(answer)
 
-    # The person
+    def _look(self) -> None:
+        self._said_before = len(_read(self._log))
 
-    def _at_the_pages(self, address: str, number: str) -> str:
-        """Where signing in leads."""
-        page = self._shown(self._ask("GET", address))
-        log = self._layout.logs / "identity-notices.log"
-        said_before = len(_read(log))
-        page = self._shown(
-            self._ask("POST", "/identity/sign-in/code", {"page": page, "phone": number})
-        )
-        form = {"page": page, "code": self._code(log, said_before, number)}
-        answer = self._ask("POST", "/identity/sign-in", form)
-        if answer.status != 303:
-            self._shown(answer)
-        return answer.headers.get("location", "")
-
-    def _code(self, log: Path, said_before: int, number: str) -> str:
+    def _code(self, number: str) -> str:
         """The code that development's notifier shows."""
-        line = re.compile(rf"to {re.escape(number)}: .*?([0-9]{{6}})")
         deadline = self._clock.monotonic() + CODE_SECONDS
         while self._clock.monotonic() < deadline:
-            found = line.search(_read(log)[said_before:])
+            found = code_in(_read(self._log)[self._said_before :], number)
             if found is not None:
-                return found[1]
+                return found
             self._clock.sleep(_STEP_SECONDS)
-        raise NotSignedIn(f"No code came within {CODE_SECONDS:.0f} s; see {log}")
+        raise NotSignedIn(f"No code came within {CODE_SECONDS:.0f} s; see {self._log}")
 
-    def _shown(self, answer: Answered) -> str:
-        """What the form on a page carries. Raises NotSignedIn, with what the page says."""
-        text = answer.body.decode(errors="replace")
-        found = re.search(r'name="page" value="([^"]+)"', text)
-        wrong = re.search(r'role="alert">([^<]*)<', text)
-        if answer.status != 200 or found is None:
-            raise NotSignedIn(wrong[1] if wrong else f"The page answers {answer.status}: {text}")
-        set_cookie = answer.headers.get("set-cookie")
-        if set_cookie is not None:
-            self._cookie = set_cookie.partition(";")[0]
-        return found[1]
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answered:
-        sent = {"Accept-Language": "en", **(headers or {})}
-        if self._cookie:
-            sent["Cookie"] = self._cookie
-        answer = self._client.ask(method, path, form, sent)
-        if answer is None:
-            raise NotSignedIn("The platform does not answer")
-        return answer
+def sample_app() -> App:
+    """The app that the samples come with."""
+    row = next(row for row in samples()["clients"] if row["id"] == APP)
+    [redirect] = row["redirect_uris"]
+    return App(APP, redirect, row["scopes"])
 
 
 def _number_of(name: str) -> str:
@@ -180,17 +111,6 @@ def _number_of(name: str) -> str:
     if re.fullmatch(r"\+86[0-9]{11}", name):
         return name
     raise NotSignedIn(f"{name} is neither a number (+86…) nor one of: {', '.join(known)}")
-
-
-def _tokens(answer: Answered) -> dict[str, object]:
-    if answer.status != 200:
-        raise NotSignedIn(f"No tokens: {answer.body.decode(errors='replace')}")
-    read: dict[str, object] = json.loads(answer.body)
-    return read
-
-
-def _url_safe(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _read(path: Path) -> str:

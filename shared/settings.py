@@ -4,6 +4,8 @@ Each setting is declared once, with its variable, its parser and the sentence th
 `docs/settings.md` is written from these declarations (`python -m shared.settings`), and a test
 fails while the two differ. A service gets one frozen `Settings`, as an argument.
 
+A secret `NAME` may also be given as `NAME_FILE`, the path of a file that has it.
+
 In production nothing secret has a default. In development everything has one, so that a laptop
 needs no configuration; those secrets are published here and protect nothing.
 """
@@ -347,6 +349,69 @@ class IdentityNotifierSettings(NotifierSettings):
     sealing_key: bytes = _sealing_key()
 
 
+def _hosts(value: str) -> Mapping[str, str]:
+    row = r"[a-z]{1,32}=[A-Za-z0-9._-]{1,253}:[0-9]{1,5}"
+    if not re.fullmatch(rf"({row}(,{row})*)?", value):
+        raise ValueError("is name=host:port, separated by commas")
+    return dict(row.split("=") for row in value.split(",") if row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings(Environment):
+    """What the gateway needs to know in a container."""
+
+    TITLE: ClassVar[str] = "The gateway in a container"
+
+    host: str = _variable(
+        "GANSU_GATEWAY_HOST",
+        _text(
+            r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\])(:[0-9]{1,5})?",
+            "is a host, with a port unless it is the usual one",
+        ),
+        "Where clients find the platform: what services see as the host, and where plain HTTP is"
+        " sent to.",
+        development="localhost",
+    )
+    services: Mapping[str, str] = _variable(
+        "GANSU_GATEWAY_SERVICES",
+        _hosts,
+        "Where services are, `name=host:port` separated by commas. A host stands for all containers"
+        " of its service, and is looked up every two seconds. Empty: each by its name, port 8000.",
+        default="",
+    )
+    resolver: str = _variable(
+        "GANSU_GATEWAY_RESOLVER",
+        _text(r"([0-9A-Za-z.:\[\]-]{1,64})?", "is empty or the address of a name server"),
+        "The name server; empty for the first of `/etc/resolv.conf`.",
+        default="",
+    )
+    certificate: str = _variable(
+        "GANSU_GATEWAY_CERTIFICATE",
+        _text(r"(/[^\s]*)?", "is empty or an absolute path"),
+        "The certificate with its chain; PEM. Looked at every few seconds. Empty: no TLS, which is"
+        " for a gateway behind one that has it.",
+        default="",
+    )
+    key: str = _variable(
+        "GANSU_GATEWAY_KEY",
+        _text(r"(/[^\s]*)?", "is empty or an absolute path"),
+        "The certificate's private key; PEM.",
+        default="",
+    )
+    workers: int = _variable(
+        "GANSU_GATEWAY_WORKERS", _whole(1, 64), "Processes that serve.", default="2"
+    )
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise SettingsError("GANSU_GATEWAY_CERTIFICATE and GANSU_GATEWAY_KEY belong together")
+
+
+def load_gateway() -> GatewaySettings:
+    """The gateway's settings from the process's own environment."""
+    return GatewaySettings.from_environ(os.environ)
+
+
 def load() -> Settings:
     """A service's settings from the process's own environment."""
     return Settings.from_environ(os.environ)
@@ -404,6 +469,7 @@ _GROUPS: tuple[tuple[Any, Any, str], ...] = (
     ),
     (IdentitySettings, Settings, "Beside what every service reads:"),
     (IdentityNotifierSettings, NotifierSettings, "Beside what every notifier reads:"),
+    (GatewaySettings, None, ""),
 )
 """What stands in the documentation: a group, the one whose settings it has as well, and a word."""
 
@@ -413,7 +479,10 @@ def _row(setting: Field[Any]) -> str:
     cells = [_cell(metadata["default"]), _cell(metadata["development"])]
     if metadata["secret"] and metadata["development"]:
         cells[1] = "a published value"
-    return f"| `{metadata['name']}` | {' | '.join(cells)} | {metadata['doc']} |"
+    doc = metadata["doc"]
+    if metadata["secret"]:
+        doc += f" A secret: `{metadata['name']}_FILE` may name a file that has it."
+    return f"| `{metadata['name']}` | {' | '.join(cells)} | {doc} |"
 
 
 def _cell(default: str | None) -> str:

@@ -10,6 +10,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 
 SECRET_BYTES_MIN = 32
@@ -139,9 +140,23 @@ class Environment:
 def _read(setting: Field[Any], environ: Mapping[str, str]) -> Any:
     metadata = setting.metadata
     at_home = environ.get(ENVIRONMENT) == "development"
-    value = environ.get(metadata["name"]) or metadata["development" if at_home else "default"]
+    value = _given(metadata, environ) or metadata["development" if at_home else "default"]
     if value is None:
         raise ValueError("is missing")
     if metadata["secret"] and not at_home and value and value == metadata["development"]:
         raise ValueError("is the value published for development")
     return metadata["parse"](value)
+
+
+def _given(metadata: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    """What the environment says, or for a secret the file that it names."""
+    said = environ.get(metadata["name"])
+    file = environ.get(f"{metadata['name']}_FILE") if metadata["secret"] else None
+    if not file:
+        return said
+    if said:
+        raise ValueError("is given twice, once by its file")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read from {file}") from error

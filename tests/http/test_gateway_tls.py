@@ -1,12 +1,13 @@
 """TLS by certificate files."""
 
 import ssl
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from infra.gateway import Tls
+from infra.seaweed import free_ports
 from tests.support.certificate import self_signed
 from tests.support.gateway import before
 from tests.support.upstream import Upstream
@@ -48,3 +49,42 @@ def test_plain_http_on_the_tls_port_is_told_so(tmp_path: Path, tls: Tls) -> None
     assert response.getheader("Content-Type") == "application/problem+json"
     assert b"This port speaks HTTPS only" in body
     assert upstream.arrived == []
+
+
+def test_what_is_read_over_plain_http_is_found_over_https(tmp_path: Path, tls: Tls) -> None:
+    plain = f"127.0.0.1:{free_ports(1)[0]}"
+    choices = {"tls": tls, "redirect_from": (plain,), "public_host": "gansu.example:8443"}
+    with Upstream() as upstream, before(tmp_path, upstream, **choices):
+        answers = {
+            method: asked(plain, method, "/commerce/v1/products?q=%E7%99%BE")
+            for method in ("GET", "HEAD", "POST")
+        }
+        health = asked(plain, "GET", "/gateway/health/live")
+    there = "https://gansu.example:8443/commerce/v1/products?q=%E7%99%BE"
+    for method in ("GET", "HEAD"):
+        assert answers[method].status == 308
+        assert answers[method].getheader("Location") == there
+    # Whoever has sent a token in clear is told, not helped to do it again.
+    assert answers["POST"].status == 400
+    assert answers["POST"].getheader("Content-Type") == "application/problem+json"
+    assert health.status == 200
+    assert upstream.arrived == []
+
+
+def asked(address: str, method: str, target: str) -> HTTPResponse:
+    connection = HTTPConnection(address, timeout=10)
+    connection.request(method, target, headers={"Host": "evil.example"})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response
+
+
+def test_it_is_reached_over_ipv6(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    with Upstream() as upstream, before(tmp_path, upstream, also_listen=(f"[::1]:{port}",)):
+        connection = HTTPConnection("::1", port, timeout=10)
+        connection.request("GET", "/commerce/v1/products")
+        assert connection.getresponse().status == 200
+        connection.close()
+    assert upstream.arrived[0].headers["x-forwarded-for"] == "::1"

@@ -7,6 +7,7 @@ commands, made by mmdebstrap; as the daemon is ours alone, its tag stands for th
 import os
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Self
 from tests.support.waiting import wait_until
 
 _DOCKER = Path("/usr/bin/docker")
+_COMPOSE = Path(sys.prefix) / "bin" / "docker-compose"
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PYTHON = "python3,python3-venv,ca-certificates"
 _COMPILER = f"{_PYTHON},python3-dev,gcc,libc6-dev"
@@ -40,9 +42,12 @@ class Docker:
                     f"--data-root={self._directory}/data",
                     f"--exec-root={self._directory}/exec",
                     f"--pidfile={self._directory}/pid",
-                    # Containers use the machine's loopback, where the tests' servers are.
+                    # Containers use the machine's loopback, where the tests' servers are, or
+                    # networks of their own. Ports are published by a proxy, and the machine's
+                    # packet filter, which it may not have, is left alone.
                     "--bridge=none",
                     "--iptables=false",
+                    "--ip6tables=false",
                 ],
                 stdout=log,
                 stderr=log,
@@ -79,16 +84,35 @@ class Docker:
         assert not check or done.returncode == 0, done.stdout
         return done.stdout.strip()
 
+    @property
+    def command(self) -> str:
+        """How a shell would call it."""
+        return f"{_DOCKER} --host={self._socket}"
+
     def make_bases(self, *, compiler: str, runtime: str) -> None:
         """Debians under these names: one that compiles, one that only runs."""
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._make_base, (compiler, runtime), (_COMPILER, _PYTHON)))
 
-    def build(self, folder: Path, tag: str) -> None:
+    def build(self, folder: Path, tag: str, *more: str) -> None:
         """`docker build`, with the machine's own certificate authorities as the secret."""
         secret = [f"--secret=id=ca,src={_CA_BUNDLE}"] if _CA_BUNDLE.exists() else []
-        argv = ["build", "--network=host", "--progress=plain", *secret, f"--tag={tag}", str(folder)]
-        self(*argv, timeout_seconds=300)
+        argv = ["build", "--network=host", "--progress=plain", *secret, f"--tag={tag}", *more]
+        self(*argv, str(folder), timeout_seconds=300)
+
+    def compose(self, *argv: str, timeout_seconds: float = 300) -> str:
+        """Run Compose with these arguments; what it printed. Fails with all it said."""
+        done = subprocess.run(
+            [_COMPOSE, *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "DOCKER_HOST": self._socket},
+            timeout=timeout_seconds,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout.strip()
 
     def _make_base(self, name: str, packages: str) -> None:
         suite = subprocess.run(

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from infra import gateway, guard, processes, programs, stores
+from infra import gateway, guard, nginx, processes, programs, stores
 from infra.credentials import Credentials
 from infra.layout import Layout
 from infra.observed import Observed
@@ -365,7 +365,7 @@ class Fleet:
                 user=gateway.own_user(),
             )
         )
-        return Program(folder.name, tuple(gateway.argv(folder)), folder)
+        return Program(folder.name, tuple(nginx.argv(folder)), folder)
 
     def wait_ready(self) -> None:
         """Return when every container, and every gateway before them, can serve."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from infra import gateway
+from infra import gateway, nginx
 from infra.gateway import Gateway, Service
 from infra.seaweed import free_ports
 from tests.support.waiting import wait_until
@@ -50,7 +50,7 @@ class GatewayServer:
         gateway.install(self.settings)
         with (self.settings.logs / "nginx.out").open("wb") as out:
             self._process = subprocess.Popen(
-                gateway.argv(self.settings.directory), stdout=out, stderr=out
+                nginx.argv(self.settings.directory), stdout=out, stderr=out
             )
         wait_until(self._listens, f"nginx; it said {out.name}")
         return self
@@ -121,6 +121,14 @@ class GatewayServer:
         except OSError:
             return False
         return True
+
+
+def certificate_shown(port: int) -> bytes | None:
+    """The certificate that clients are shown on this machine; None where nothing answers."""
+    try:
+        return ssl.get_server_certificate(("127.0.0.1", port)).strip().encode()
+    except OSError:
+        return None
 
 
 def before(directory: Path, *upstreams: Addressed, **choices: Any) -> GatewayServer:

@@ -33,9 +33,14 @@ Script = Callable[[Arrived], Reply]
 
 
 class Upstream:
-    """An HTTP/1.1 server on a free port of 127.0.0.1. Use as a context manager."""
+    """An HTTP/1.1 server on a free port of 127.0.0.1, unless told otherwise. Use as a context
+    manager.
+    """
 
-    def __init__(self, script: Script = lambda _: Reply()) -> None:
+    def __init__(
+        self, script: Script = lambda _: Reply(), *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self.host = host
         self.script = script
         self.arrived: list[Arrived] = []
         upstream = self
@@ -77,13 +82,17 @@ class Upstream:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
+        return f"{self.host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
 
     def __enter__(self) -> "Upstream":
         self._thread.start()

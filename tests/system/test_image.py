@@ -1,8 +1,6 @@
 """The Dockerfile builds an image that runs a service against a real store."""
 
 import json
-import re
-from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -61,13 +59,9 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
-    recipe = (ROOT / "Dockerfile").read_text()
-    names = dict(re.findall(r"^ARG (\w+)=(\S+)$", recipe, re.MULTILINE))
-    with Docker(tmp_path_factory.mktemp("docker")) as docker:
-        docker.make_bases(compiler=names["BUILD"], runtime=names["PYTHON"])
-        docker.build(ROOT, IMAGE)
-        yield docker
+def docker(docker_with_bases: Docker) -> Docker:
+    docker_with_bases.build(ROOT, IMAGE)
+    return docker_with_bases
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra import sign_in
+from infra.app import NotSignedIn
 from infra.layout import Layout
 from infra.seeds import account_of, identity, rows, tourism
 from infra.seeds.health import samples as clinics
@@ -66,7 +67,7 @@ def test_a_platform_that_has_gone_is_told_as_such(tmp_path: Path) -> None:
     layout.runner_lock.write_text("process 1, http://127.0.0.1:9")
     app = sign_in.SampleApp(layout, SystemClock())
     for account in ("citizen-0001", "+8613812345678"):
-        with pytest.raises(sign_in.NotSignedIn, match="does not answer"):
+        with pytest.raises(NotSignedIn, match="does not answer"):
             app.token(account)
-    with pytest.raises(sign_in.NotSignedIn, match=r"nobody is neither a number .* citizen-0001"):
+    with pytest.raises(NotSignedIn, match=r"nobody is neither a number .* citizen-0001"):
         app.token("nobody")

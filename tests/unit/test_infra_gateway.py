@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import gateway
+from infra import gateway, nginx
 from infra.gateway import ANSWERS, Gateway, Rate, Service, Tls
 from infra.seaweed import free_ports
 
@@ -25,7 +25,7 @@ def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
     user = gateway.own_user()
     gateway.install(Gateway(tmp_path, tmp_path, (COMMERCE, IDENTITY), user=user, listen=listen))
     checked = subprocess.run(
-        gateway.argv(tmp_path, "-t"), capture_output=True, text=True, check=False
+        nginx.argv(tmp_path, "-t"), capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
     assert "warn" not in checked.stderr

@@ -8,6 +8,7 @@ import pytest
 
 from shared import settings
 from shared.settings import (
+    GatewaySettings,
     IdentityNotifierSettings,
     IdentitySettings,
     NotifierSettings,
@@ -36,7 +37,7 @@ def test_the_manual_says_what_the_code_reads() -> None:
 
 KINDS = (
     *(Settings, StoreSettings, NotifierSettings, IdentitySettings, IdentityNotifierSettings),
-    ObservationSettings,
+    *(ObservationSettings, GatewaySettings),
 )
 
 
@@ -148,3 +149,74 @@ def test_staff_sign_in_by_a_number_alone_in_development_only() -> None:
     for wrong in ("", "a", "a:5a", f"a:{'5a' * 32},a:{'5b' * 32}", f"A:{'5a' * 32}"):
         with pytest.raises(SettingsError, match="GANSU_MASTER_KEYS"):
             IdentitySettings.from_environ({**PRODUCTION, **keys, "GANSU_MASTER_KEYS": wrong})
+
+
+SECRETS = sorted(
+    {
+        field.metadata["name"]
+        for kind in KINDS
+        for field in dataclasses.fields(kind)
+        if field.metadata["secret"]
+    }
+)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_may_be_in_a_file(name: str, tmp_path: Path) -> None:
+    value = "id:" + "7b" * 32 if name == "GANSU_MASTER_KEYS" else SECRET.replace(" ", "-")
+    file = tmp_path / "secret"
+    file.write_text(f"{value}\n")
+    kind = next(
+        kind
+        for kind in KINDS
+        if name in {field.metadata["name"] for field in dataclasses.fields(kind)}
+    )
+    told = kind.from_environ({"GANSU_ENV": "development", f"{name}_FILE": str(file)})
+    said = kind.from_environ({"GANSU_ENV": "development", name: value})
+    assert told == said
+    assert told != kind.from_environ({"GANSU_ENV": "development"})
+    assert f"`{name}_FILE`" in settings.documentation()
+
+
+def test_a_secret_that_is_given_twice_or_not_to_be_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    twice = {**PRODUCTION, "GANSU_SUBJECT_KEY_FILE": str(file)}
+    with pytest.raises(SettingsError, match="GANSU_SUBJECT_KEY is given twice"):
+        Settings.from_environ(twice)
+    absent = {key: value for key, value in twice.items() if key != "GANSU_SUBJECT_KEY"}
+    with pytest.raises(SettingsError, match="GANSU_SUBJECT_KEY cannot be read from"):
+        Settings.from_environ(absent)
+    file.write_text("\n")
+    with pytest.raises(SettingsError, match="GANSU_SUBJECT_KEY is missing"):
+        Settings.from_environ(absent)
+
+
+def test_what_is_no_secret_is_not_read_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "bucket"
+    file.write_text("gansu-state")
+    given = {**PRODUCTION, "GANSU_STORE_BUCKET": "", "GANSU_STORE_BUCKET_FILE": str(file)}
+    with pytest.raises(SettingsError, match="GANSU_STORE_BUCKET is missing"):
+        Settings.from_environ(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GANSU_GATEWAY_HOST", "gansu.example; evil"),
+        ("GANSU_GATEWAY_SERVICES", "commerce"),
+        ("GANSU_GATEWAY_SERVICES", "commerce=a:1,,"),
+        ("GANSU_GATEWAY_RESOLVER", "1.1.1.1; evil"),
+        ("GANSU_GATEWAY_CERTIFICATE", "relative.pem"),
+        ("GANSU_GATEWAY_WORKERS", "0"),
+    ],
+)
+def test_what_the_gateway_cannot_be_told_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        GatewaySettings.from_environ({"GANSU_GATEWAY_HOST": "gansu.example", name: value})
+
+
+def test_a_certificate_has_a_key() -> None:
+    with pytest.raises(SettingsError, match="belong together"):
+        GatewaySettings.from_environ(
+            {"GANSU_GATEWAY_HOST": "gansu.example", "GANSU_GATEWAY_CERTIFICATE": "/a.pem"}
+        )

@@ -1,0 +1,215 @@
+"""The gateway's program in a container: what it makes of its environment and of certificates."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.gateway import Tls
+from infra.gateway_container import (
+    CannotStart,
+    Container,
+    Ports,
+    Renewal,
+    planned,
+    resolver_of,
+)
+from infra.seaweed import free_ports
+from shared.clock import SystemClock
+from shared.settings import GatewaySettings
+from tests.support.certificate import self_signed
+from tests.support.gateway import certificate_shown
+from tests.support.waiting import wait_until
+
+CLOCK = SystemClock()
+CHOSEN = GatewaySettings.from_environ({"GANSU_GATEWAY_HOST": "gansu.example"})
+
+
+class Files:
+    """Where an operator puts certificates, and what the gateway says of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.given = Tls(directory / "given.pem", directory / "given-key.pem")
+        self.said: list[str] = []
+        self.renewal = Renewal(self.given, directory / "served.pem", CLOCK, self.said.append)
+
+    def give(self, certificate: Path, key: Path) -> bytes:
+        """Put a pair where it is looked for; the certificate."""
+        self.given.certificate.write_bytes(certificate.read_bytes())
+        self.given.key.write_bytes(key.read_bytes())
+        return certificate.read_bytes().strip()
+
+    def new(self, **hours: int) -> tuple[Path, Path]:
+        return self_signed(self.directory, **hours)
+
+    def served(self) -> bytes:
+        return self.renewal.served.read_bytes()
+
+    def look(self, *, accepts: bool = True) -> None:
+        self.renewal.renew(lambda: accepts)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def test_a_renewed_certificate_is_served(files: Files) -> None:
+    first = files.give(*files.new())
+    files.renewal.begin()
+    assert first in files.served()
+    assert files.renewal.served.stat().st_mode & 0o777 == 0o600
+    second = files.give(*files.new())
+    files.look()
+    assert second in files.served()
+    assert first not in files.served()
+    files.look(accepts=False)  # nothing is new, so nothing is tried
+    assert second in files.served()
+    assert len([line for line in files.said if line.startswith("Serving")]) == 2
+
+
+def test_what_cannot_be_served_is_told_once_and_the_one_before_is_served(files: Files) -> None:
+    good = files.give(*files.new())
+    files.renewal.begin()
+    certificate, _ = files.new()
+    files.given.certificate.write_bytes(certificate.read_bytes())
+    for _ in range(3):
+        files.look()
+    refused = [line for line in files.said if "refused" in line]
+    assert len(refused) == 1
+    assert "cannot be used together" in refused[0]
+    assert good in files.served()
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [({"ends": -1}, "ended on"), ({"begins": 1, "ends": 2}, "begins on")],
+)
+def test_one_that_is_over_or_not_yet_good_is_refused(
+    files: Files, hours: dict[str, int], words: str
+) -> None:
+    good = files.give(*files.new())
+    files.renewal.begin()
+    files.give(*files.new(**hours))
+    files.look()
+    assert words in files.said[-1]
+    assert good in files.served()
+
+
+@pytest.mark.parametrize("text", ["", "nonsense"])
+def test_half_a_file_is_refused_and_the_whole_is_served(files: Files, text: str) -> None:
+    good = files.give(*files.new())
+    files.renewal.begin()
+    new = files.new()
+    files.given.certificate.write_text(text)
+    files.look()
+    files.given.certificate.unlink()
+    files.look()
+    assert good in files.served()
+    whole = files.give(*new)
+    files.look()
+    assert whole in files.served()
+
+
+def test_what_nginx_refuses_is_not_served(files: Files) -> None:
+    good = files.give(*files.new())
+    files.renewal.begin()
+    files.give(*files.new())
+    files.look(accepts=False)
+    assert good in files.served()
+    assert "refused by nginx" in files.said[-1]
+
+
+def test_it_starts_with_what_was_served_before(files: Files) -> None:
+    with pytest.raises(CannotStart, match="No such file"):
+        files.renewal.begin()
+    good = files.give(*files.new())
+    files.renewal.begin()
+    files.given.certificate.write_text("nonsense")
+    again = Files(files.directory)
+    again.renewal.begin()
+    assert good in again.served()
+
+
+# With nginx
+
+
+@contextmanager
+def running(files: Files) -> Iterator[int]:
+    """The container's program; the port of TLS."""
+    http, https = free_ports(2)
+    files.give(*files.new())
+    files.renewal.begin()
+    directory = files.directory / "gateway"
+    directory.mkdir()
+    container = Container(directory, CLOCK, files.said.append, files.renewal)
+    tls = Tls(files.renewal.served, files.renewal.served)
+    plan = planned(CHOSEN, directory, tls, Ports(http, https), "127.0.0.1:9")
+    status: list[int] = []
+    thread = threading.Thread(target=lambda: status.append(container.run(plan)))
+    thread.start()
+    try:
+        wait_until(lambda: certificate_shown(https) is not None, "nginx")
+        yield https
+    finally:
+        container.stopping.set()
+        thread.join()
+    assert status == [0]
+
+
+def test_clients_see_the_new_certificate_and_no_restart(files: Files) -> None:
+    with running(files) as port:
+        pid = (files.directory / "gateway" / "nginx.pid").read_text()
+        new = files.give(*files.new())
+        wait_until(lambda: certificate_shown(port) == new, "the new certificate")
+        assert (files.directory / "gateway" / "nginx.pid").read_text() == pid
+        certificate, _ = files.new()
+        files.given.certificate.write_bytes(certificate.read_bytes())
+        wait_until(lambda: "refused" in files.said[-1], "word of the broken one")
+        assert certificate_shown(port) == new
+
+
+# The environment
+
+
+def test_name_servers_are_found() -> None:
+    assert resolver_of("# a\nsearch b\nnameserver 127.0.0.11\nnameserver 1.1.1.1") == "127.0.0.11"
+    assert resolver_of("nameserver fd00::1\n") == "[fd00::1]"
+    with pytest.raises(CannotStart, match="GANSU_GATEWAY_RESOLVER"):
+        resolver_of("search example\n")
+
+
+def test_services_are_where_the_environment_says(tmp_path: Path) -> None:
+    chosen = GatewaySettings.from_environ(
+        {
+            "GANSU_GATEWAY_HOST": "gansu.example",
+            "GANSU_GATEWAY_SERVICES": "commerce=shop.gansu.svc:80",
+        }
+    )
+    plan = planned(chosen, tmp_path, None, Ports(), "127.0.0.1")
+    where = {service.name: service.upstreams for service in plan.services}
+    assert where["commerce"] == ("shop.gansu.svc:80",)
+    assert where["health"] == ("health:8000",)
+    assert (plan.listen, plan.redirect_from) == ("0.0.0.0:8080", ())
+    odd = GatewaySettings.from_environ(
+        {"GANSU_GATEWAY_HOST": "gansu.example", "GANSU_GATEWAY_SERVICES": "library=a:1"}
+    )
+    with pytest.raises(CannotStart, match="library"):
+        planned(odd, tmp_path, None, Ports(), "127.0.0.1")
+
+
+def test_without_settings_it_says_what_is_missing(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "infra.gateway_container", str(tmp_path)],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "GANSU_GATEWAY_HOST is missing" in told.stderr
