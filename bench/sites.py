@@ -22,6 +22,7 @@ from shared.assembly import open_database, open_edge, open_objects
 from shared.auth.acting import Actor
 from shared.clock import SystemClock, new_id
 from shared.storage.access import Claim, Committed, Database, Document, Freshness, recent
+from shared.storage.location import PICTURES
 from shared.web.service import Application
 
 _NAME = "commerce"
@@ -112,5 +113,5 @@ def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     read, clock = settings.load(), SystemClock()
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
-    gallery = Gallery(*open_objects(read, _NAME, "pictures", clock))
+    gallery = Gallery(*open_objects(read, _NAME, PICTURES, clock))
     return create_app(database, divisions.read(divisions.FILE), gallery, 0, edge, list)

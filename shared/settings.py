@@ -111,6 +111,11 @@ def _container() -> Any:
     )
 
 
+def _other_bucket(whose: str, doc: str) -> Any:
+    parse = _text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "is empty or a bucket name")
+    return _variable(f"GANSU_{whose}_BUCKET", parse, f"The bucket of {doc}", default="")
+
+
 _ENVIRONMENT = "GANSU_ENV"
 
 
@@ -177,17 +182,26 @@ class StoreSettings(_Environment):
         "The bucket of the journal. Never versioned.",
         development="gansu-state",
     )
+    keys_bucket: str = _other_bucket(
+        "KEYS",
+        "keys that people's names are sealed under, in identity. Never versioned: what is erased has"
+        " to be gone. Empty: the journal's.",
+    )
+    media_bucket: str = _other_bucket("MEDIA", "pictures. Empty: the journal's.")
+    audit_bucket: str = _other_bucket(
+        "AUDIT", "what `python -m infra.trail` copies of journals, under Object Lock."
+    )
     store_prefix: str = _variable(
         "GANSU_STORE_PREFIX",
         _PREFIX,
-        "What every key in the bucket begins with; empty, or it ends in `/`.",
+        "What every key in the buckets begins with; empty, or it ends in `/`.",
         default="",
     )
     store_access_key: str = _variable(
         "GANSU_STORE_ACCESS_KEY",
         _ANY,
-        "The store's access key, which needs no right to delete; empty to take it from boto3's"
-        " chain (instance role, shared files).",
+        "The store's access key, with the rights of this one program (docs/provisioning.md); empty"
+        " to take it from boto3's chain (instance role, shared files).",
         default="",
         development="development",
         secret=True,

@@ -9,6 +9,7 @@ from services.commerce.pictures import Gallery
 from shared import divisions, settings
 from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock
+from shared.storage.location import PICTURES
 
 _NAME = "commerce"
 
@@ -19,7 +20,7 @@ _database = open_database(_settings, _NAME, CATALOGUE, _clock)
 app = create_app(
     _database,
     divisions.read(divisions.FILE),
-    Gallery(*open_objects(_settings, _NAME, "pictures", _clock)),
+    Gallery(*open_objects(_settings, _NAME, PICTURES, _clock)),
     _settings.orders_a_minute,
     open_edge(_settings, _NAME, _clock),
     _database.troubles,

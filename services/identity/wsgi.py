@@ -19,6 +19,7 @@ from shared import settings
 from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock
 from shared.sealing import Vault
+from shared.storage.location import KEYS
 
 _NAME = "identity"
 
@@ -40,7 +41,7 @@ _verifier: Verifier = (
     if _settings.verifier_url
     else DevelopmentVerifier(_settings.environment)
 )
-_vault = Vault(*open_objects(_settings, _NAME, "keys", _clock), _settings.master_keys, _clock)
+_vault = Vault(*open_objects(_settings, _NAME, KEYS, _clock), _settings.master_keys, _clock)
 _registry = Registry(_vault, _verifier, _secrets)
 
 # The library tells whole tokens at its lowest level, whoever turns that on.
