@@ -44,7 +44,8 @@ class Policies:
         """What one program may do, in all buckets. Raises KeyError where there is none such."""
         statements: list[Statement] = []
         for protection, bucket in self._buckets:
-            statements += self._allowed(bucket, _folders(program, protection))
+            if folders := _folders(program, protection):
+                statements += [*self._allowed(bucket, folders), self._versioning(bucket)]
         statements += self._denied_in_journals()
         statements.append(self._denied_sharing(bucket for _, bucket in self._buckets))
         return _document(statements)
@@ -52,11 +53,16 @@ class Policies:
     def of_bucket(self, bucket: str, principal: str) -> Document:
         """What all programs may do in one bucket; `principal` has `{program}` in it."""
         statements: list[Statement] = []
+        users: list[str] = []
         for protection in (each for each, name in self._buckets if name == bucket):
             for program in programs():
-                who = _who(principal, [program])
-                allowed = self._allowed(bucket, _folders(program, protection))
-                statements += [{**each, "Principal": who} for each in allowed]
+                if folders := _folders(program, protection):
+                    users.append(program)
+                    allowed = self._allowed(bucket, folders)
+                    who = _who(principal, [program])
+                    statements += [{**each, "Principal": who} for each in allowed]
+        everyone = _who(principal, dict.fromkeys(users))
+        statements.append({**self._versioning(bucket), "Principal": everyone})
         sharing = self._denied_sharing([bucket])
         statements.append({**sharing, "Principal": _who(principal, programs())})
         if bucket == self._state:
@@ -64,8 +70,6 @@ class Policies:
         return _document(statements)
 
     def _allowed(self, bucket: str, folders: list[Folder]) -> list[Statement]:
-        if not folders:
-            return []
         actions: dict[tuple[str, ...], list[str]] = {}
         for right, action in _ACTIONS.items():
             paths = [row.path for row in folders if right in row.rights]
@@ -75,8 +79,11 @@ class Policies:
         asked = [f"{self._prefix}{path}*" for path in _outermost([row.path for row in folders])]
         listing = _statement("Allow", ["s3:ListBucket"], [self._arn(bucket)])
         listing["Condition"] = {self._kind.prefix_condition: {"s3:prefix": asked}}
-        state = _statement("Allow", ["s3:GetBucketVersioning"], [self._arn(bucket)])
-        return [*allowed, listing, state]
+        return [*allowed, listing]
+
+    def _versioning(self, bucket: str) -> Statement:
+        """What the start-up probe asks."""
+        return _statement("Allow", ["s3:GetBucketVersioning"], [self._arn(bucket)])
 
     def _denied_in_journals(self) -> list[Statement]:
         journals = [self._arn(self._state, f"{self._prefix}*/journal/*")]

@@ -5,8 +5,8 @@ request that the programs make (tests/unit/test_infra_rights.py). Nothing else i
 things never: to delete in a journal, and to change a bucket.
 
 Programs are called as the platform's processes are: a service by its name, its notifier
-`‹service›-notices`, and `auditor` for what reads journals and copies them (`python -m infra.trail`,
-`python -m shared.storage`).
+`‹service›-notices`, and `auditor` for what reads journals and copies them (`python -m infra.trail`
+and `python -m shared.storage`).
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ _BESIDE: dict[str, tuple[tuple[Beside, str], ...]] = {
 _FOLLOWED: tuple[tuple[str, str], ...] = (("journal/", "read list"), ("segments/", "read list"))
 """What a notifier reads of its service."""
 
-_AUDITED = (*_FOLLOWED, ("snapshots/", "read list"), ("archive/", "read list"))
+_AUDITED = (*_FOLLOWED, ("snapshots/", "read list"), ("archive/", "read"))
 
 
 def databases() -> tuple[str, ...]:
@@ -106,7 +106,8 @@ def _auditors() -> Iterator[Folder]:
     for name in databases():
         for path, rights in _AUDITED:
             yield Folder("state", f"{name}/{path}", _rights(rights))
-        yield Folder("audit", f"{name}/trail/", _rights("read list create"), kept=True)
+        # No `delete`, and Object Lock besides.
+        yield Folder("audit", f"{name}/segments/", _rights("read list create"), kept=True)
 
 
 def kept_folders(protection: Protection) -> list[str]:

@@ -184,8 +184,8 @@ class StoreSettings(_Environment):
     )
     keys_bucket: str = _other_bucket(
         "KEYS",
-        "keys that people's names are sealed under, in identity. Never versioned: what is erased has"
-        " to be gone. Empty: the journal's.",
+        "keys that people's names are sealed under, in identity. Never versioned: what is erased"
+        " has to be gone. Empty: the journal's.",
     )
     media_bucket: str = _other_bucket("MEDIA", "pictures. Empty: the journal's.")
     audit_bucket: str = _other_bucket(

@@ -193,7 +193,7 @@ class S3Admin:
 
     def set_policy(self, document: Any) -> None:
         """Put a policy in place of what there is."""
-        self.send_policy(json.dumps(document))
+        self.send_policy(json.dumps(document, separators=(",", ":")))
 
     def send_policy(self, text: str) -> None:
         """The same of any text: one that is no policy is refused, and by which error tells who may
