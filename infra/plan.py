@@ -39,12 +39,13 @@ State = Literal["is", "to do", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is wanted beside what the settings name. With `principal` policies are set; `moves` lets
-    keys and pictures be moved to buckets of their own.
+    """What is wanted beside what the settings name. With `principal` policies are set, by which an
+    `operator` may read everything; `moves` lets keys and pictures be moved to buckets of their own.
     """
 
     kind: Kind
     principal: str | None = None
+    operator: str = ""
     lock: Lock = AUDIT_LOCK
     moves: bool = False
 
@@ -176,7 +177,7 @@ class _Plan:
     def _policy(self, bucket: str, admin: S3Admin, *, is_there: bool) -> Iterator[Step]:
         if self._options.principal is None:
             return
-        wanted = self._policies.of_bucket(bucket, self._options.principal)
+        wanted = self._policies.of_bucket(bucket, self._options.principal, self._options.operator)
         if is_there and same(admin.policy(), wanted):
             yield Step(bucket, "is", "its policy says what each program may do")
         else:

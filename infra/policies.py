@@ -10,6 +10,7 @@ What is behind the wording, seen on Ceph RGW and so on AWS by its documentation:
   it has to hold where there is none: `StringLikeIfExists`. The price: who lists without a prefix
   sees the names of all keys of that bucket, and no object.
 - Who uploads an object may change its access list, also without being given that: denied by name.
+  And on Ceph it is theirs, and no other's to read, the operator's among them, unless a policy says.
 - To delete in a journal is denied by name too, to everybody in a bucket's policy: whoever restores
   a backup takes the policy off first.
 """
@@ -27,6 +28,7 @@ Statement = dict[str, Any]
 
 _ACTIONS = {"read": "s3:GetObject", "create": "s3:PutObject", "delete": "s3:DeleteObject"}
 _DELETING = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+_READING = ["s3:GetObject", "s3:GetObjectVersion"]
 _SHARING = ["s3:PutObjectAcl", "s3:PutObjectVersionAcl"]
 
 
@@ -50,8 +52,10 @@ class Policies:
         statements.append(self._denied_sharing(bucket for _, bucket in self._buckets))
         return _document(statements)
 
-    def of_bucket(self, bucket: str, principal: str) -> Document:
-        """What all programs may do in one bucket; `principal` has `{program}` in it."""
+    def of_bucket(self, bucket: str, principal: str, operator: str = "") -> Document:
+        """What all programs may do in one bucket; `principal` has `{program}` in it. An `operator`,
+        if named so, may read everything.
+        """
         statements: list[Statement] = []
         users: list[str] = []
         for protection in (each for each, name in self._buckets if name == bucket):
@@ -63,6 +67,9 @@ class Policies:
                     statements += [{**each, "Principal": who} for each in allowed]
         everyone = _who(principal, dict.fromkeys(users))
         statements.append({**self._versioning(bucket), "Principal": everyone})
+        if operator:
+            reading = _statement("Allow", _READING, [self._arn(bucket, "*")])
+            statements.append({**reading, "Principal": {"AWS": [operator]}})
         sharing = self._denied_sharing([bucket])
         statements.append({**sharing, "Principal": _who(principal, programs())})
         if bucket == self._state:

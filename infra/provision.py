@@ -109,6 +109,7 @@ def _options(arguments: argparse.Namespace, kind: Kind) -> Options:
     return Options(
         kind,
         principal=principal if arguments.policies else None,
+        operator=arguments.operator,
         lock=Lock(arguments.audit_mode.upper(), arguments.audit_days),
         moves=arguments.move,
     )
@@ -141,6 +142,11 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--principal", help="how the store calls the user of a {program}, for --policies"
+    )
+    parser.add_argument(
+        "--operator",
+        default="",
+        help="how the store calls the operator, who may then read everything, for --policies",
     )
     parser.add_argument(
         "--audit-days",
