@@ -22,6 +22,8 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.loaders import Loader
+from botocore.session import Session as Core
 
 from shared import waiting
 from shared.clock import Clock
@@ -56,6 +58,9 @@ _CONDITION_HEADERS: dict[CreateCondition, dict[str, str]] = {
     # never against the real service: let the start-up probe decide.
     "oss": {"x-oss-forbid-overwrite": "true"},
 }
+
+_DESCRIPTIONS = Loader()
+"""Botocore's descriptions of S3, read once: for each session anew they take 0.1 s."""
 
 _PAGE_KEYS_MAX = 1000
 _STATUSES_REDIRECT = {301, 302, 307, 308}
@@ -268,7 +273,10 @@ def translated(what: str) -> Iterator[None]:
 
 
 def _session(address: S3Address) -> boto3.Session:
+    core = Core()
+    core.register_component("data_loader", _DESCRIPTIONS)
     return boto3.Session(
+        botocore_session=core,
         aws_access_key_id=address.access_key,
         aws_secret_access_key=address.secret_key,
         region_name=address.region,
