@@ -23,6 +23,7 @@ from shared.auth.acting import Actor
 from shared.clock import SystemClock, new_id
 from shared.condition import Condition
 from shared.storage.access import Claim, Committed, Database, Document, Freshness, recent
+from shared.storage.location import PICTURES
 from shared.web.service import Application
 
 _NAME = "commerce"
@@ -113,5 +114,5 @@ def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     read, clock = settings.load(), SystemClock()
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
-    gallery = Gallery(*open_objects(read, _NAME, "pictures", clock))
+    gallery = Gallery(*open_objects(read, _NAME, PICTURES, clock))
     return create_app(database, divisions.read(divisions.FILE), gallery, 0, edge, Condition(clock))

@@ -17,14 +17,17 @@ from pathlib import Path
 from infra import credentials, guard, locks, ports, processes, programs, stores
 from infra.client import Client
 from infra.gateway import Tls
+from infra.kinds import SEAWEEDFS
 from infra.layout import Layout
 from infra.observed import observed
+from infra.plan import Options
 from infra.programs import ROOT, Plan
 from infra.provision import Unsafe, provision
 from infra.services import ISSUER, SERVICES, seed_of
 from infra.stores import Store
 from infra.supervisor import Supervisor
 from shared.clock import Clock, SystemClock
+from shared.notices.outbox import database_of
 from shared.settings import SettingsError, StoreSettings
 from shared.storage.objects import StoreError
 
@@ -115,7 +118,7 @@ class Start:
         self._await(self.store.is_ready, "the object store")
         self._provision()
         for service in SERVICES:
-            for program in programs.containers(self.plan, service, self.store.environment):
+            for program in self._containers(service):
                 self._run(program)
         self._run(programs.door(self.plan))
         telling = programs.telemetry(self.plan)
@@ -128,7 +131,14 @@ class Start:
             self._seed(service)
         # Behind the gateway though nobody waits for them: they would slow the start of what serves.
         for service in SERVICES:
-            self._run(programs.notifier(self.plan, service, self.store.environment))
+            self._run(self._notifier(service))
+
+    def _containers(self, service: str) -> list[processes.Program]:
+        return programs.containers(self.plan, service, self.store.environment_of(service))
+
+    def _notifier(self, service: str) -> processes.Program:
+        environment = self.store.environment_of(database_of(service))
+        return programs.notifier(self.plan, service, environment)
 
     def _run(self, program: processes.Program) -> None:
         programs.write_environment(program, self.plan.layout)
@@ -137,16 +147,20 @@ class Start:
     def _provision(self) -> None:
         environment = {**os.environ, "GANSU_ENV": "development", **self.store.environment}
         try:
-            if provision(StoreSettings.from_environ(environment), self.clock):
-                say("Made the bucket for the services' journals")
-        except (StoreError, Unsafe, SettingsError) as error:
+            settings = StoreSettings.from_environ(environment)
+            # Nothing runs yet that would write while objects of an earlier release are moved.
+            own = Options(SEAWEEDFS, principal=SEAWEEDFS.principal, moves=True)
+            options = own if self.store.users else None
+            if provision(settings, self.clock, options):
+                say("Made the buckets for the services' journals, keys and pictures")
+        except (StoreError, Unsafe, SettingsError, ValueError) as error:
             raise Failed(f"The object store cannot be used: {error}") from error
 
     def _seed(self, service: str) -> None:
         if self._client().status(seed_of(service).last_planted(self.clock.now_ms())) == 200:
             return
         say(f"Planting the samples of {service} …")
-        program = programs.seed(self.plan, service, self.store.environment)
+        program = programs.seed(self.plan, service, self.store.environment_of(service))
         layout = self.plan.layout
         process = processes.start(program, layout.processes, self.supervisor.log_of(program.name))
         self._await(lambda: process.poll() is not None, f"the samples of {service}")

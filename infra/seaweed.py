@@ -9,9 +9,9 @@ cache without fsync. It suits one machine; a province runs a store that somebody
 import json
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -36,6 +36,9 @@ class Seaweed:
     """One store: all that it keeps is in `directory`; S3 is served on 127.0.0.1:`port`, and nothing
     else of it elsewhere; `s3_bind` may name another address.
 
+    The access key is its operator's, who may do everything. `users` are others by name, which is
+    their access key, with their secrets: they may do what the buckets' policies allow them.
+
     Ending it takes SIGKILL: on SIGTERM the filer waits 15 s for a subscriber in its own process
     that never leaves. Nothing acknowledged is lost.
     """
@@ -46,6 +49,7 @@ class Seaweed:
     secret_key: str
     bin: Path
     s3_bind: str = "127.0.0.1"
+    users: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def endpoint(self) -> str:
@@ -112,13 +116,13 @@ class Seaweed:
 
     def _write_credentials(self) -> Path:
         path = self.directory / "s3.json"
-        identity = {
-            "name": "gansu",
-            "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
-            "actions": ["Admin", "Read", "List", "Tagging", "Write"],
-        }
+        everything = ["Admin", "Read", "List", "Tagging", "Write"]
+        identities = [
+            _identity("gansu", self.access_key, self.secret_key, everything),
+            *(_identity(name, name, secret, []) for name, secret in self.users.items()),
+        ]
         path.touch(mode=0o600)
-        path.write_text(json.dumps({"identities": [identity]}))
+        path.write_text(json.dumps({"identities": identities}))
         return path
 
     def _inner_ports(self) -> dict[str, int]:
@@ -141,6 +145,11 @@ class Seaweed:
     @property
     def _ports_file(self) -> Path:
         return self.directory / "ports.json"
+
+
+def _identity(name: str, access: str, secret: str, actions: list[str]) -> dict[str, object]:
+    credentials = [{"accessKey": access, "secretKey": secret}]
+    return {"name": name, "credentials": credentials, "actions": actions}
 
 
 def free_ports(count: int) -> list[int]:

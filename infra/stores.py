@@ -7,13 +7,14 @@ program that is it.
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from infra.credentials import Credentials
 from infra.layout import Layout
 from infra.processes import Program
+from infra.rights import programs
 from infra.seaweed import Seaweed, free_ports
 
 PROGRAM = "store"
@@ -28,23 +29,43 @@ _GIVEN = (
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store and how it is spoken of to a person. `clear` removes what its end leaves behind."""
+    """A store and how it is spoken of to a person. `clear` removes what its end leaves behind.
+
+    `environment` is how its operator reaches it. With `users`, secrets by program, each program has
+    rights of its own there, by the buckets' policies.
+    """
 
     title: str
     environment: Mapping[str, str]
     program: Program | None = None
     is_ready: Callable[[], bool] = lambda: True
     clear: Callable[[], None] = lambda: None
+    users: Mapping[str, str] = field(default_factory=dict)
+
+    def environment_of(self, program: str) -> Mapping[str, str]:
+        """How a program reaches it."""
+        secret = self.users.get(user_of(program))
+        if secret is None:
+            return self.environment
+        own = {"GANSU_STORE_ACCESS_KEY": user_of(program), "GANSU_STORE_SECRET_KEY": secret}
+        return {**self.environment, **own}
+
+
+def user_of(program: str) -> str:
+    """What a store calls a program's user, as `infra.kinds` has it."""
+    return f"gansu-{program}"
 
 
 def seaweed(layout: Layout, credentials: Credentials) -> Store:
     """SeaweedFS on disk, on loopback: what it acknowledged outlives any crash but the machine's."""
+    users = {user_of(name): credentials.key_of(name, "store") for name in programs()}
     server = Seaweed(
         directory=layout.store,
         port=free_ports(1)[0],
         access_key=credentials.store_access_key,
         secret_key=credentials.store_secret_key,
         bin=Path(sys.prefix) / "bin" / "weed",
+        users=users,
     )
     program = Program(
         PROGRAM,
@@ -59,6 +80,7 @@ def seaweed(layout: Layout, credentials: Credentials) -> Store:
         program,
         server.is_ready,
         server.remove_sockets,
+        users,
     )
 
 
@@ -95,6 +117,9 @@ def _environment(endpoint: str, credentials: Credentials) -> dict[str, str]:
         "GANSU_STORE_REGION": "us-east-1",
         "GANSU_STORE_PROFILE": "if-none-match",
         "GANSU_STORE_BUCKET": "gansu-state",
+        "GANSU_KEYS_BUCKET": "gansu-keys",
+        "GANSU_MEDIA_BUCKET": "gansu-media",
+        "GANSU_AUDIT_BUCKET": "gansu-audit",
         "GANSU_STORE_PREFIX": "",
         "GANSU_STORE_ACCESS_KEY": credentials.store_access_key,
         "GANSU_STORE_SECRET_KEY": credentials.store_secret_key,

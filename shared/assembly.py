@@ -21,7 +21,7 @@ from shared.storage.access import Chore
 from shared.storage.catalogue import Catalogue
 from shared.storage.committer import CommitLimits
 from shared.storage.database import JournalDatabase
-from shared.storage.location import store_address
+from shared.storage.location import Beside, store_address
 from shared.storage.objects import ObjectStore
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Store
@@ -62,13 +62,17 @@ def open_database(
 
 
 def open_objects(
-    settings: Settings, service: str, kind: str, clock: Clock, observer: Observer | None = None
+    settings: Settings,
+    service: str,
+    beside: Beside,
+    clock: Clock,
+    observer: Observer | None = None,
 ) -> tuple[ObjectStore, str]:
     """Where a service keeps objects beside its journal, and what their keys begin with."""
-    store = S3Store(store_address(settings), clock, connections=settings.threads)
-    if observer is not None:
-        return observer.store(store), f"{settings.store_prefix}{service}/{kind}/"
-    return store, f"{settings.store_prefix}{service}/{kind}/"
+    observer = observer or Observer(clock, settings.replica_directory)
+    address = store_address(settings, beside.protection)
+    store = observer.store(S3Store(address, clock, connections=settings.threads))
+    return store, f"{settings.store_prefix}{service}/{beside.folder}/"
 
 
 def _writer(settings: Settings, clock: Clock) -> str:

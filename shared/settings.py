@@ -11,94 +11,111 @@ needs no configuration; those secrets are published here and protect nothing.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shared.variables import ANY as _ANY
-from shared.variables import BUCKET as _BUCKET
-from shared.variables import PREFIX as _PREFIX
+from shared.variables import (
+    ANY,
+    BUCKET,
+    PREFIX,
+    URL,
+    Environment,
+    flag,
+    keys_by_id,
+    one_of,
+    secret,
+    text,
+    url_or_file,
+    variable,
+    whole,
+)
 from shared.variables import SECRET_BYTES_MIN as SECRET_BYTES_MIN  # noqa: PLC0414 - read from here
-from shared.variables import URL as _URL
-from shared.variables import Environment
 from shared.variables import SettingsError as SettingsError  # noqa: PLC0414 - caught from here
-from shared.variables import flag as _flag
-from shared.variables import keys_by_id as _keys_by_id
-from shared.variables import one_of as _one_of
-from shared.variables import secret as _secret
-from shared.variables import text as _text
-from shared.variables import url_or_file as _url_or_file
-from shared.variables import variable as _variable
-from shared.variables import whole as _whole
 
 
 def _container() -> Any:
-    return _variable(
+    return variable(
         "GANSU_CONTAINER",
-        _text(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?", "is empty or a name of at most 63 characters"),
+        text(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?", "is empty or a name of at most 63 characters"),
         "This container's name (a pod's name, a host's), by which its journal entries say who wrote"
         " them. Safety does not depend on it.",
         default="",
     )
 
 
+def _other_bucket(whose: str, doc: str) -> Any:
+    parse = text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "is empty or a bucket name")
+    return variable(f"GANSU_{whose}BUCKET", parse, f"The bucket of {doc}", default="")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings(Environment):
     """What an operator's command needs to know of where documents live."""
 
-    store_endpoint: str = _variable(
+    store_endpoint: str = variable(
         "GANSU_STORE_ENDPOINT",
-        _text(r"(https?://[^\s]+)?", "is empty or an http(s) URL"),
+        text(r"(https?://[^\s]+)?", "is empty or an http(s) URL"),
         "The object store's S3 address; empty for AWS's own in the region.",
         default="",
         development="http://127.0.0.1:8333",
     )
-    store_region: str = _variable(
-        "GANSU_STORE_REGION", _ANY, "The region that requests are signed for.", default="us-east-1"
+    store_region: str = variable(
+        "GANSU_STORE_REGION", ANY, "The region that requests are signed for.", default="us-east-1"
     )
-    store_profile: str = _variable(
+    store_profile: str = variable(
         "GANSU_STORE_PROFILE",
-        _one_of("if-none-match", "oss"),
+        one_of("if-none-match", "oss"),
         "How a create is conditional: `If-None-Match: *`, or Alibaba OSS's own header.",
         default="if-none-match",
     )
-    store_bucket: str = _variable(
+    store_bucket: str = variable(
         "GANSU_STORE_BUCKET",
-        _BUCKET,
+        BUCKET,
         "The bucket of the journal. Never versioned.",
         development="gansu-state",
     )
-    store_prefix: str = _variable(
+    keys_bucket: str = _other_bucket(
+        "KEYS",
+        "keys that people's names are sealed under, in identity. Never versioned: what is erased"
+        " has to be gone. Empty: the journal's.",
+    )
+    media_bucket: str = _other_bucket("MEDIA", "pictures. Empty: the journal's.")
+    audit_bucket: str = _other_bucket(
+        "AUDIT", "what `python -m infra.trail` copies of journals, under Object Lock."
+    )
+    store_prefix: str = variable(
         "GANSU_STORE_PREFIX",
-        _PREFIX,
-        "What every key in the bucket begins with; empty, or it ends in `/`.",
+        PREFIX,
+        "What every key in the buckets begins with; empty, or it ends in `/`.",
         default="",
     )
-    store_access_key: str = _variable(
+    store_access_key: str = variable(
         "GANSU_STORE_ACCESS_KEY",
-        _ANY,
-        "The store's access key, which needs no right to delete; empty to take it from boto3's"
-        " chain (instance role, shared files).",
+        ANY,
+        "The store's access key, with the rights of this one program (docs/provisioning.md); empty"
+        " to take it from boto3's chain (instance role, shared files).",
         default="",
         development="development",
         secret=True,
     )
-    store_secret_key: str = _variable(
+    store_secret_key: str = variable(
         "GANSU_STORE_SECRET_KEY",
-        _ANY,
+        ANY,
         "The secret of that access key.",
         default="",
         development="development-secret",
         secret=True,
     )
-    store_ca_file: str = _variable(
+    store_ca_file: str = variable(
         "GANSU_STORE_CA_FILE",
-        _text(r"(/[^\s]*)?", "is empty or an absolute path"),
+        text(r"(/[^\s]*)?", "is empty or an absolute path"),
         "Certificate authorities of the store, in place of the system's; PEM.",
         default="",
     )
-    replica_directory: Path = _variable(  # noqa: RUF009 - a field, as all of them
+    replica_directory: Path = variable(  # noqa: RUF009 - a field, as all of them
         "GANSU_REPLICA_DIRECTORY",
         Path,
         "Local disk for replicas, shared by the processes of one container; lost at will.",
@@ -114,29 +131,29 @@ class Settings(StoreSettings):
     TITLE: ClassVar[str] = "Services"
 
     # Who may call
-    issuer: str = _variable(
+    issuer: str = variable(
         "GANSU_ISSUER",
-        _URL,
+        URL,
         "The `iss` of access tokens.",
         development="http://127.0.0.1:8080/identity",
     )
-    jwks: str = _variable(
+    jwks: str = variable(
         "GANSU_JWKS",
-        _url_or_file,
+        url_or_file,
         "Where the issuer's public keys are: a URL, or the absolute path of a file.",
         development="http://127.0.0.1:8080/identity/.well-known/jwks.json",
     )
-    subject_key: bytes = _variable(
+    subject_key: bytes = variable(
         "GANSU_SUBJECT_KEY",
-        _secret,
+        secret,
         "Turns account ids into what a service stores (HMAC-SHA256). Each service has its own,"
         " and it never changes: every stored document is found through it.",
         development="development only: subjects of sample accounts",
         secret=True,
     )
-    request_key: bytes = _variable(
+    request_key: bytes = variable(
         "GANSU_REQUEST_KEY",
-        _secret,
+        secret,
         "Seals list cursors and the digests of requests. All containers of a service share it;"
         " changing it breaks open lists and the repeats of requests that are under way.",
         development="development only: cursors and digests of requests",
@@ -144,17 +161,17 @@ class Settings(StoreSettings):
     )
 
     # What a request may take
-    body_bytes_max: int = _variable(
+    body_bytes_max: int = variable(
         "GANSU_BODY_BYTES_MAX",
-        _whole(1 << 10, 1 << 20),
+        whole(1 << 10, 1 << 20),
         "A larger request body is answered 413.",
         default=str(64 << 10),
     )
 
     # What one account may take
-    orders_a_minute: int = _variable(
+    orders_a_minute: int = variable(
         "GANSU_ORDERS_A_MINUTE",
-        _whole(0, 1000),
+        whole(0, 1000),
         "How many orders one citizen may place within a minute; one more is answered 429. 0: no"
         " limit but the gateway's, which is for load tests.",
         default="20",
@@ -164,34 +181,34 @@ class Settings(StoreSettings):
     container: str = _container()
 
     # How much at once
-    threads: int = _variable(
+    threads: int = variable(
         "GANSU_THREADS",
-        _whole(2, 256),
+        whole(2, 256),
         "Threads a worker process has for requests that wait for more than the database; half as"
         " many requests may wait to write.",
         default="128",
     )
 
     # How long
-    archive_days: int = _variable(
+    archive_days: int = variable(
         "GANSU_ARCHIVE_DAYS",
-        _whole(0, 3650),
+        whole(0, 3650),
         "Days after which what is over (closed orders, past bookings and appointments) leaves local"
         " disks for the archive, from where it is still found; 0 for never.",
         default="90",
     )
 
     # From when on /health/ready speaks up
-    clock_seconds: int = _variable(
+    clock_seconds: int = variable(
         "GANSU_CLOCK_SECONDS",
-        _whole(1, 30),
+        whole(1, 30),
         "How far this machine's clock may be from the store's before `/health/ready` says so; from"
         " 30 s on nothing is written, whatever this says.",
         default="5",
     )
-    disk_free_mib: int = _variable(
+    disk_free_mib: int = variable(
         "GANSU_DISK_FREE_MIB",
-        _whole(1, 1 << 20),
+        whole(1, 1 << 20),
         "`/health/ready` says so when fewer MiB are free where the replicas are.",
         default="256",
     )
@@ -204,23 +221,23 @@ class NotifierSettings(StoreSettings):
     TITLE: ClassVar[str] = "Notifiers"
 
     container: str = _container()
-    notices: str = _variable(
+    notices: str = variable(
         "GANSU_NOTICES",
-        _one_of("console", "http"),
+        one_of("console", "http"),
         "Where messages go: to the SMS gateway over `http`, or to the program's own output, which"
         " is for development alone.",
         default="http",
         development="console",
     )
-    notices_url: str = _variable(
+    notices_url: str = variable(
         "GANSU_NOTICES_URL",
-        _text(r"(https?://[^\s/]+(/[^\s]*)?)?", "is empty or an http(s) URL"),
+        text(r"(https?://[^\s/]+(/[^\s]*)?)?", "is empty or an http(s) URL"),
         "Where the SMS gateway takes messages.",
         default="",
     )
-    notices_key: str = _variable(
+    notices_key: str = variable(
         "GANSU_NOTICES_KEY",
-        _text(r"[!-~]{0,512}", "has no spaces"),
+        text(r"[!-~]{0,512}", "has no spaces"),
         "What the SMS gateway knows this platform by: a bearer token.",
         default="",
         secret=True,
@@ -234,9 +251,9 @@ class NotifierSettings(StoreSettings):
 
 
 def _sealing_key() -> Any:
-    return _variable(
+    return variable(
         "GANSU_SEALING_KEY",
-        _secret,
+        secret,
         "Seals what identity's journal must not hold in clear: signing keys, numbers and codes on"
         " their way to a phone. Identity and its notifier share it.",
         development="development only: what the journal holds sealed",
@@ -251,55 +268,55 @@ class IdentitySettings(Settings):
     TITLE: ClassVar[str] = "Identity"
 
     sealing_key: bytes = _sealing_key()
-    token_key: bytes = _variable(
+    token_key: bytes = variable(
         "GANSU_TOKEN_KEY",
-        _secret,
+        secret,
         "Makes authorization codes, refresh tokens and clients' secrets. Changing it signs everyone"
         " out and ends every client's secret.",
         development="development only: codes, refresh tokens and secrets",
         secret=True,
     )
-    token_seconds: int = _variable(
+    token_seconds: int = variable(
         "GANSU_ACCESS_TOKEN_SECONDS",
-        _whole(60, 86_400),
+        whole(60, 86_400),
         "How long an access token is good for, also after its grant was taken back.",
         default="600",
         development="3600",
     )
-    codes_per_minute: int = _variable(
+    codes_per_minute: int = variable(
         "GANSU_CODES_PER_MINUTE",
-        _whole(1, 1_000_000),
+        whole(1, 1_000_000),
         "How many sign-in codes are sent in a minute, to all numbers together.",
         default="1200",
     )
-    staff_by_number: bool = _variable(
+    staff_by_number: bool = variable(
         "GANSU_STAFF_BY_NUMBER",
-        _flag,
+        flag,
         "Whether staff may sign in as citizens do, by a mobile number alone: `yes` is for"
         " development.",
         default="no",
         development="yes",
     )
 
-    master_keys: Mapping[str, bytes] = _variable(
+    master_keys: Mapping[str, bytes] = variable(
         "GANSU_MASTER_KEYS",
-        _keys_by_id,
+        keys_by_id,
         "Wraps the keys under which people's names are sealed: `id:64 hex digits`, separated by"
         " commas. The first wraps, all unwrap; one stays until no object below `identity/keys/`"
         " begins with its id.",
         development="development:" + "5a" * 32,
         secret=True,
     )
-    verifier_url: str = _variable(
+    verifier_url: str = variable(
         "GANSU_VERIFIER_URL",
-        _text(r"(https?://[^\s/]+(/[^\s]*)?)?", "is empty or an http(s) URL"),
+        text(r"(https?://[^\s/]+(/[^\s]*)?)?", "is empty or an http(s) URL"),
         "The authority that verifies names (`services/identity/verifier.py`). Empty, in development"
         " alone: everybody is believed.",
         default="",
     )
-    verifier_key: str = _variable(
+    verifier_key: str = variable(
         "GANSU_VERIFIER_KEY",
-        _ANY,
+        ANY,
         "What the authority knows this platform by: a bearer token.",
         default="",
         secret=True,
@@ -318,23 +335,23 @@ class ObservationSettings(Environment):
 
     TITLE: ClassVar[str] = "Observation"
 
-    metrics_bind: str = _variable(
+    metrics_bind: str = variable(
         "GANSU_METRICS_BIND",
-        _text(r"((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})?", "is empty or host:port"),
+        text(r"((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})?", "is empty or host:port"),
         "Where Prometheus finds `/metrics`, a port of its own beside the service's; empty for no"
         " metrics. Nothing asks who reads it: it is for the inside of a network.",
         default="",
     )
-    traces_endpoint: str = _variable(
+    traces_endpoint: str = variable(
         "GANSU_TRACES_ENDPOINT",
-        _text(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "is empty or an http(s) URL"),
+        text(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "is empty or an http(s) URL"),
         "The collector of traces: spans are posted to `/v1/traces` below it (OTLP over HTTP); empty"
         " for none.",
         default="",
     )
-    traces_percent: str = _variable(
+    traces_percent: str = variable(
         "GANSU_TRACES_PERCENT",
-        _text(r"100|[0-9]{1,2}(\.[0-9]{1,2})?", "is a percentage with at most two decimals"),
+        text(r"100|[0-9]{1,2}(\.[0-9]{1,2})?", "is a percentage with at most two decimals"),
         "Of how many requests traces are kept. The gateway chooses; nobody else reads it.",
         default="1",
     )
@@ -362,9 +379,9 @@ class GatewaySettings(Environment):
 
     TITLE: ClassVar[str] = "The gateway in a container"
 
-    host: str = _variable(
+    host: str = variable(
         "GANSU_GATEWAY_HOST",
-        _text(
+        text(
             r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\])(:[0-9]{1,5})?",
             "is a host, with a port unless it is the usual one",
         ),
@@ -372,34 +389,34 @@ class GatewaySettings(Environment):
         " sent to.",
         development="localhost",
     )
-    services: Mapping[str, str] = _variable(
+    services: Mapping[str, str] = variable(
         "GANSU_GATEWAY_SERVICES",
         _hosts,
         "Where services are, `name=host:port` separated by commas. A host stands for all containers"
         " of its service, and is looked up every two seconds. Empty: each by its name, port 8000.",
         default="",
     )
-    resolver: str = _variable(
+    resolver: str = variable(
         "GANSU_GATEWAY_RESOLVER",
-        _text(r"([0-9A-Za-z.:\[\]-]{1,64})?", "is empty or the address of a name server"),
+        text(r"([0-9A-Za-z.:\[\]-]{1,64})?", "is empty or the address of a name server"),
         "The name server; empty for the first of `/etc/resolv.conf`.",
         default="",
     )
-    certificate: str = _variable(
+    certificate: str = variable(
         "GANSU_GATEWAY_CERTIFICATE",
-        _text(r"(/[^\s]*)?", "is empty or an absolute path"),
+        text(r"(/[^\s]*)?", "is empty or an absolute path"),
         "The certificate with its chain; PEM. Looked at every few seconds. Empty: no TLS, which is"
         " for a gateway behind one that has it.",
         default="",
     )
-    key: str = _variable(
+    key: str = variable(
         "GANSU_GATEWAY_KEY",
-        _text(r"(/[^\s]*)?", "is empty or an absolute path"),
+        text(r"(/[^\s]*)?", "is empty or an absolute path"),
         "The certificate's private key; PEM.",
         default="",
     )
-    workers: int = _variable(
-        "GANSU_GATEWAY_WORKERS", _whole(1, 64), "Processes that serve.", default="2"
+    workers: int = variable(
+        "GANSU_GATEWAY_WORKERS", whole(1, 64), "Processes that serve.", default="2"
     )
 
     def __post_init__(self) -> None:

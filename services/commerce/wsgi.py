@@ -10,6 +10,7 @@ from shared import divisions, settings
 from shared.assembly import open_condition, open_database, open_edge, open_objects
 from shared.clock import SystemClock
 from shared.observe.observer import observing
+from shared.storage.location import PICTURES
 
 _NAME = "commerce"
 
@@ -23,7 +24,7 @@ _edge = open_edge(_settings, _NAME, _clock, observer=_observer)
 app = create_app(
     _database,
     divisions.read(divisions.FILE),
-    Gallery(*open_objects(_settings, _NAME, "pictures", _clock, _observer)),
+    Gallery(*open_objects(_settings, _NAME, PICTURES, _clock, _observer)),
     _settings.orders_a_minute,
     _edge,
     open_condition(_settings, _database, _edge),

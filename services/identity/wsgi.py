@@ -21,6 +21,7 @@ from shared.assembly import open_condition, open_database, open_edge, open_objec
 from shared.clock import SystemClock
 from shared.observe.observer import observing
 from shared.sealing import Vault
+from shared.storage.location import KEYS
 
 _NAME = "identity"
 
@@ -43,7 +44,7 @@ _verifier: Verifier = (
     if _settings.verifier_url
     else DevelopmentVerifier(_settings.environment)
 )
-_objects = open_objects(_settings, _NAME, "keys", _clock, _observer)
+_objects = open_objects(_settings, _NAME, KEYS, _clock, _observer)
 _vault = Vault(*_objects, _settings.master_keys, _clock)
 _registry = Registry(_vault, _verifier, _secrets)
 

@@ -28,25 +28,40 @@ def probe(store: ObjectStore, prefix: str, clock: Clock) -> None:
 
     Raises UnsafeStore, or a StoreError where the store could not be asked at all.
     """
-    place = f"{prefix}probe/{clock.random(8).hex()}/"
     made: list[str] = []
+    try:
+        for _, check in checks(store, f"{prefix}probe/{clock.random(8).hex()}/", made):
+            check()
+    finally:
+        with suppress(Denied, Uncertain):
+            for each in made:
+                store.delete(each)
+
+
+def checks(
+    store: ObjectStore, place: str, made: list[str], racers: int = 0, rounds: int = _ROUNDS
+) -> list[tuple[str, Callable[[], None]]]:
+    """All that is asked, by name, each of which raises UnsafeStore or a StoreError: in this order.
+
+    Keys that they create, all below `place`, are noted in `made`.
+    """
 
     def key(name: str) -> str:
         made.append(place + name)
         return made[-1]
 
-    try:
-        _check_versioning(store)
-        _check_absence(store, place + "missing")
-        _check_create(store, key("once"))
-        for number in range(_ROUNDS):
-            _check_race(store, key(f"race-{number}"))
-        _check_list(store, place, sorted(made))
-        _check_clock(store)
-    finally:
-        with suppress(Denied, Uncertain):
-            for each in made:
-                store.delete(each)
+    def race() -> None:
+        for number in range(rounds):
+            _check_race(store, key(f"race-{number:02}"), racers or _RACERS)
+
+    return [
+        ("versioning", lambda: _check_versioning(store)),
+        ("absence", lambda: _check_absence(store, place + "missing")),
+        ("creating", lambda: _check_create(store, key("once"))),
+        ("racing", race),
+        ("listing", lambda: _check_list(store, place, sorted(made))),
+        ("clock", lambda: _check_clock(store)),
+    ]
 
 
 def _check_versioning(store: ObjectStore) -> None:
@@ -76,12 +91,12 @@ def _check_create(store: ObjectStore, key: str) -> None:
         raise UnsafeStore("A refused create replaced the object. Use another store.")
 
 
-def _check_race(store: ObjectStore, key: str) -> None:
+def _check_race(store: ObjectStore, key: str, racers: int) -> None:
     """Racing creates: at most one is told that it stored, and what is stored is that one's.
 
     A racer that hears Uncertain proves nothing either way, and slow stores make some do.
     """
-    bodies = [f"racer {number}".encode() for number in range(_RACERS)]
+    bodies = [f"racer {number}".encode() for number in range(racers)]
     told = _race([lambda body=body: _was_stored(store, key, body) for body in bodies])  # type: ignore[misc]
     winners = [body for body, stored in zip(bodies, told, strict=True) if stored]
     possible = winners or [
@@ -89,7 +104,7 @@ def _check_race(store: ObjectStore, key: str) -> None:
     ]
     if len(winners) > 1 or store.get(key) not in possible:
         raise UnsafeStore(
-            f"{len(winners)} of {_RACERS} racing creates of one key were told that they stored it,"
+            f"{len(winners)} of {racers} racing creates of one key were told that they stored it,"
             " or another's bytes stand there: creating is not atomic. Use another store."
         )
 

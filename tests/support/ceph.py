@@ -178,9 +178,13 @@ class CephServer:
         self._run("ceph-osd", "--id", "0", "--mkfs", "--osd-uuid", osd)
 
     def _make_user(self) -> None:
+        self.add_user("test", self._door.access_key, self._door.secret_key)
+
+    def add_user(self, name: str, access_key: str, secret_key: str, *more: str) -> None:
+        """Make a further user, as a cluster's operator does; `more` as radosgw-admin has it."""
         self._run(
-            *("radosgw-admin", "user", "create", "--uid=test", "--display-name=test"),
-            *(f"--access-key={self._door.access_key}", f"--secret-key={self._door.secret_key}"),
+            *("radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}"),
+            *(f"--access-key={access_key}", f"--secret-key={secret_key}", *more),
         )
 
     def _program(self, name: str) -> list[str]:
