@@ -19,7 +19,7 @@ RUN --mount=type=secret,id=ca \
         --require-hashes --requirement /tmp/run.txt --requirement /tmp/speed.txt \
     && /opt/venv/bin/python -m pip uninstall --quiet --yes pip
 
-FROM ${PYTHON}
+FROM ${PYTHON} AS service
 RUN groupadd --gid 10001 gansu \
     && useradd --uid 10001 --gid gansu --no-create-home --home-dir /nonexistent gansu \
     && install --directory --owner gansu --group gansu /var/lib/gansu /var/lib/gansu/replicas
