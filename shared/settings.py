@@ -4,8 +4,8 @@ Each setting is declared once, with its variable, its parser and the sentence th
 `docs/settings.md` is written from these declarations (`python -m shared.settings`), and a test
 fails while the two differ. A service gets one frozen `Settings`, as an argument.
 
-In production nothing secret has a default. In development everything has one, so that a laptop
-needs no configuration; those secrets are published here and protect nothing.
+In production nothing secret has a default. In development everything has one, for a laptop to need
+no configuration; those secrets are published here and protect nothing.
 """
 
 import os
@@ -149,6 +149,22 @@ def _read(setting: Field[Any], environ: Mapping[str, str]) -> Any:
     if metadata["secret"] and not at_home and value and value == metadata["development"]:
         raise ValueError("is the value published for development")
     return metadata["parse"](value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSettings(_Environment):
+    """What a container of the image runs (infra/container.py)."""
+
+    TITLE: ClassVar[str] = "Containers"
+    service: str = _variable("SERVICE", _NAME, "Which service it is of.", default="commerce")
+    process: str = _variable("PROCESS", _one_of("web", "notify"), "Which process.", default="web")
+    port: int = _variable("PORT", _whole(1, 65_535), "Where it listens.", default="8000")
+    bind: str = _variable(
+        "BIND",
+        _text(r"(unix:/[^\s]+|[^\s]*:[0-9]{1,5})?", "is empty, unix:/path or address:port"),
+        "Where it listens, if not on a port of every address: `unix:/path`, or `address:port`.",
+        default="",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,6 +477,7 @@ _GROUPS: tuple[tuple[Any, Any, str], ...] = (
     ),
     (IdentitySettings, Settings, "Beside what every service reads:"),
     (IdentityNotifierSettings, NotifierSettings, "Beside what every notifier reads:"),
+    (ContainerSettings, _Environment, "What the image reads first:"),
 )
 """What stands in the documentation: a group, the one whose settings it has as well, and a word."""
 
