@@ -13,12 +13,13 @@ ARG PYTHON=python:3.13-slim
 
 FROM ${BUILD} AS packages
 COPY requirements/run.txt requirements/speed.txt /tmp/
-# The pip that installs is not in what it installs into.
+# The pip that installs is not in what it installs into. What is compiled names no folder of the
+# build, which differs each time.
 RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
     && python3 -m venv /tmp/pip \
     && python3 -m venv --without-pip /opt/venv \
-    && /tmp/pip/bin/python -m pip --python /opt/venv/bin/python install \
+    && CFLAGS=-g0 /tmp/pip/bin/python -m pip --python /opt/venv/bin/python install \
         --quiet --no-cache-dir --no-compile --disable-pip-version-check \
         --require-hashes --requirement /tmp/run.txt --requirement /tmp/speed.txt
 # Half of their size is never read: where the world's telephone numbers are and whose network they

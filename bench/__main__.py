@@ -19,6 +19,7 @@ from bench import (
     gateway,
     growth,
     http,
+    image,
     limits,
     replay,
     search,
@@ -40,6 +41,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "i": containers.measure,
     "j": growth.measure,
     "k": replay.measure,
+    "m": image.measure,
 }
 
 _LOAD_MAX = 0.5

@@ -28,6 +28,7 @@ PARTS = {
     "i": "Containers that write one journal, on Ceph",
     "j": "A thousand to a million documents",
     "k": "A journal of a hundred thousand entries",
+    "m": "The image: its size, and a container's start",
 }
 
 

@@ -7,6 +7,7 @@ read-only, without capabilities, as nobody in particular.
 """
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from contextlib import closing
@@ -36,6 +37,13 @@ _CONFINED = (
     "--tmpfs=/tmp",
     "--tmpfs=/var/lib/gansu/replicas:uid=10001,gid=10001",
 )
+
+
+def bases(folder: Path) -> tuple[str, str]:
+    """The images that the recipe in a folder builds on: one with a compiler, one to run."""
+    recipe = (folder / "Dockerfile").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^ARG (\w+)=(\S+)$", recipe, re.MULTILINE))
+    return named["BUILD"], named["PYTHON"]
 
 
 class Container:
