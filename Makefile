@@ -36,6 +36,7 @@ lint: $(VENV)/.dev ## style, types, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.dev ## rewrite the sources in the one style
 	$(BIN)/ruff check --fix

@@ -19,6 +19,7 @@ from bench import (
     gateway,
     growth,
     http,
+    image,
     limits,
     observing,
     replay,
@@ -42,6 +43,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "j": growth.measure,
     "k": replay.measure,
     "l": observing.measure,
+    "m": image.measure,
 }
 
 _LOAD_MAX = 0.5

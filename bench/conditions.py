@@ -34,6 +34,8 @@ MARKDOWN = """\
   an existing replica (restart) or in an empty directory (cold start: the newest snapshot and what
   was written since), through a line of one gigabit a second, until it says that it is ready. Its
   memory is the peak until then.
+- **The image** is built by the Dockerfile over Debians that stand for Python's own images, and run
+  read-only by a Docker on the same two cores, with a SeaweedFS beside it that has an empty bucket.
 - **The file** that the gateway is compared with comes from the same nginx, with one worker and an
   access log.
 """

@@ -29,6 +29,7 @@ PARTS = {
     "j": "A thousand to a million documents",
     "k": "A journal of a hundred thousand entries",
     "l": "Orders over HTTP, observed",
+    "m": "The image: its size, and a container's start",
 }
 
 

@@ -10,6 +10,7 @@ be searched for by either.
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from shared.errors import invalid
@@ -19,6 +20,8 @@ REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 """Where files of reference data are."""
 
 FILE = REFERENCE / "gansu_divisions.csv"
+
+_COLUMNS = ("code", "level", "name", "name_en", "parent")
 
 LEVELS = ("province", "prefecture", "county", "township", "village")
 
@@ -89,7 +92,7 @@ class Divisions:
 def read(path: Path) -> Divisions:
     """The divisions of a CSV file with the columns code, level, name, name_en, parent."""
     with path.open(encoding="utf-8", newline="") as file:
-        return Divisions(
-            Division(row["code"], row["level"], row["name"], row["name_en"], row["parent"])
-            for row in csv.DictReader(file)
-        )
+        rows = csv.reader(file)
+        # Many rows, at every start: a dict for each would take as long as all the rest.
+        named = itemgetter(*map(next(rows).index, _COLUMNS))
+        return Divisions(Division(*named(row)) for row in rows)

@@ -6,8 +6,8 @@ fails while the two differ. A service gets one frozen `Settings`, as an argument
 
 A secret `NAME` may also be given as `NAME_FILE`, the path of a file that has it.
 
-In production nothing secret has a default. In development everything has one, so that a laptop
-needs no configuration; those secrets are published here and protect nothing.
+In production nothing secret has a default. In development everything has one, for a laptop to need
+no configuration; those secrets are published here and protect nothing.
 """
 
 import os
@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from shared.variables import (
     ANY,
     BUCKET,
+    NAME,
     PREFIX,
     URL,
     Environment,
@@ -49,6 +50,22 @@ def _container() -> Any:
 def _other_bucket(whose: str, doc: str) -> Any:
     parse = text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "is empty or a bucket name")
     return variable(f"GANSU_{whose}BUCKET", parse, f"The bucket of {doc}", default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSettings(Environment):
+    """What a container of the image runs (infra/container.py)."""
+
+    TITLE: ClassVar[str] = "Containers"
+    service: str = variable("SERVICE", NAME, "Which service it is of.", default="commerce")
+    process: str = variable("PROCESS", one_of("web", "notify"), "Which process.", default="web")
+    port: int = variable("PORT", whole(1, 65_535), "Where it listens.", default="8000")
+    bind: str = variable(
+        "BIND",
+        text(r"(unix:/[^\s]+|[^\s]*:[0-9]{1,5})?", "is empty, unix:/path or address:port"),
+        "Where it listens, if not on a port of every address: `unix:/path`, or `address:port`.",
+        default="",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -487,6 +504,7 @@ _GROUPS: tuple[tuple[Any, Any, str], ...] = (
     (IdentitySettings, Settings, "Beside what every service reads:"),
     (IdentityNotifierSettings, NotifierSettings, "Beside what every notifier reads:"),
     (GatewaySettings, None, ""),
+    (ContainerSettings, Environment, "What the image reads first:"),
 )
 """What stands in the documentation: a group, the one whose settings it has as well, and a word."""
 

@@ -10,11 +10,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 from shared.clock import Clock, SystemClock
 from shared.errors import Refused
-from shared.notices import outbox
+from shared.notices import heartbeat, outbox
 from shared.notices.console import Console
 from shared.notices.feed import Feed
 from shared.notices.http import HttpGateway
@@ -74,7 +75,9 @@ def main(
         journal = Journal(store, f"{settings.store_prefix}{service}/", clock)
         feed = Feed(journal, database, notices, catalogue, clock)
         log.info("notices of %s go to: %s", service, settings.notices)
-        run(feed, Sender(database, notifier, clock), stopping, idle_seconds)
+        sender = Sender(database, notifier, clock)
+        alive = partial(heartbeat.beat, settings.replica_directory, service, clock)
+        run(feed, sender, stopping, idle_seconds, alive)
         log.info("stopping")
     return 0
 
@@ -106,11 +109,18 @@ def _notifier(settings: NotifierSettings, service: str, clock: Clock, ends: Exit
 
 
 def run(
-    feed: Feed, sender: Sender, stopping: threading.Event, idle_seconds: float = IDLE_SECONDS
+    feed: Feed,
+    sender: Sender,
+    stopping: threading.Event,
+    idle_seconds: float = IDLE_SECONDS,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
-    """Follow and send until `stopping` is set; what fails is logged and tried again."""
+    """Follow and send until `stopping` is set; what fails is logged and tried again. `alive` is
+    called before each look.
+    """
     pause = EVERY_SECONDS
     while not stopping.is_set():
+        alive()
         read = _tried(feed.step)
         if read:
             sender.wake()

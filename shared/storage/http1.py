@@ -60,10 +60,11 @@ class Http:
         parts = urlsplit(origin)
         self.host = parts.netloc
         self._clock = clock
-        self._tls = ssl.create_default_context(cafile=ca_file or None)
-        self._secure = parts.scheme == "https"
+        secure = parts.scheme == "https"
+        # Reading the authorities takes longer than all else here.
+        self._tls = ssl.create_default_context(cafile=ca_file or None) if secure else None
         self._name = parts.hostname or ""
-        self._port = parts.port or (443 if self._secure else 80)
+        self._port = parts.port or (443 if secure else 80)
         self._kept = kept
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
@@ -111,7 +112,7 @@ class Http:
         try:
             # A request leaves in one piece; without this its last packet may wait 40 ms.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if not self._secure:
+            if self._tls is None:
                 return sock
             sock.settimeout(min(CONNECT_SECONDS, deadline - self._clock.monotonic()))
             return self._tls.wrap_socket(sock, server_hostname=self._name)

@@ -99,8 +99,9 @@ class S3Store:
         self, address: S3Address, clock: Clock, *, connections: int = 32, digests: bool = False
     ) -> None:
         # A presigned URL is boto3's public way to say where it would send a request.
+        session = _session(address)
         with translated("object store"):
-            sample = client(address).generate_presigned_url(
+            sample = client(address, session).generate_presigned_url(
                 "get_object", Params={"Bucket": address.bucket, "Key": "k"}
             )
         base = urlsplit(sample)
@@ -109,7 +110,7 @@ class S3Store:
             f"{base.scheme}://{base.netloc}", clock, kept=connections, ca_file=address.ca_file
         )
         self._signer = Signer(address.region)
-        self._credentials = _credentials(address)
+        self._credentials = _credentials(session)
         self._condition = _CONDITION_HEADERS[address.condition]
         self._clock = clock
         self._digests = digests
@@ -240,8 +241,9 @@ class S3Store:
         self._skew_ms = store_ms + 500 - self._clock.now_ms()
 
 
-def client(address: S3Address) -> "S3Client":
+def client(address: S3Address, session: boto3.Session | None = None) -> "S3Client":
     """A boto3 client for what is asked seldom: where a bucket is, and `s3_admin`."""
+    session = session or _session(address)
     style: Literal["virtual", "auto"] = "virtual" if address.condition == "oss" else "auto"
     config = Config(
         signature_version="s3v4",
@@ -252,7 +254,7 @@ def client(address: S3Address) -> "S3Client":
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return _session(address).client(
+    return session.client(
         "s3", endpoint_url=address.endpoint_url, verify=address.ca_file or None, config=config
     )
 
@@ -283,9 +285,9 @@ def _session(address: S3Address) -> boto3.Session:
     )
 
 
-def _credentials(address: S3Address) -> BotoCredentials:
+def _credentials(session: boto3.Session) -> BotoCredentials:
     """Keys that renew themselves, where they are of that kind."""
-    credentials = _session(address).get_credentials()
+    credentials = session.get_credentials()
     if credentials is None:
         raise Denied("no credentials for the object store were found")
     return credentials

@@ -7,16 +7,21 @@ An order over threads costs 19 switches between them, and they cost more than th
 while others run in the same thread. Nothing of the standard library is replaced: what blocks is
 done in threads beside (`shared/waiting.py`), the engine's own threads are threads.
 
-Two things that greenlets do not bring by themselves:
+Three things that greenlets do not bring by themselves:
 
 - *Every connection its turn*: after each answer a greenlet goes to the end of the line. Else a
   client that always has its next request ready is served before all others.
 - *Every process its share*: whoever is awake would accept every connection, and keep it. So the
   processes of a container tell each other how many they hold, and who holds more leaves a new one
   to the others, for a moment.
+- *Every request its answer, to the end*: on SIGTERM a process goes on for a moment as before, but
+  for closing each connection after its next answer. Then it takes in whoever has connected, closes
+  the door, ends connections that ask nothing, and waits for what is under way (docs/serverless.md).
 """
 
 import mmap
+import select
+import signal
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -50,8 +55,14 @@ _LEFT_TIMES = 10
 that stands still does not keep it waiting for longer than that.
 """
 
+_ACCEPT_SECONDS = 0.5
+"""A stopping process takes new connections for so long: who sends them may not know of it yet."""
+
 _LINGER_SECONDS = 2.0
 """A stopping process keeps idle connections for so long: a request may be on its way already."""
+
+_LAST_SECONDS = 2.0
+"""A stopping process ends so long before the master would kill it."""
 
 _LOOK_SECONDS = 0.1
 
@@ -216,7 +227,8 @@ class _Server(StreamServer):
         self._left = 0
 
     def do_read(self) -> Any:
-        if self._left < _LEFT_TIMES and not self._worker.connections.is_due(self._worker.place):
+        due = self._worker.connections.is_due(self._worker.place)
+        if self._worker.alive and not due and self._left < _LEFT_TIMES:
             self._left += 1
             self.stop_accepting()
             gevent.spawn_later(_LEFT_SECONDS, self._accept_again)
@@ -226,6 +238,15 @@ class _Server(StreamServer):
         if accepted is not None:
             self._worker.connections.note(self._worker.place, +1)
         return accepted
+
+    def finish(self) -> None:
+        """Accept whoever has connected, and nobody after them. The system would answer requests
+        that wait in a closed socket with a reset.
+        """
+        self.stop_accepting()
+        while not self.full() and (accepted := self.do_read()):
+            self.do_handle(*accepted)
+        self.close()
 
     def _accept_again(self) -> None:
         if self.started:
@@ -244,7 +265,7 @@ class Worker(GeventWorker):
         super().__init__(*args, **options)
         self.place = self.connections.enter()
         self._clock = SystemClock()
-        self._open: set[Any] = set()
+        self._open: dict[Any, Any] = {}
         self._busy: set[Any] = set()
 
     @classmethod
@@ -252,6 +273,13 @@ class Worker(GeventWorker):
         """Called in the master, whenever it looks at its configuration."""
         if not hasattr(cls, "connections"):
             cls.connections = Connections()
+
+    def init_process(self) -> None:
+        """Begin to be a process of one's own."""
+        # Before all else, as gunicorn does later: till then what it forked takes a signal for the
+        # master's, and does nothing.
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        super().init_process()
 
     def patch(self) -> None:
         """Let the hub wait for connections; nothing else is made to wait for it."""
@@ -275,9 +303,7 @@ class Worker(GeventWorker):
         while self.alive:
             self._show_life()
             gevent.sleep(1.0)
-        for server in servers:
-            server.close()
-        self._drain(self._clock.monotonic())
+        self._stop(servers, self._clock.monotonic())
 
     def _show_life(self) -> None:
         """Say that this process moves. Who does not for `timeout` is ended and replaced."""
@@ -285,23 +311,38 @@ class Worker(GeventWorker):
         if condition is None or not condition.stuck():
             self.notify()
 
-    def _drain(self, stopped: float) -> None:
-        until = stopped + self.cfg.graceful_timeout
+    def _stop(self, servers: list[_Server], began: float) -> None:
+        gevent.sleep(_ACCEPT_SECONDS)
+        for server in servers:
+            server.finish()
+        gevent.sleep(0)  # their greenlets begin
+        until = began + self.cfg.graceful_timeout - _LAST_SECONDS
         while self._open and self._clock.monotonic() < until:
             self.notify()
-            if self._clock.monotonic() > stopped + _LINGER_SECONDS:
-                gevent.killall(list(self._open - self._busy), block=False)
+            if self._clock.monotonic() > began + _LINGER_SECONDS:
+                self._end_idle()
             gevent.sleep(_LOOK_SECONDS)
+
+    def _end_idle(self) -> None:
+        """End the connections on which nothing was asked, nor is about to be read."""
+        idle = {client.fileno(): one for one, client in self._open.items() if one not in self._busy}
+        idle.pop(-1, None)  # closed already
+        asked = select.poll()
+        for descriptor in idle:
+            asked.register(descriptor, select.POLLIN)
+        for descriptor, _ in asked.poll(0):
+            del idle[descriptor]
+        gevent.killall(list(idle.values()), block=False)
 
     def serve(self, listener: Any, client: Any, address: Any) -> None:
         """One connection, from its first request to its last."""
         me = gevent.getcurrent()
-        self._open.add(me)
+        self._open[me] = client
         try:
             self.handle(listener, client, address)
         finally:
             self.connections.note(self.place, -1)
-            self._open.discard(me)
+            del self._open[me]
 
     def handle_request(self, listener: Any, request: Any, client: Any, address: Any) -> bool:
         """One request, whose head was read."""

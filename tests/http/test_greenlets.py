@@ -14,12 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
 
 from infra.seaweed import free_ports
-from shared.web.greenlets import Connections
+from shared.web.greenlets import Connections, Worker
 from shared.web.greenlets import _Server as ServerOf
 from tests.support.waiting import wait_until
 
@@ -220,6 +221,32 @@ def test_stopping_lets_what_is_under_way_have_its_answer(tmp_path: Path) -> None
         assert server.process.wait(20) == 0
 
 
+def test_who_connects_while_a_process_stops_is_answered_and_sent_away(tmp_path: Path) -> None:
+    """Who sends requests learns of a stop a moment after the process does."""
+    with serving(tmp_path / "log", 2) as server:
+        [frozen, *_] = server.workers()
+        os.kill(frozen, signal.SIGSTOP)
+        server.process.terminate()
+        with server.crowd(CROWD) as crowd:
+            for each in crowd:
+                each.request("GET", "/pid")
+            os.kill(frozen, signal.SIGCONT)
+            answers = [each.getresponse() for each in crowd]
+            assert {(one.status, one.getheader("Connection")) for one in answers} == {
+                (200, "close")
+            }
+        assert server.process.wait(20) == 0
+
+
+def test_a_stop_that_comes_before_a_process_serves_ends_it(tmp_path: Path) -> None:
+    for pause in (0.0, 0.4):
+        server = Server(tmp_path / "log", 2)
+        wait_until(lambda server=server: "Booting" in server.log.read_text(), "a fork")  # type: ignore[misc]
+        threading.Event().wait(pause)
+        server.process.terminate()
+        assert server.process.wait(10) == 0, "before gunicorn loses patience"
+
+
 def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
     with serving(tmp_path / "log", 1) as server, closing(server.connect()) as idle:
         assert server.ask("/pid", idle)
@@ -234,7 +261,7 @@ def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
     held = Connections()
     place, _ = held.enter(), held.enter()
     held.note(place, +4)
-    worker: Any = SimpleNamespace(connections=held, place=place)
+    worker: Any = SimpleNamespace(connections=held, place=place, alive=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         server = ServerOf(gevent_socket.socket(fileno=listener.detach()), worker, Pool(1))
@@ -245,6 +272,57 @@ def test_a_connection_is_left_for_a_moment_to_who_holds_fewer() -> None:
         accepted, _ = tried[10]
         accepted.close()
         server.close()
+
+
+class _Taken:
+    """A worker that only writes down which connections it was given."""
+
+    def __init__(self) -> None:
+        self.alive = False
+        self.connections = Connections()
+        self.place = self.connections.enter()
+        self.served: list[Any] = []
+
+    def serve(self, _listener: Any, client: Any, _address: Any) -> None:
+        self.served.append(client)
+
+
+def test_who_had_connected_before_the_door_closed_is_taken_in() -> None:
+    worker: Any = _Taken()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        server = ServerOf(gevent_socket.socket(fileno=listener.detach()), worker, Pool(8))
+        server.start()
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(socket.create_connection(address))
+            server.finish()
+            gevent.sleep(0)
+            assert len(worker.served) == 5
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
+
+
+def test_a_connection_with_a_request_in_it_is_not_idle() -> None:
+    asking, quiet = _connection(), _connection()
+    asking[0].send(b"GET / HTTP/1.1")
+    reading = [gevent.spawn(gevent.sleep, 60) for _ in range(3)]
+    busy = _connection()
+    worker: Any = SimpleNamespace(
+        _open={reading[0]: asking[1], reading[1]: quiet[1], reading[2]: busy[1]},
+        _busy={reading[2]},
+    )
+    gevent.sleep(0)
+    Worker._end_idle(worker)
+    gevent.sleep(0)
+    assert [each.dead for each in reading] == [False, True, False]
+    gevent.killall(reading)
+    for each in (*asking, *quiet, *busy):
+        each.close()
+
+
+def _connection() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair()
 
 
 def test_who_holds_far_more_leaves_a_connection_to_the_others() -> None:

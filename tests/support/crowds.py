@@ -33,6 +33,14 @@ _INSISTING_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A request that got no answer: over a connection that had served before, or over a new one."""
+
+    kept: bool
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A definite answer. `sure` is false for a refusal that came after an indefinite one."""
 
@@ -57,6 +65,7 @@ class Client:
         self._connection: HTTPConnection | None = None
         self.slowest_seconds = 0.0
         self.last = "nothing"
+        self.lost: list[Lost] = []
 
     def ask(
         self, method: str, path: str, body: Body | None = None, key: str = "", etag: str = ""
@@ -70,6 +79,7 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         sent = None if body is None else json.dumps(body).encode()
+        kept = self._connection is not None and self._connection.sock is not None
         if self._connection is None:
             self._connection = self._door.connection()
         began = time.monotonic()
@@ -81,6 +91,7 @@ class Client:
                 self.close()
         except (OSError, HTTPException) as error:
             self.last = repr(error)
+            self.lost.append(Lost(kept, error))
             self.close()
             return None
         finally:
@@ -267,6 +278,11 @@ class Crowd:
             within = [since, *(at for at in list(door) if since < at < until), until]
             gaps += [after - before for before, after in pairwise(sorted(within))]
         return max(gaps)
+
+    @property
+    def lost(self) -> list[Lost]:
+        """The citizens' requests that got no answer."""
+        return [each for citizen in self.citizens for each in citizen.client.lost]
 
     @property
     def slowest_seconds(self) -> float:

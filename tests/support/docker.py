@@ -21,6 +21,9 @@ _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PYTHON = "python3,python3-venv,ca-certificates"
 _COMPILER = f"{_PYTHON},python3-dev,gcc,libc6-dev"
 
+_AS_PUBLISHED = 'find "$1/usr/lib" -depth -type d -name __pycache__ -exec rm -r {} +'
+"""Python's public images come without its library's bytecode."""
+
 
 class Docker:
     """A daemon that lives as long as this context, and everything that it made."""
@@ -89,16 +92,29 @@ class Docker:
         """How a shell would call it."""
         return f"{_DOCKER} --host={self._socket}"
 
+    def bytes_of(self, image: str) -> int:
+        """How large an image is, with all its layers."""
+        return int(self("image", "inspect", "--format={{.Size}}", image))
+
     def make_bases(self, *, compiler: str, runtime: str) -> None:
         """Debians under these names: one that compiles, one that only runs."""
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._make_base, (compiler, runtime), (_COMPILER, _PYTHON)))
 
-    def build(self, folder: Path, tag: str, *more: str) -> None:
-        """`docker build`, with the machine's own certificate authorities as the secret."""
-        secret = [f"--secret=id=ca,src={_CA_BUNDLE}"] if _CA_BUNDLE.exists() else []
-        argv = ["build", "--network=host", "--progress=plain", *secret, f"--tag={tag}", *more]
-        self(*argv, str(folder), timeout_seconds=300)
+    def make_trusting(self, name: str, base: str) -> None:
+        """`base` with the machine's own certificate authorities for its own."""
+        folder = self._directory / "trusting"
+        folder.mkdir()
+        shutil.copy(_CA_BUNDLE, folder / "authorities.pem")
+        recipe = f"FROM {base}\nCOPY authorities.pem {_CA_BUNDLE}\n"
+        (folder / "Dockerfile").write_text(recipe)
+        self("build", f"--tag={name}", str(folder))
+
+    def build(self, folder: Path, tag: str, *options: str, secret: bool = True) -> None:
+        """`docker build`, with the machine's own certificate authorities as the `secret`."""
+        given = [f"--secret=id=ca,src={_CA_BUNDLE}"] if secret and _CA_BUNDLE.exists() else []
+        argv = ["build", "--network=host", "--progress=plain", *given, *options, f"--tag={tag}"]
+        self(*argv, str(folder), timeout_seconds=560)
 
     def compose(self, *argv: str, timeout_seconds: float = 300) -> str:
         """Run Compose with these arguments; what it printed. Fails with all it said."""
@@ -123,7 +139,11 @@ class Docker:
         ).stdout.strip()
         archive = self._directory / f"{name.replace(':', '-')}.tar"
         made = subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite, archive],
+            [
+                *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"),
+                f"--customize-hook={_AS_PUBLISHED}",
+                *(suite, archive),
+            ],
             capture_output=True,
             text=True,
             timeout=300,

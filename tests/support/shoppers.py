@@ -2,15 +2,15 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.crowds import Client, Party, Reply, new_key
-from tests.support.fleet import Door, Fleet
+from tests.support.fleet import Door
 from tests.support.ledger import Ledger, Placed, Told, claim_row
 
 Body = dict[str, Any]
@@ -22,11 +22,26 @@ _NUMBERS = count()
 # A market
 
 
+class Grounds(Protocol):
+    """Where a market is held: a fleet, or a container of the image."""
+
+    told: Told
+
+    @property
+    def doors(self) -> Sequence[Door]: ...
+
+    def token(self, account: str) -> str: ...
+
+    def subject(self, account: str) -> str: ...
+
+    def assert_books_agree(self) -> Ledger: ...
+
+
 @dataclass(slots=True)
 class Market:
     """Stores of one merchant, and what they sell."""
 
-    fleet: Fleet
+    fleet: Grounds
     merchant: str
     stores: list[str] = field(default_factory=list)
     products: list[str] = field(default_factory=list)
@@ -94,7 +109,7 @@ class Market:
 AMPLE, SCARCE = 1_000_000, 10
 
 
-def open_market(fleet: Fleet, *, stores: int, products: int = 0) -> Market:
+def open_market(fleet: Grounds, *, stores: int, products: int = 0) -> Market:
     """A merchant's `stores`, each with `products` that never run out but for the last of them."""
     market = Market(fleet, f"merchant-{next(_NUMBERS)}")
     owner = market.owner(fleet.doors[0])
