@@ -34,9 +34,6 @@ def as_pod(service: Json) -> Json:
     template = service["spec"]["template"]
     known = ("containers", "volumes", "serviceAccountName", "imagePullSecrets")
     pod = {key: deepcopy(value) for key, value in template["spec"].items() if key in known}
-    for container in pod["containers"]:
-        for probe in ("livenessProbe", "readinessProbe"):
-            container[probe]["httpGet"]["port"] = "http1"
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "as-run"}, "spec": pod}
 
 

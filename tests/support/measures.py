@@ -21,6 +21,7 @@ COUNTERS = {
     "gansu_shed_total": {"reason"},
     "gansu_store_errors_total": {"operation", "kind"},
     "gansu_sign_in_failures_total": {"kind"},
+    "gansu_spans_lost_total": set[str](),
 }
 GAUGES = {
     "gansu_commit_queue_depth": {"database"},

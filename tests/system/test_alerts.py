@@ -157,14 +157,20 @@ CASES = [
         "GansuShedding",
         "a tenth is turned away",
         served("503", 10) | served("201", 90)
-        | {'gansu_shed_total{service="commerce",reason="writers"}': every(10)},
+        | {'gansu_shed_total{service="commerce",reason="busy"}': every(10)},
         [COMMERCE],
     ),
     Case(
         "GansuShedding",
         "a hundredth is",
         served("503", 1) | served("201", 99)
-        | {'gansu_shed_total{service="commerce",reason="writers"}': every(1)},
+        | {'gansu_shed_total{service="commerce",reason="busy"}': every(1)},
+    ),
+    Case(
+        "GansuShedding",
+        "citizens order too often",
+        served("429", 10) | served("201", 90)
+        | {'gansu_shed_total{service="commerce",reason="too-many-orders"}': every(10)},
     ),
     Case("GansuCommitsUndecided", "it goes on", commits("undecided", 0.5), [JOURNAL]),
     Case("GansuCommitsUndecided", "there was one", {
@@ -216,7 +222,7 @@ CASES = [
         "GansuStoreErrors",
         "a tenth fails",
         {
-            'gansu_store_errors_total{service="commerce",operation="create",kind="timeout"}':
+            'gansu_store_errors_total{service="commerce",operation="create",kind="uncertain"}':
                 every(10),
             f'{STORE}_count{{service="commerce",operation="create",outcome="ok"}}': every(90),
             f'{STORE}_count{{service="commerce",operation="create",outcome="error"}}': every(10),
@@ -227,7 +233,7 @@ CASES = [
         "GansuStoreErrors",
         "the odd one does",
         {
-            'gansu_store_errors_total{service="commerce",operation="create",kind="timeout"}':
+            'gansu_store_errors_total{service="commerce",operation="create",kind="uncertain"}':
                 every(0.1),
             f'{STORE}_count{{service="commerce",operation="create",outcome="ok"}}': every(90),
         },

@@ -74,7 +74,7 @@ OVERVIEW = Dashboard(
                     [
                         Query(
                             share(
-                                rate(f"{GATEWAY}_count", 'cache="HIT"', "route"),
+                                rate(f"{GATEWAY}_count", 'cache="hit"', "route"),
                                 rate(f"{GATEWAY}_count", "", "route"),
                             ),
                             "{{route}}",
@@ -187,7 +187,14 @@ OVERVIEW = Dashboard(
                     "Requests that failed or took long",
                     "The trace id is the request id that clients see and logs name.",
                     "{ status = error || duration > 1s }",
-                )
+                    width=16,
+                ),
+                Panel(
+                    "Spans lost",
+                    "What is missing from traces: the collector is away, or has no room.",
+                    "ops",
+                    [Query(rate("gansu_spans_lost_total", SERVICE, "service"), "{{service}}")],
+                ),
             ],
         ),
     ],

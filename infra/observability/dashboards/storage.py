@@ -87,7 +87,7 @@ STORAGE = Dashboard(
                 ),
                 Panel(
                     "Since it was known to be level",
-                    "Grows where nobody asks anything; where people ask, it is below a second.",
+                    "A container looks every five seconds at least, and at each request.",
                     "s",
                     [
                         Query(
