@@ -20,6 +20,7 @@ from bench import (
     growth,
     http,
     limits,
+    observing,
     replay,
     search,
     transactions,
@@ -40,6 +41,7 @@ _MEASURES: dict[str, Callable[[Lab], Iterator[Finding]]] = {
     "i": containers.measure,
     "j": growth.measure,
     "k": replay.measure,
+    "l": observing.measure,
 }
 
 _LOAD_MAX = 0.5

@@ -1,4 +1,5 @@
--- What wrk sends. After `--`: a mode, a word that no other run uses, and a file.
+-- What wrk sends. After `--`: a mode, 12 hex digits that no other run uses, and a file; for orders
+-- that look as if the gateway had passed them on, of how many percent a trace is kept.
 --   order  each line of the file a token and a product; a fresh Idempotency-Key every time
 --   read   each line of the file a token, an order's path and a Commit-Seq or "-"
 --   get    the address as it is
@@ -13,6 +14,7 @@ end
 
 function init(args)
   mode, run, sent = args[1], args[2], 0
+  traced = tonumber(args[4])
   rows = {}
   if mode ~= "get" then
     for line in io.lines(args[3]) do
@@ -23,11 +25,18 @@ function init(args)
 end
 
 local function order(row)
-  return wrk.format("POST", nil, {
+  local headers = {
     ["Authorization"] = "Bearer " .. row[1],
     ["Content-Type"] = "application/json",
     ["Idempotency-Key"] = run .. "-" .. place .. "-" .. sent,
-  }, '{"lines":[{"product_id":"' .. row[2] .. '","quantity":1}]}')
+  }
+  if traced then
+    local id = string.format("%s%04x%016x", run, place, sent)
+    local flags = math.random() * 100 < traced and "01" or "00"
+    headers["X-Request-Id"] = id
+    headers["traceparent"] = "00-" .. id .. "-" .. id:sub(17) .. "-" .. flags
+  end
+  return wrk.format("POST", nil, headers, '{"lines":[{"product_id":"' .. row[2] .. '","quantity":1}]}')
 end
 
 local function read(row)

@@ -28,6 +28,7 @@ PARTS = {
     "i": "Containers that write one journal, on Ceph",
     "j": "A thousand to a million documents",
     "k": "A journal of a hundred thousand entries",
+    "l": "Orders over HTTP, observed",
 }
 
 

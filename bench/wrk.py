@@ -34,8 +34,11 @@ class Answered:
         return self.requests / self.seconds
 
 
-def run(url: str, mode: str, rows: Path | None, seconds: float) -> Answered:
-    """Ask for whole seconds, at least two, over 64 connections.
+def run(
+    url: str, mode: str, rows: Path | None, seconds: float, traced: float | None = None
+) -> Answered:
+    """Ask for whole seconds, at least two, over 64 connections. With `traced`, orders come as from
+    the gateway, which keeps traces of so many percent.
 
     Raises RuntimeError where an answer was not 2xx.
     """
@@ -46,6 +49,7 @@ def run(url: str, mode: str, rows: Path | None, seconds: float) -> Answered:
             *(_program(), "-t2", f"-c{CONNECTIONS}", f"-d{max(2, round(seconds))}s"),
             *("--timeout", "10s", "-s", str(_SCRIPT), url),
             *("--", mode, uuid.uuid4().hex[:12], str(rows or "-")),
+            *([] if traced is None else [str(traced)]),
         ],
         check=True,
         capture_output=True,

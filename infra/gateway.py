@@ -94,6 +94,10 @@ class Gateway:
     A client may keep silent for `client_seconds` while it sends, a service for `answer_seconds`,
     which is longer than a store call may take. Services must keep idle connections open for longer
     than `upstream_idle_seconds`.
+
+    Of `traces_percent` of all requests, a number with at most two decimals, services are told to
+    tell spans; None for no traces at all. `telemetry` is one more file for the lines of the access
+    log, where that itself is none that `infra/gateway_telemetry.py` could follow.
     """
 
     directory: Path
@@ -118,6 +122,8 @@ class Gateway:
     upstream_keepalive: int = 64
     upstream_idle_seconds: int = 30
     forwarded: tuple[str, ...] = FORWARDED
+    traces_percent: str | None = None
+    telemetry: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,17 @@ What differs from place to place (`--bind`, `--workers`) comes from the command 
 threads, from the service's settings.
 """
 
+import importlib
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 from shared import settings
+from shared.observe import observer
 from shared.web import greenlets
+
+_settings, _observation = settings.load(), settings.load_observation()
 
 # Two processes share a container's replica: one runs Python while the other waits for the store,
 # and a worker that dies leaves one that serves. The application is loaded in each after the fork,
@@ -18,8 +25,7 @@ from shared.web import greenlets
 workers = 2
 preload_app = False
 worker_class = "shared.web.greenlets.Worker"
-child_exit = greenlets.ended
-threads = settings.load().threads
+threads = _settings.threads
 
 # Only the gateway connects, and keeps its connections. They stay open for longer here than it
 # keeps them idle (30 s), or it would send a POST into a connection that is just closing.
@@ -49,3 +55,42 @@ forwarder_headers = ""
 accesslog = None
 errorlog = "-"
 control_socket_disable = True
+
+# What the processes count is added up, and served on a port of its own, by one more process.
+_counted = observer.folder_of(_settings)
+_exposition: Any = None
+if _observation.metrics_bind:
+    # The library's own way to be told; it looks when it is first imported.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counted)
+    _exposition = importlib.import_module("shared.observe.exposition")
+
+
+def on_starting(_server: object) -> None:
+    """In the master, before there is anything else."""
+    if _exposition is not None:
+        _exposition.prepare(_counted)
+
+
+def when_ready(server: Any) -> None:
+    """In the master, before the first worker."""
+
+    def let_go() -> None:
+        for listener in server.LISTENERS:
+            listener.sock.close()
+
+    if _exposition is not None:
+        bind = _observation.metrics_bind
+        server.metrics_pid = _exposition.start(_counted, bind, let_go)
+
+
+def on_exit(server: Any) -> None:
+    """In the master, last of all."""
+    if _exposition is not None:
+        os.kill(server.metrics_pid, signal.SIGTERM)
+
+
+def child_exit(server: object, worker: Any) -> None:
+    """In the master, once a worker has ended."""
+    greenlets.ended(server, worker)
+    if _exposition is not None:
+        _exposition.ended(_counted, worker.pid)

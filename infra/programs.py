@@ -5,13 +5,14 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra import gateway
 from infra.credentials import Credentials
 from infra.gateway import Gateway, Service, Tls
 from infra.layout import Layout
+from infra.observed import Observed
 from infra.processes import Program
 from infra.services import ISSUER, SERVICES
 from shared.notices.outbox import database_of
@@ -31,6 +32,7 @@ class Plan:
     port: int
     containers: int = 1
     tls: Tls | None = None
+    observed: Observed = field(default_factory=Observed)
 
     @property
     def url(self) -> str:
@@ -46,7 +48,11 @@ def containers(plan: Plan, service: str, store: Mapping[str, str]) -> list[Progr
             name,
             f"services.{service}.wsgi:app",
             WORKERS,
-            {**store, **service_environment(plan, service, name)},
+            {
+                **store,
+                **service_environment(plan, service, name),
+                **plan.observed.environment(name),
+            },
         )
         for name in _names(plan, service)
     ]
@@ -116,6 +122,7 @@ def door(plan: Plan) -> Program:
             public_host=f"127.0.0.1:{plan.port}",
             tls=plan.tls,
             user=gateway.own_user(),
+            traces_percent=plan.observed.traces_percent,
         )
     )
     return Program(
@@ -125,6 +132,16 @@ def door(plan: Plan) -> Program:
         stop_signal=signal.SIGQUIT,
         grace_seconds=3,
     )
+
+
+def telemetry(plan: Plan) -> Program | None:
+    """Tells of the gateway what its log says; None where nobody asked for it."""
+    environment = plan.observed.environment("gateway")
+    if not any(environment.values()):
+        return None
+    log = plan.layout.logs / "gateway-access.log"
+    argv = (sys.executable, "-m", "infra.gateway_telemetry", "--log", str(log))
+    return Program("gateway-telemetry", argv, ROOT, {"GANSU_ENV": "development", **environment})
 
 
 def write_environment(program: Program, layout: Layout) -> None:

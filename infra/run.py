@@ -18,6 +18,7 @@ from infra import credentials, guard, locks, ports, processes, programs, stores
 from infra.client import Client
 from infra.gateway import Tls
 from infra.layout import Layout
+from infra.observed import observed
 from infra.programs import ROOT, Plan
 from infra.provision import Unsafe, provision
 from infra.services import ISSUER, SERVICES, seed_of
@@ -117,6 +118,9 @@ class Start:
             for program in programs.containers(self.plan, service, self.store.environment):
                 self._run(program)
         self._run(programs.door(self.plan))
+        telling = programs.telemetry(self.plan)
+        if telling is not None:
+            self._run(telling)
         for service in SERVICES:
             self._await_ready(service)
         self._await(lambda: publish_keys(self.plan), "the keys of tokens")
@@ -249,7 +253,11 @@ def planned(options: argparse.Namespace, layout: Layout, clock: Clock) -> Plan:
     except ValueError as error:
         raise Failed(str(error)) from error
     tls = Tls(options.certificate, options.key) if options.certificate else None
-    return Plan(layout, secrets, options.port, options.containers, tls)
+    try:
+        asked = observed(os.environ)
+    except SettingsError as error:
+        raise Failed(str(error)) from error
+    return Plan(layout, secrets, options.port, options.containers, tls, asked)
 
 
 def stop(supervisor: Supervisor) -> None:
@@ -275,6 +283,7 @@ def listen_for_the_end(stopping: threading.Event) -> None:
 def welcome(plan: Plan, store: Store, seconds: float) -> str:
     """What a person can do now."""
     insecure = " --insecure" if plan.tls else ""
+    told = plan.observed.welcome()
     elsewhere = "" if plan.layout.root == ROOT / ".run" else f" DIRECTORY='{plan.layout.root}'"
     apis = "\n                 ".join(f"{plan.url}/{service}/docs" for service in SERVICES)
     return f"""
@@ -284,7 +293,7 @@ Smart Gansu is ready after {seconds:.1f} s.
   Try the API    {apis}
   Accounts       citizen-0001, merchant-gansu, operator-1, ...: data/seed/identity.json
   Object store   {store.title}
-  Secrets, logs  {plan.layout.secrets}, {plan.layout.logs}
+  Secrets, logs  {plan.layout.secrets}, {plan.layout.logs}{told}
 
 Search, sign in, order:
 

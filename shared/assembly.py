@@ -1,15 +1,20 @@
 """From settings to the parts that every service is made of. Called by each service's wsgi module.
 
 settings, clock = load(), SystemClock()
-database = open_database(settings, "commerce", CATALOGUE, clock)
-app = create_app(database, …, open_edge(settings, "commerce", clock), database.troubles)
+observer = observing(load_observation(), settings, "commerce", clock)
+database = open_database(settings, "commerce", CATALOGUE, clock, observer)
+edge = open_edge(settings, "commerce", clock, observer)
+app = create_app(database, …, edge, database.troubles)
 """
+
+from collections.abc import Mapping
 
 from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys, source_of
 from shared.auth.subjects import SubjectOf, subjects
 from shared.auth.tokens import TokenVerifier
 from shared.clock import Clock
+from shared.observe.observer import Observer
 from shared.settings import Settings
 from shared.storage.access import Chore
 from shared.storage.catalogue import Catalogue
@@ -30,11 +35,13 @@ def open_database(
     catalogue: Catalogue,
     clock: Clock,
     chore: Chore | None = None,
+    observer: Observer | None = None,
 ) -> JournalDatabase:
-    """A service's documents; nothing is asked of the store before the first use."""
-    store = S3Store(store_address(settings), clock, connections=settings.threads)
+    """A service's documents; nothing is asked of the store before the first use, or look."""
+    observer = observer or Observer(clock, settings.replica_directory)
+    store = observer.store(S3Store(store_address(settings), clock, connections=settings.threads))
     prefix = f"{settings.store_prefix}{service}/"
-    return JournalDatabase(
+    database = JournalDatabase(
         store,
         catalogue,
         prefix=prefix,
@@ -46,14 +53,19 @@ def open_database(
         admit=lambda: probe(store, prefix, clock),
         chore=chore,
         archive_ms=settings.archive_days * DAY_MS or None,
+        telemetry=observer.engine(service),
     )
+    observer.watch(service, database, store)
+    return database
 
 
 def open_objects(
-    settings: Settings, service: str, kind: str, clock: Clock
+    settings: Settings, service: str, kind: str, clock: Clock, observer: Observer | None = None
 ) -> tuple[ObjectStore, str]:
     """Where a service keeps objects beside its journal, and what their keys begin with."""
     store = S3Store(store_address(settings), clock, connections=settings.threads)
+    if observer is not None:
+        return observer.store(store), f"{settings.store_prefix}{service}/{kind}/"
     return store, f"{settings.store_prefix}{service}/{kind}/"
 
 
@@ -64,11 +76,18 @@ def _writer(settings: Settings, clock: Clock) -> str:
 
 
 def open_edge(
-    settings: Settings, service: str, clock: Clock, subject_of: SubjectOf | None = None
+    settings: Settings,
+    service: str,
+    clock: Clock,
+    subject_of: SubjectOf | None = None,
+    observer: Observer | None = None,
+    sign_in_failures: Mapping[tuple[str, int], str] | None = None,
 ) -> Edge:
     """A service's HTTP edge. Tokens have to be meant for `service`, by name. Callers are subjects
-    of the service's own, unless `subject_of` says otherwise.
+    of the service's own, unless `subject_of` says otherwise. `sign_in_failures` says which answers
+    are failed sign-ins, by route and status, and of which kind.
     """
+    observer = observer or Observer(clock, settings.replica_directory)
     keys = SigningKeys(source_of(settings.jwks), clock)
     verifier = TokenVerifier(
         keys,
@@ -84,4 +103,6 @@ def open_edge(
         clock=clock,
         log=RequestLog(service, clock),
         body_bytes_max=settings.body_bytes_max,
+        heard=observer.edge(sign_in_failures or {}),
+        tracer=observer.tracer,
     )

@@ -9,96 +9,26 @@ needs no configuration; those secrets are published here and protect nothing.
 """
 
 import os
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-SECRET_BYTES_MIN = 32
-
-Parser = Callable[[str], Any]
-
-
-class SettingsError(Exception):
-    """The environment cannot be used; the message names every variable that is wrong."""
-
-
-def _text(pattern: str, meaning: str) -> Parser:
-    def parse(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(meaning)
-        return value
-
-    return parse
-
-
-def _one_of(*names: str) -> Parser:
-    return _text("|".join(map(re.escape, names)), f"is one of {', '.join(names)}")
-
-
-def _whole(low: int, high: int) -> Parser:
-    def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
-            raise ValueError(f"is a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _flag(value: str) -> bool:
-    if value not in {"yes", "no"}:
-        raise ValueError("is yes or no")
-    return value == "yes"
-
-
-def _secret(value: str) -> bytes:
-    secret = value.encode()
-    if len(secret) < SECRET_BYTES_MIN:
-        raise ValueError(f"has at least {SECRET_BYTES_MIN} bytes")
-    return secret
-
-
-def _keys_by_id(value: str) -> Mapping[str, bytes]:
-    rows = [re.fullmatch(r"([a-z0-9-]{1,32}):([0-9a-f]{64})", row) for row in value.split(",")]
-    found = {row[1]: bytes.fromhex(row[2]) for row in rows if row is not None}
-    if len(found) < len(rows):
-        raise ValueError("is id:key, the keys of 64 hex digits, separated by commas")
-    return found
-
-
-def _url_or_file(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s]+|/.*", value):
-        raise ValueError("is an http(s) URL or an absolute path")
-    return value
-
-
-_URL = _text(r"https?://[^\s/]+(/[^\s]*)?", "is an http(s) URL")
-_NAME = _text(r"[a-z][a-z0-9-]{0,31}", "is a short lower-case name")
-_BUCKET = _text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is a bucket name")
-_PREFIX = _text(r"([A-Za-z0-9][A-Za-z0-9._-]*/)*", "is empty or names that each end in '/'")
-_ANY = _text(r"[^\s]{0,512}", "has no spaces")
-
-
-def _variable(
-    name: str,
-    parse: Parser,
-    doc: str,
-    *,
-    default: str | None = None,
-    development: str | None = None,
-    secret: bool = False,
-) -> Any:
-    """Declare one setting. Without a default it is required; `development` stands in there."""
-    metadata = {
-        "name": name,
-        "parse": parse,
-        "doc": doc,
-        "default": default,
-        "development": default if development is None else development,
-        "secret": secret,
-    }
-    return field(metadata=metadata, repr=not secret)
+from shared.variables import ANY as _ANY
+from shared.variables import BUCKET as _BUCKET
+from shared.variables import PREFIX as _PREFIX
+from shared.variables import SECRET_BYTES_MIN as SECRET_BYTES_MIN  # noqa: PLC0414 - read from here
+from shared.variables import URL as _URL
+from shared.variables import Environment
+from shared.variables import SettingsError as SettingsError  # noqa: PLC0414 - caught from here
+from shared.variables import flag as _flag
+from shared.variables import keys_by_id as _keys_by_id
+from shared.variables import one_of as _one_of
+from shared.variables import secret as _secret
+from shared.variables import text as _text
+from shared.variables import url_or_file as _url_or_file
+from shared.variables import variable as _variable
+from shared.variables import whole as _whole
 
 
 def _container() -> Any:
@@ -111,48 +41,8 @@ def _container() -> Any:
     )
 
 
-_ENVIRONMENT = "GANSU_ENV"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Environment:
-    """What every program of the platform reads first."""
-
-    environment: str = _variable(
-        _ENVIRONMENT,
-        _one_of("development", "production"),
-        "`development` brings defaults for everything; `production` none for secrets.",
-        default="production",
-    )
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check everything. Raises SettingsError with all that is wrong, at once."""
-        values: dict[str, Any] = {}
-        wrong: list[str] = []
-        for setting in fields(cls):
-            try:
-                values[setting.name] = _read(setting, environ)
-            except ValueError as error:
-                wrong.append(f"{setting.metadata['name']} {error}")
-        if wrong:
-            raise SettingsError("; ".join(wrong))
-        return cls(**values)
-
-
-def _read(setting: Field[Any], environ: Mapping[str, str]) -> Any:
-    metadata = setting.metadata
-    at_home = environ.get(_ENVIRONMENT) == "development"
-    value = environ.get(metadata["name"]) or metadata["development" if at_home else "default"]
-    if value is None:
-        raise ValueError("is missing")
-    if metadata["secret"] and not at_home and value and value == metadata["development"]:
-        raise ValueError("is the value published for development")
-    return metadata["parse"](value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSettings(_Environment):
+class StoreSettings(Environment):
     """What an operator's command needs to know of where documents live."""
 
     store_endpoint: str = _variable(
@@ -406,6 +296,34 @@ class IdentitySettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationSettings(Environment):
+    """What a program needs to know to tell of itself: services and the gateway's."""
+
+    TITLE: ClassVar[str] = "Observation"
+
+    metrics_bind: str = _variable(
+        "GANSU_METRICS_BIND",
+        _text(r"((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})?", "is empty or host:port"),
+        "Where Prometheus finds `/metrics`, a port of its own beside the service's; empty for no"
+        " metrics. Nothing asks who reads it: it is for the inside of a network.",
+        default="",
+    )
+    traces_endpoint: str = _variable(
+        "GANSU_TRACES_ENDPOINT",
+        _text(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "is empty or an http(s) URL"),
+        "The collector of traces: spans are posted to `/v1/traces` below it (OTLP over HTTP); empty"
+        " for none.",
+        default="",
+    )
+    traces_percent: str = _variable(
+        "GANSU_TRACES_PERCENT",
+        _text(r"100|[0-9]{1,2}(\.[0-9]{1,2})?", "is a percentage with at most two decimals"),
+        "Of how many requests traces are kept. The gateway chooses; nobody else reads it.",
+        default="1",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityNotifierSettings(NotifierSettings):
     """What identity's notifier needs to know beside what every notifier does."""
 
@@ -427,6 +345,11 @@ def load_store(given: Mapping[str, str]) -> StoreSettings:
 def load_notifier() -> NotifierSettings:
     """A notifier's settings from the process's own environment."""
     return NotifierSettings.from_environ(os.environ)
+
+
+def load_observation() -> ObservationSettings:
+    """What a program is told about telling of itself, from its own environment."""
+    return ObservationSettings.from_environ(os.environ)
 
 
 def load_identity() -> IdentitySettings:
@@ -458,6 +381,11 @@ _GROUPS: tuple[tuple[Any, Any, str], ...] = (
         NotifierSettings,
         StoreSettings,
         "Beside `GANSU_ENV`, the store's and the replica directory's, as above:",
+    ),
+    (
+        ObservationSettings,
+        Environment,
+        "Of services, and of the gateway's ([observability.md](observability.md)):",
     ),
     (IdentitySettings, Settings, "Beside what every service reads:"),
     (IdentityNotifierSettings, NotifierSettings, "Beside what every notifier reads:"),

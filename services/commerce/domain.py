@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import INVALID, FieldError, Problem, Refused
-from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Index
+from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Conserved, Index
 from shared.times import MINUTE_MS
 
 QUANTITY_MAX = 999
@@ -39,7 +39,7 @@ CATALOGUE = Catalogue(
         facts=("store", "category", "prefecture", "division", "for_sale"),
         numbers=("price", "listed_ms"),
     ),
-    Collection("stock"),
+    Collection("stock", conserved=Conserved("received", ("on_hand", "reserved", "sold"))),
     Collection(
         "orders",
         indexes=(Index("orders_by_citizen", ("citizen",)),),

@@ -9,18 +9,20 @@ from services.commerce.pictures import Gallery
 from shared import divisions, settings
 from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock
+from shared.observe.observer import observing
 
 _NAME = "commerce"
 
 _settings = settings.load()
 _clock = SystemClock()
-_database = open_database(_settings, _NAME, CATALOGUE, _clock)
+_observer = observing(settings.load_observation(), _settings, _NAME, _clock)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, observer=_observer)
 
 app = create_app(
     _database,
     divisions.read(divisions.FILE),
-    Gallery(*open_objects(_settings, _NAME, "pictures", _clock)),
+    Gallery(*open_objects(_settings, _NAME, "pictures", _clock, _observer)),
     _settings.orders_a_minute,
-    open_edge(_settings, _NAME, _clock),
+    open_edge(_settings, _NAME, _clock, observer=_observer),
     _database.troubles,
 )

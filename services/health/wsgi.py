@@ -9,12 +9,14 @@ from shared import divisions, places, settings
 from shared.assembly import open_database, open_edge
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
+from shared.observe.observer import observing
 
 _NAME = "health"
 
 _settings = settings.load()
 _clock = SystemClock()
-_database = open_database(_settings, _NAME, CATALOGUE, _clock)
+_observer = observing(settings.load_observation(), _settings, _NAME, _clock)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, observer=_observer)
 _divisions = divisions.read(divisions.FILE)
 
 app = create_app(
@@ -22,6 +24,6 @@ app = create_app(
     places.read(divisions.REFERENCE / "gansu_hospitals.json", _divisions),
     _divisions,
     subjects(_settings.subject_key),
-    open_edge(_settings, _NAME, _clock),
+    open_edge(_settings, _NAME, _clock, observer=_observer),
     _database.troubles,
 )

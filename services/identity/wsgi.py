@@ -13,17 +13,20 @@ from services.identity.app import create_app
 from services.identity.domain import CATALOGUE
 from services.identity.domain.names import Verifier
 from services.identity.domain.secrets import Secrets
+from services.identity.routes.failures import SIGN_IN_FAILURES
 from services.identity.routes.parts import Identity
 from services.identity.verifier import DevelopmentVerifier, HttpVerifier
 from shared import settings
 from shared.assembly import open_database, open_edge, open_objects
 from shared.clock import SystemClock
+from shared.observe.observer import observing
 from shared.sealing import Vault
 
 _NAME = "identity"
 
 _settings = settings.load_identity()
 _clock = SystemClock()
+_observer = observing(settings.load_observation(), _settings, _NAME, _clock)
 _secrets = Secrets(_settings.subject_key, _settings.token_key, _settings.sealing_key, _clock.random)
 _keys = Keys(_secrets.sealing)
 _issuing = Issuing(
@@ -33,14 +36,15 @@ _issuing = Issuing(
     _settings.token_seconds,
     staff_by_number=_settings.staff_by_number,
 )
-_database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys))
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys), _observer)
 
 _verifier: Verifier = (
     HttpVerifier(_settings.verifier_url, _settings.verifier_key, _clock)
     if _settings.verifier_url
     else DevelopmentVerifier(_settings.environment)
 )
-_vault = Vault(*open_objects(_settings, _NAME, "keys", _clock), _settings.master_keys, _clock)
+_objects = open_objects(_settings, _NAME, "keys", _clock, _observer)
+_vault = Vault(*_objects, _settings.master_keys, _clock)
 _registry = Registry(_vault, _verifier, _secrets)
 
 # The library tells whole tokens at its lowest level, whoever turns that on.
@@ -49,6 +53,13 @@ logging.getLogger("authlib").setLevel(logging.WARNING)
 app = create_app(
     Identity(_database, _issuing, _clock, _settings.codes_per_minute, _registry),
     # Accounts are identity's own: here, and nowhere else, callers are account ids.
-    open_edge(_settings, _NAME, _clock, subject_of=str),
+    open_edge(
+        _settings,
+        _NAME,
+        _clock,
+        subject_of=str,
+        observer=_observer,
+        sign_in_failures=SIGN_IN_FAILURES,
+    ),
     _database.troubles,
 )

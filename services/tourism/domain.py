@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from shared.errors import NOT_FOUND, FieldError, Problem, Refused, invalid
-from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Index
+from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Conserved, Index
 from shared.times import DAY_MS, MINUTE_MS, day_of, instant, midnight_ms
 
 VISITORS_MAX = 5
@@ -38,6 +38,7 @@ CATALOGUE = Catalogue(
             Index("sessions_by_product", ("product", "day", "start")),
             Index("sessions_by_attraction", ("attraction", "day", "start")),
         ),
+        conserved=Conserved("capacity", ("free", "held", "sold")),
     ),
     Collection(
         "bookings",

@@ -10,12 +10,14 @@ from shared import divisions, places, settings
 from shared.assembly import open_database, open_edge
 from shared.auth.subjects import documents
 from shared.clock import SystemClock
+from shared.observe.observer import observing
 
 _NAME = "tourism"
 
 _settings = settings.load()
 _clock = SystemClock()
-_database = open_database(_settings, _NAME, CATALOGUE, _clock, LETTING_GO)
+_observer = observing(settings.load_observation(), _settings, _NAME, _clock)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, LETTING_GO, _observer)
 _divisions = divisions.read(divisions.FILE)
 
 app = create_app(
@@ -23,6 +25,6 @@ app = create_app(
     places.read(divisions.REFERENCE / "gansu_attractions.json", _divisions),
     _divisions,
     documents(_settings.subject_key),
-    open_edge(_settings, _NAME, _clock),
+    open_edge(_settings, _NAME, _clock, observer=_observer),
     _database.troubles,
 )

@@ -55,6 +55,19 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class Conserved:
+    """The law of a collection: in each document the `parts` add up to the `whole`, none below zero.
+
+    All are numbers at top-level members. With `each`, the law is that of every row in the list
+    under that member: there the parts are members of the row, and the whole is the document's.
+    """
+
+    whole: str
+    parts: tuple[str, ...]
+    each: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """One kind of document.
 
@@ -65,6 +78,8 @@ class Collection:
     something, and `numbers` (from 0 to 2^44) those that it can bound and order by.
 
     With `archive`, documents leave once they are over. They are never deleted, nor searched.
+
+    `conserved` is a law that all changes keep; an operator is told how many documents break it.
     """
 
     name: str
@@ -73,6 +88,7 @@ class Collection:
     facts: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     archive: Archive | None = None
+    conserved: Conserved | None = None
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
 
@@ -107,6 +123,8 @@ class Catalogue:
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"not a name for a collection or index: {name!r}")
+        laws = [c.conserved for c in collections if c.conserved is not None]
+        paths += [p for law in laws for p in (law.whole, *law.parts, law.each or law.whole)]
         for path in paths:
             if not PATH.fullmatch(path):
                 raise ValueError(f"not a path into a document: {path!r}")

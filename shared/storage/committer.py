@@ -22,19 +22,22 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from shared import errors, waiting
+from shared import errors
 from shared.clock import Clock, new_id
 from shared.storage.access import Change, Committed
 from shared.storage.entry import Entry, encode
 from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
+from shared.storage.pending import Pending, busy, concerning
 from shared.storage.proofs import Proof, ProofTimeout
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
+from shared.storage.telemetry import SILENT, Outcome, Telemetry, attempt, taken_up
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
+from shared.tracing import Span
 
 log = logging.getLogger(__name__)
 
@@ -95,53 +98,6 @@ class Proofs(Protocol):
     def prove(self, after: float, deadline: float) -> Proof: ...
 
 
-class Pending(Generic[T]):
-    """One caller's change on its way, and the answer once there is one.
-
-    `first` names the document that the change looks at first: those of a batch are read together.
-    """
-
-    __slots__ = (
-        *("_done", "abandoned", "asked_time", "change", "error", "first", "queued", "seq"),
-        "value",
-    )
-
-    def __init__(
-        self, change: Change[T], queued: float, first: tuple[str, str] | None = None
-    ) -> None:
-        self.change = change
-        self.queued = queued
-        self.first = first
-        self.value: T | None = None
-        self.error: Exception | None = None
-        self.seq = 0
-        self.abandoned = False
-        self.asked_time = False
-        self._done = waiting.signal()
-
-    def answer(self, seq: int) -> None:
-        self.seq = seq
-        self._done.set()
-
-    def refuse(self, error: Exception) -> None:
-        self.error = error
-        self._done.set()
-
-    def result(self, seconds: float) -> Committed[T]:
-        """Wait for the answer. Raises the change's own exception, or Refused(BUSY)."""
-        if not self._done.wait(seconds):
-            self.abandoned = True
-            raise busy()
-        if self.error is not None:
-            raise self.error
-        return Committed(self.value, self.seq)  # type: ignore[arg-type]
-
-
-def busy() -> errors.Refused:
-    """The refusal for whatever may work in a moment."""
-    return errors.Refused(errors.BUSY, retry_after_seconds=2)
-
-
 @dataclass(slots=True)
 class CommitFigures:
     """Counts since the process began, for the operator and the benchmarks."""
@@ -170,6 +126,7 @@ class Committer:
         skew_ms: Callable[[], int | None],
         tidy: Callable[[Batch], None],
         limits: CommitLimits,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self._journal = journal
         self._follower = follower
@@ -180,6 +137,7 @@ class Committer:
         self._skew_ms = skew_ms
         self._tidy = tidy
         self._limits = limits
+        self._telemetry = telemetry
         self._queue: deque[Pending[Any]] = deque()
         self._wake = threading.Condition()
         self._waiting = 0
@@ -197,8 +155,16 @@ class Committer:
         try:
             return pending.result(self._limits.patience_seconds)
         finally:
+            if pending.maybe_span is not None:
+                pending.maybe_span.failed = pending.error is not None or pending.abandoned
+                pending.maybe_span.end()
             with self._wake:
                 self._waiting -= 1
+
+    @property
+    def waiting(self) -> int:
+        """Changes that have no answer yet."""
+        return self._waiting
 
     def _enqueue(self, change: Change[T], first: tuple[str, str] | None = None) -> Pending[T]:
         pending = Pending(change, self._clock.monotonic(), first)
@@ -258,9 +224,11 @@ class Committer:
                 except ReplicaBroken as error:
                     self._renew(used, error)
         except _UNAVAILABLE as error:
-            log.warning("commit refused: %s", error)
+            self._telemetry.commit("undecided" if isinstance(error, Undecided) else "refused")
+            log.warning("commit refused: %s", error, extra=concerning(pendings))
         except Exception:
-            log.exception("commit failed")
+            self._telemetry.commit("refused")
+            log.exception("commit failed", extra=concerning(pendings))
         for pending in pendings:
             pending.refuse(busy())
 
@@ -270,6 +238,14 @@ class Committer:
 
     def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
         """Try once; those that still need an answer come back."""
+        began = self._clock.monotonic()
+        taken_up(pendings, began, self._telemetry)
+        with attempt(pendings, began) as span:
+            return self._try(pendings, deadline, span)
+
+    def _try(
+        self, pendings: list[Pending[Any]], deadline: float, span: Span | None
+    ) -> list[Pending[Any]]:
         if self._follower.rivals.write():
             self._await_turn()
         elif self._follower.trouble is not None:
@@ -301,13 +277,24 @@ class Committer:
             writes=tuple(batch.layer.writes.values()),
             events=tuple(batch.layer.events),
         )
-        if not self._store(entry):
+        stored = self._store(entry)
+        self._told(span, batch.seq, fitting, stored=stored)
+        if not stored:
             return pendings
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
         self._entry_seconds += (self._clock.monotonic() - began - self._entry_seconds) / 8
         self.figures.changes += fitting
         return pendings[fitting:]
+
+    def _told(self, span: Span | None, seq: int, changes: int, *, stored: bool) -> None:
+        """Tell whoever observes what became of an entry."""
+        outcome: Outcome = "applied" if stored else "lost_race"
+        self._telemetry.commit(outcome)
+        if stored:
+            self._telemetry.batch(changes)
+        if span is not None:
+            span.attributes.update({"gansu.entry": seq, "gansu.outcome": outcome})
 
     def _await_turn(self) -> None:
         """Come level with the other containers, and let those go first that wrote longer ago.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from shared import errors, waiting
+from shared import errors, tracing, waiting
 from shared.clock import Clock
 from shared.storage import archive, idempotency
 from shared.storage import entry as entries
@@ -33,22 +33,25 @@ from shared.storage.access import (
 from shared.storage.archive import Fetched
 from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
-from shared.storage.committer import CommitFigures, CommitLimits, Committer, busy
+from shared.storage.committer import CommitFigures, CommitLimits, Committer
 from shared.storage.compaction import Compaction
 from shared.storage.directory import ReplicaDirectory
+from shared.storage.feeder import Feeder
 from shared.storage.fetcher import Fetcher, with_archive
 from shared.storage.follower import Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, ensure_journal
 from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
+from shared.storage.pending import busy
 from shared.storage.proofs import Board, Proof, ProofTimeout, Prover
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
-from shared.storage.replica import Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
+from shared.storage.telemetry import SILENT, Telemetry
 from shared.storage.transaction import ORDINAL_BITS, ReadOnlyView
 from shared.storage.turnstile import Turnstile
+from shared.storage.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +72,6 @@ CHORE_SECONDS = 2.0
 
 CHORES_MAX = 50
 """Of one look, lest a chore that is never done keeps a thread for itself."""
-
-FEED_SECONDS = 10.0
-"""How long one batch for search may hold its state of the replica."""
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for what is being made; nothing depends on it."""
@@ -121,7 +121,9 @@ class JournalDatabase:
         admit: Callable[[], None] | None = None,
         chore: Chore | None = None,
         archive_ms: int | None = None,
+        telemetry: Telemetry = SILENT,
     ) -> None:
+        self._telemetry = telemetry
         self._store = store
         self._catalogue = archive.with_volumes(idempotency.with_rows(catalogue))
         self._prefix = prefix
@@ -157,7 +159,7 @@ class JournalDatabase:
         )
         self._made_checked = float("-inf")
         self._not_followed = ""
-        self._feeder: threading.Thread | None = None
+        self._feeder = Feeder()
 
     # Opening and closing
 
@@ -221,6 +223,7 @@ class JournalDatabase:
             skew_ms=self._store.clock_skew_ms,
             tidy=idempotency.trim,
             limits=self._limits,
+            telemetry=self._telemetry,
         )
         tailer = Tailer(folder.path / "tailer.lock", self._clock, self._follow)
         fetcher = Fetcher(self._store, self._prefix, lambda: self._catch_up(follower))
@@ -235,9 +238,9 @@ class JournalDatabase:
             return
         parts.committer.close()
         parts.tailer.close()
-        for helper in (self._feeder, self._chore_thread):
-            if helper is not None:
-                helper.join(CLOSE_SECONDS)
+        self._feeder.close(CLOSE_SECONDS)
+        if self._chore_thread is not None:
+            self._chore_thread.join(CLOSE_SECONDS)
         for maker in self._makers:
             maker.join(CLOSE_SECONDS)
         parts.follower.close()
@@ -305,7 +308,7 @@ class JournalDatabase:
             return self._read_as(parts, on, freshness, arrived)
 
         try:
-            return parts.fetcher.run(work)
+            return tracing.traced("read", lambda: parts.fetcher.run(work))
         except _UNAVAILABLE as error:
             raise busy() from error
 
@@ -346,7 +349,7 @@ class JournalDatabase:
         if not self._readers.acquire(blocking=False):
             raise busy()
         try:
-            return parts.prover.prove(after, deadline)
+            return tracing.traced("prove", lambda: parts.prover.prove(after, deadline))
         finally:
             self._readers.release()
 
@@ -388,7 +391,8 @@ class JournalDatabase:
             head = parts.follower.replica.head()
             for maker in self._makers:
                 maker.consider(head)
-        self._feed_finder(parts)
+        if self._catalogue.searchable:
+            self._feeder.feed(parts.follower.replica)
         if self._chore is not None and now - self._chore_looked > CHORE_SECONDS:
             self._chore_looked = now
             self._look_after(self._chore)
@@ -404,25 +408,6 @@ class JournalDatabase:
             self._not_followed = told
         else:
             self._not_followed = ""
-
-    def _feed_finder(self, parts: _Parts) -> None:
-        """Let search hear of what was written, in a thread: a first build takes its time."""
-        if not self._catalogue.searchable:
-            return
-        if self._feeder is None or not self._feeder.is_alive():
-            self._feeder = threading.Thread(
-                target=self._feed, args=(parts.follower.replica,), name="feeder", daemon=True
-            )
-            self._feeder.start()
-
-    def _feed(self, replica: Replica) -> None:
-        level = False
-        try:
-            while not level and not self._closed:
-                with replica.reading(FEED_SECONDS) as reader:
-                    level = replica.finder.feed(reader)
-        except Exception as error:  # noqa: BLE001 - the next tick tries again
-            log.warning("search could not be fed: %r", error)
 
     def _look_after(self, chore: Chore) -> None:
         """Do the chore in a thread, if its last one is done: a commit may wait for the store."""
@@ -480,6 +465,13 @@ class JournalDatabase:
         if isinstance(error, OSError):
             return f"the directory {self._directory} cannot be used: {error}"
         return str(error) or repr(error)
+
+    def watched(self) -> Watched | None:
+        """What gauges are read from; None before it was opened."""
+        parts = self._parts
+        if parts is None:
+            return None
+        return Watched(parts.follower, parts.prover, parts.committer, self._catalogue)
 
     def figures(self) -> CommitFigures:
         """Counts of this process's commits."""

@@ -13,8 +13,8 @@ from typing import TypeVar
 from shared import waiting
 from shared.storage.access import Change, Transaction
 from shared.storage.archive import AT_ONCE_MAX, ROUNDS_MAX, Fetched, Wanted
-from shared.storage.committer import busy
 from shared.storage.objects import Absent, ObjectStore, StoreError
+from shared.storage.pending import busy
 from shared.storage.transaction import BatchTransaction
 from shared.storage.volume import VolumeDamaged
 

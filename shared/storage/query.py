@@ -10,7 +10,7 @@ parameter.
 """
 
 from shared.storage.access import Position
-from shared.storage.catalogue import Catalogue, Collection, Index, Value
+from shared.storage.catalogue import Catalogue, Collection, Conserved, Index, Value
 
 TABLES = (
     """CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL,
@@ -66,6 +66,20 @@ def changed_statement(catalogue: Catalogue, revision: int) -> Statement:
 
 
 GONE = "SELECT collection, key, revision FROM gone WHERE revision > ? ORDER BY revision LIMIT ?"
+
+
+def unbalanced_statement(law: Conserved) -> str:
+    """How many documents, or rows within them, of a collection (its one value) break its law."""
+    source, row = ("json_each(body, ?)", "value") if law.each else ("(SELECT 1)", "body")
+    parts = [f"json_extract({row}, '$.{part}')" for part in law.parts]
+    balanced = " AND ".join(
+        [f"{' + '.join(parts)} = {_path(law.whole)}", *(f"{part} >= 0" for part in parts)]
+    )
+    # What is missing, or is no number, makes the condition NULL: no balance either.
+    return (
+        f"SELECT count(*) FROM docs, {source}"  # noqa: S608
+        f" WHERE collection = ? AND ({balanced}) IS NOT TRUE"
+    )
 
 
 def find_statement(

@@ -15,7 +15,7 @@ import orjson
 
 from shared.clock import Clock
 from shared.storage import query
-from shared.storage.catalogue import Body, Catalogue
+from shared.storage.catalogue import Body, Catalogue, Conserved
 from shared.storage.finder import Changed, Finder
 
 _MISUSE = (
@@ -162,6 +162,12 @@ class Reader:
 
     def _current(self, collection: str, row: Any) -> Body:
         return self.upgraded(collection, _verified(collection, row))
+
+    def unbalanced(self, collection: str, law: Conserved) -> int:
+        """How many documents of a collection, or rows within them, break its law."""
+        values = [f"$.{law.each}", collection] if law.each else [collection]
+        rows = self._fetched(query.unbalanced_statement(law), values)
+        return int(rows[0][0])
 
     def dump(self) -> Iterator[tuple[str, str, int, int, str]]:
         """Every document in order: (collection, key, revision, version, body), verified."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from shared import errors
+from shared import errors, tracing
 from shared.clock import Clock, new_id
 from shared.storage import archive, query
 from shared.storage.access import Change, Document, Hit, Position, Search
@@ -164,6 +164,9 @@ class ReadOnlyView:
         return self._hits(collection.name, statement, limit)
 
     def search(self, search: Search, *, limit: int, after: Position | None = None) -> list[Hit]:
+        return tracing.traced("search", lambda: self._searched(search, limit, after))
+
+    def _searched(self, search: Search, limit: int, after: Position | None) -> list[Hit]:
         limit = max(0, min(limit, ROWS_MAX))
         hits: list[Hit] = []
         while len(hits) < limit:

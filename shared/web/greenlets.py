@@ -19,6 +19,7 @@ Two things that greenlets do not bring by themselves:
 import mmap
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, cast
 
@@ -123,16 +124,20 @@ class GreenletWays:
 
 
 class _Outcome(Generic[T]):
-    """What some work came to in another thread. The hub prints every exception that leaves one."""
+    """What some work came to in another thread. The hub prints every exception that leaves one.
+
+    It knows there which request it is done for (`shared/tracing.py`).
+    """
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
+        self._context = copy_context()
         self._value: T | None = None
         self._error: BaseException | None = None
 
     def find(self) -> None:
         try:
-            self._value = self._work()
+            self._value = self._context.run(self._work)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self._error = error
 

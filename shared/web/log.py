@@ -1,10 +1,13 @@
-"""One JSON line for each request, and one for each failure of the program.
+"""One JSON line for each request, for each failure of the program, and for what libraries tell.
+
+Every line that has to do with a request has its `trace_id`, which is the gateway's request id.
 
 A line holds the route's template, never the path, the query, a header or a body: those carry ids,
 tokens and what people look for. A failure is told by its type and its frames; its message could
 repeat what a person sent.
 """
 
+import logging
 import os
 import traceback
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from shared import tracing
 from shared.clock import Clock
 from shared.times import instant
 
@@ -38,6 +42,7 @@ class RequestLog:
         self._line(
             {
                 "request_id": request_id,
+                "trace_id": request_id,
                 "method": method,
                 "route": route,
                 "status": status,
@@ -47,19 +52,49 @@ class RequestLog:
 
     def failed(self, *, request_id: str, route: str, error: BaseException) -> None:
         """The program failed while it served a request."""
-        frames = [
-            f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(error.__traceback__)
-        ]
         self._line(
             {
                 "request_id": request_id,
+                "trace_id": request_id,
                 "route": route,
-                "failure": type(error).__qualname__,
-                "frames": frames,
+                **_failure(error),
             }
         )
+
+    def told(self, record: logging.LogRecord) -> None:
+        """A line of the engine's, or of a library's."""
+        members: dict[str, object] = {"level": record.levelname.lower(), "logger": record.name}
+        if request_id := tracing.request_id():
+            members["trace_id"] = request_id
+        elif trace_ids := getattr(record, "trace_ids", None):
+            members["trace_ids"] = trace_ids
+        members["message"] = record.getMessage()
+        if record.exc_info and record.exc_info[1]:
+            members |= _failure(record.exc_info[1])
+        self._line(members)
 
     def _line(self, members: dict[str, object]) -> None:
         line = {"time": instant(self._clock.now_ms()), "service": self._service, **members}
         self._write(orjson.dumps(line) + b"\n")
+
+
+class EngineLines(logging.Handler):
+    """What the engine and libraries log, as lines of a service's log."""
+
+    def __init__(self, log: RequestLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._log.told(record)
+        except Exception:  # noqa: BLE001 - logging's own way: a line is not worth a request
+            self.handleError(record)
+
+
+def _failure(error: BaseException) -> dict[str, object]:
+    frames = [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return {"failure": type(error).__qualname__, "frames": frames}

@@ -21,7 +21,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from shared import waiting
+from shared import tracing, waiting
 from shared.auth.tokens import NOBODY, Identity, TokenVerifier
 from shared.clock import Clock
 from shared.errors import BUSY, FORBIDDEN, INTERNAL, INVALID, METHOD, NOT_FOUND, Refused
@@ -29,12 +29,14 @@ from shared.language import TAGS, Language, accepted
 from shared.loading import Loader
 from shared.schemas import Schema, field_error
 from shared.storage.access import Claim
+from shared.tracing import Span, Tracer
 from shared.web import common, cursors, problems, requests
 from shared.web.common import Ready
 from shared.web.log import RequestLog
 from shared.web.requests import Environ
 from shared.web.responses import Rendered
 from shared.web.routes import Answer, Binary, Call, Page, Route, Router
+from shared.web.telemetry import UNHEARD, UNKNOWN_ROUTE, Heard, method_of, template_of
 
 P = TypeVar("P")
 
@@ -47,7 +49,8 @@ _JSON = "application/json"
 class Edge:
     """What every service's HTTP edge works with, whatever the service.
 
-    `request_key` seals cursors and the digests of requests.
+    `request_key` seals cursors and the digests of requests. `heard` is told of every answer, and
+    `tracer` makes spans of the requests that the gateway chose.
     """
 
     verifier: TokenVerifier
@@ -55,6 +58,8 @@ class Edge:
     clock: Clock
     log: RequestLog
     body_bytes_max: int
+    heard: Heard = UNHEARD
+    tracer: Tracer | None = None
 
 
 class Answers(Protocol):
@@ -244,16 +249,36 @@ class Application(Flask):
 
     def wsgi_app(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request, whatever happens; log it."""
-        began = self.edge.clock.monotonic()
-        request_id = requests.request_id(environ) or self.edge.clock.random(16).hex()
+        edge = self.edge
+        began = edge.clock.monotonic()
+        request_id = requests.request_id(environ) or edge.clock.random(16).hex()
+        span = None
+        if edge.tracer is not None:
+            given = environ.get("HTTP_TRACEPARENT")
+            span = edge.tracer.continued(given, request_id, UNKNOWN_ROUTE, began)
+        with tracing.within(span or request_id):
+            route, rendered, reason = self._answered(environ, request_id)
+        method: str = environ["REQUEST_METHOD"]
+        edge.log.answered(
+            request_id=request_id, method=method, route=route, status=rendered.status, began=began
+        )
+        seconds = edge.clock.monotonic() - began
+        edge.heard.answered(method, route, rendered.status, seconds, reason)
+        if span is not None:
+            _end(span, method, route, rendered.status)
+        return rendered(environ, start_response)
+
+    def _answered(self, environ: Environ, request_id: str) -> tuple[str, Rendered, str]:
+        """The route's name, the answer, whatever happens, and the problem where it is one's."""
         language = accepted(environ.get("HTTP_ACCEPT_LANGUAGE"))
-        route = "-"
+        route, reason = UNKNOWN_ROUTE, ""
         try:
             route, path = self._found(environ)
             rendered = self.handlers[route].answer(environ, path, language)
             rendered.headers.append(("X-Request-Id", request_id))
         except Refused as refusal:
             rendered = problems.rendered(refusal, language, request_id)
+            reason = refusal.problem.slug
         except MethodNotAllowed as error:
             allow = ", ".join(sorted(error.valid_methods or ()))
             rendered = problems.rendered(Refused(METHOD), language, request_id, ("Allow", allow))
@@ -262,14 +287,7 @@ class Application(Flask):
         except Exception as error:  # noqa: BLE001 - nobody is to see a stack trace
             self.edge.log.failed(request_id=request_id, route=route, error=error)
             rendered = problems.rendered(Refused(INTERNAL), language, request_id)
-        self.edge.log.answered(
-            request_id=request_id,
-            method=environ["REQUEST_METHOD"],
-            route=route,
-            status=rendered.status,
-            began=began,
-        )
-        return rendered(environ, start_response)
+        return route, rendered, reason
 
     def _found(self, environ: Environ) -> tuple[str, dict[str, str]]:
         """The route's name and the ids in its path. Raises werkzeug's NotFound and others."""
@@ -281,6 +299,18 @@ class Application(Flask):
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         rule, ids = self._addresses.match(path, environ["REQUEST_METHOD"], return_rule=True)
         return rule.endpoint, dict(ids)
+
+
+def _end(span: Span, method: str, route: str, status: int) -> None:
+    """Conventions of OpenTelemetry for HTTP servers, but for the address, which has ids in it."""
+    span.name = route if route != UNKNOWN_ROUTE else method_of(method)
+    span.failed = status >= 500
+    span.attributes = {
+        "http.request.method": method_of(method),
+        "http.route": template_of(route),
+        "http.response.status_code": status,
+    }
+    span.end()
 
 
 def build(router: Router[P], parts: P, edge: Edge, ready: Ready) -> Application:

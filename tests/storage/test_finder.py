@@ -60,7 +60,7 @@ def test_where_nothing_is_searched_nothing_is_fed(
     plain = world.container("plain", catalogue=Catalogue(Collection("notes")))
     plain.database.transact(lambda tx: tx.put("notes", "n", {}))
     plain.database._follow()
-    assert plain.database._feeder is None
+    assert plain.database._feeder._thread is None
     assert caplog.records == []
 
 

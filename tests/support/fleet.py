@@ -28,6 +28,7 @@ from typing import Protocol, Self
 from infra import gateway, guard, processes, programs, stores
 from infra.credentials import Credentials
 from infra.layout import Layout
+from infra.observed import Observed
 from infra.processes import Program
 from infra.programs import Plan
 from infra.provision import provision
@@ -221,7 +222,8 @@ class Fleet:
     """Everything, on free ports and under one directory. Use as a context manager.
 
     `gateways`: the nth one sends writes to the nth container first. With `faults` the containers
-    reach their store through `proxy`. With `ceph` their store is Ceph rather than SeaweedFS.
+    reach their store through `proxy`. With `ceph` their store is Ceph rather than SeaweedFS. What
+    they tell of themselves is as `observed` says.
     `told` is what all clients together were told.
     """
 
@@ -234,11 +236,14 @@ class Fleet:
         gateways: int = 1,
         faults: bool = False,
         ceph: bool = False,
+        observed: Observed | None = None,
     ) -> None:
         self.service = service
         self.layout = Layout(root.absolute())
         self._ports = free_ports(1 + gateways)
-        self._plan = Plan(self.layout, _CREDENTIALS, self._ports[1], containers)
+        self._plan = Plan(
+            self.layout, _CREDENTIALS, self._ports[1], containers, observed=observed or Observed()
+        )
         self._ending = ExitStack()
         self.told = Told()
         self.store, self._endpoint = self._ceph() if ceph else self._seaweed()
@@ -284,6 +289,11 @@ class Fleet:
             door = Part(self._gateway(number), self.layout)
             ending.callback(door.kill)
             door.start()
+        telling = programs.telemetry(self._plan)
+        if telling is not None:
+            telemetry = Part(telling, self.layout)
+            ending.callback(telemetry.kill)
+            telemetry.start()
         self.wait_ready()
 
     def _open_issuer(self) -> Issuer:

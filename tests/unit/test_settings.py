@@ -11,6 +11,7 @@ from shared.settings import (
     IdentityNotifierSettings,
     IdentitySettings,
     NotifierSettings,
+    ObservationSettings,
     Settings,
     SettingsError,
     StoreSettings,
@@ -33,7 +34,10 @@ def test_the_manual_says_what_the_code_reads() -> None:
     assert written == settings.documentation(), "run: python -m shared.settings"
 
 
-KINDS = (Settings, StoreSettings, NotifierSettings, IdentitySettings, IdentityNotifierSettings)
+KINDS = (
+    *(Settings, StoreSettings, NotifierSettings, IdentitySettings, IdentityNotifierSettings),
+    ObservationSettings,
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

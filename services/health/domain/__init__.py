@@ -12,7 +12,7 @@ They are the same for now, also where somebody acts for the patient (`acts`); ru
 by the patient, rights to an appointment by the account that booked it.
 """
 
-from shared.storage.catalogue import Archive, Catalogue, Collection, Index
+from shared.storage.catalogue import Archive, Catalogue, Collection, Conserved, Index
 
 CATALOGUE = Catalogue(
     # A hospital's appointments desk: that it takes bookings at all, and its limits. By hospital.
@@ -30,6 +30,7 @@ CATALOGUE = Catalogue(
             Index("sessions_by_department", ("department", "date")),
             Index("sessions_by_doctor", ("doctor", "date")),
         ),
+        conserved=Conserved("places", ("free", "booked", "checked_in", "no_show"), each="slots"),
     ),
     Collection(
         "appointments",

@@ -1,0 +1,145 @@
+"""From settings to what a service tells of itself; silent where nobody asked. Called by assembly.
+
+observer = observing(load_observation(), settings, "commerce", clock)
+store = observer.store(S3Store(…))
+database = JournalDatabase(…, telemetry=observer.engine("commerce"))
+observer.watch("commerce", database, store)
+"""
+
+import atexit
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from shared.clock import Clock
+from shared.observe import measures
+from shared.observe.store import ObservedStore
+from shared.settings import ObservationSettings, Settings, StoreSettings
+from shared.storage.database import JournalDatabase
+from shared.storage.objects import ObjectStore
+from shared.storage.telemetry import SILENT, Telemetry
+from shared.tracing import Tracer
+from shared.web.log import EngineLines, RequestLog
+from shared.web.telemetry import UNHEARD, Heard
+
+if TYPE_CHECKING:
+    from shared.observe.metrics import Failures, Metrics
+
+FOLDER = "metrics"
+"""Beside the replicas of a container: what its processes count."""
+
+
+def folder_of(settings: StoreSettings) -> Path:
+    """Where a container's processes write what they count."""
+    return settings.replica_directory / FOLDER
+
+
+class _StoreMeter:
+    def __init__(self, metrics: "Metrics") -> None:
+        self._metrics = metrics
+
+    def answered(self, operation: str, outcome: str, seconds: float, *, is_error: bool) -> None:
+        self._metrics.histogram(
+            measures.STORE_SECONDS_TAKEN, operation=operation, outcome=outcome
+        ).observe(seconds)
+        if is_error:
+            self._metrics.counter(measures.STORE_ERRORS, operation=operation, kind=outcome).inc()
+
+
+class Lost(Protocol):
+    """Hears of spans that were lost."""
+
+    def __call__(self, spans: int, /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """What a process tells: nothing is counted without `metrics`, or traced without `tracer`."""
+
+    clock: Clock
+    folder: Path
+    metrics: "Metrics | None" = None
+    tracer: Tracer | None = None
+
+    def store(self, store: ObjectStore) -> ObjectStore:
+        """The same store, measured."""
+        if self.metrics is None and self.tracer is None:
+            return store
+        meter = None if self.metrics is None else _StoreMeter(self.metrics)
+        return ObservedStore(store, self.clock, meter)
+
+    def engine(self, database: str) -> Telemetry:
+        """Who listens to a database's engine."""
+        if self.metrics is None:
+            return SILENT
+        from shared.observe.metrics import EngineMeter  # noqa: PLC0415 - loaded already
+
+        return EngineMeter(self.metrics, database)
+
+    def edge(self, failures: "Failures") -> Heard:
+        """Who listens to the HTTP edge."""
+        if self.metrics is None:
+            return UNHEARD
+        from shared.observe.metrics import EdgeMeter  # noqa: PLC0415 - loaded already
+
+        return EdgeMeter(self.metrics, failures)
+
+    def watch(self, name: str, database: JournalDatabase, store: ObjectStore) -> None:
+        """Look after a database, in a thread, for as long as the process lives."""
+        if self.metrics is None:
+            return
+        from shared.observe.watch import Watch  # noqa: PLC0415 - it needs the library
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        Watch(
+            self.metrics,
+            name,
+            database.watched,
+            database.troubles,
+            store.clock_skew_ms,
+            self.folder / "watch.lock",
+            self.clock,
+        ).start()
+
+
+def observing(
+    asked: ObservationSettings, settings: Settings, service: str, clock: Clock
+) -> Observer:
+    """What a service's process tells, as it was asked to. From here on what the engine and
+    libraries log goes to the service's log.
+    """
+    logging.getLogger().handlers = [EngineLines(RequestLog(service, clock))]
+    metrics = _metrics(service) if asked.metrics_bind else None
+    tracer = None
+    if asked.traces_endpoint:
+        tracer = tracer_of(asked.traces_endpoint, service, settings.container, clock, metrics)
+    return Observer(clock, folder_of(settings), metrics, tracer)
+
+
+def _metrics(service: str) -> "Metrics":
+    # Imported where it is asked for: the library takes a tenth of a second to load.
+    from shared.observe.metrics import Metrics  # noqa: PLC0415
+
+    return Metrics(service, measures.SERVICES)
+
+
+def tracer_of(
+    endpoint: str, service: str, container: str, clock: Clock, metrics: "Metrics | None"
+) -> Tracer:
+    """A tracer whose spans go to a collector; what is left is handed over when the process ends."""
+    # As long as it takes to load, three times over.
+    from shared.observe.traces import SpanExport  # noqa: PLC0415
+
+    resource = {"service.name": service, "service.namespace": "smart-gansu"}
+    if container:
+        resource["service.instance.id"] = container
+    export = SpanExport(endpoint, resource, clock, _lost(metrics))
+    atexit.register(export.close)
+    return Tracer(clock, export.take)
+
+
+def _lost(metrics: "Metrics | None") -> Lost:
+    if metrics is None:
+        return int
+    return metrics.counter(measures.SPANS_LOST).inc
