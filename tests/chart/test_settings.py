@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from shared.settings import (
     IdentityNotifierSettings,
     IdentitySettings,
     NotifierSettings,
+    ObservationSettings,
     Settings,
     SettingsError,
     StoreSettings,
@@ -22,7 +24,7 @@ from tests.support.helm import Helm
 Json = Mapping[str, Any]
 Environment = dict[str, str]
 
-# Read by the image's own first program, by the gateway's, and by what tells of itself.
+# Read by the image's own first program and by the gateway's.
 OF_CONTAINERS = {"SERVICE", "PROCESS", "PORT"}
 OF_THE_GATEWAY = {
     "GANSU_GATEWAY_HOST",
@@ -31,7 +33,7 @@ OF_THE_GATEWAY = {
     "GANSU_GATEWAY_CERTIFICATE",
     "GANSU_GATEWAY_KEY",
 }
-OF_OBSERVATION = {"GANSU_METRICS_BIND", "GANSU_TRACES_ENDPOINT"}
+OF_OBSERVATION = {each.metadata["name"] for each in fields(ObservationSettings)}
 SECRET = "made-up:" + "5b" * 32
 """Long enough for a key, and in the form of a list of keys."""
 

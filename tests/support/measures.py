@@ -1,7 +1,7 @@
-"""The measures that dashboards and alerts may ask for, with their labels, and who asks for what.
+"""What dashboards and alerts ask for, held against what is measured (`shared/observe/measures.py`).
 
-Beside its own labels every measure of a service has `service`, and Prometheus adds where it was
-collected (`instance`, `job`).
+Beside its own labels every measure has `service`, and Prometheus adds where it was collected
+(`instance`, `job`).
 """
 
 from collections.abc import Iterator
@@ -9,42 +9,21 @@ from dataclasses import dataclass
 
 import promql_parser as promql
 
-HISTOGRAMS = {
-    "http_server_request_duration_seconds": {"method", "route", "status"},
-    "gansu_commit_batch_size": {"database"},
-    "gansu_commit_queue_wait_seconds": {"database"},
-    "gansu_store_request_duration_seconds": {"operation", "outcome"},
-    "gansu_gateway_request_duration_seconds": {"route", "status", "cache"},
-}
-COUNTERS = {
-    "gansu_commits_total": {"database", "outcome"},
-    "gansu_shed_total": {"reason"},
-    "gansu_store_errors_total": {"operation", "kind"},
-    "gansu_sign_in_failures_total": {"kind"},
-    "gansu_spans_lost_total": set[str](),
-}
-GAUGES = {
-    "gansu_commit_queue_depth": {"database"},
-    "gansu_replica_lag_entries": {"database"},
-    "gansu_replica_applied_entry": {"database"},
-    "gansu_replica_age_seconds": {"database"},
-    "gansu_conservation_violations": {"database"},
-    "gansu_conservation_checked_timestamp_seconds": {"database"},
-    "gansu_clock_offset_seconds": set[str](),
-    "gansu_ready": set[str](),
-    "gansu_unapplicable_entries": {"database"},
-}
-COLLECTED = {"service", "instance", "job"}
+from shared.observe import measures
+
+COLLECTED = frozenset({"service", "instance", "job"})
 
 
-def series() -> dict[str, set[str]]:
+def series() -> dict[str, frozenset[str]]:
     """Every name that can be asked for, and the labels that it has."""
-    known: dict[str, set[str]] = {"up": {"instance", "job"}}
-    for name, labels in (COUNTERS | GAUGES).items():
-        known[name] = labels | COLLECTED
-    for name, labels in HISTOGRAMS.items():
-        known[f"{name}_bucket"] = labels | COLLECTED | {"le"}
-        known[f"{name}_count"] = known[f"{name}_sum"] = labels | COLLECTED
+    known = {"up": frozenset({"instance", "job"})}
+    for measure in (*measures.SERVICES, *measures.GATEWAY):
+        labels = COLLECTED | set(measure.labels)
+        if measure.kind == "histogram":
+            known[f"{measure.name}_bucket"] = labels | {"le"}
+            known[f"{measure.name}_count"] = known[f"{measure.name}_sum"] = labels
+        else:
+            known[measure.name] = labels
     return known
 
 
@@ -65,7 +44,7 @@ def asked(text: str) -> Asked:
     selectors = list(_selectors(expr))
     unknown = [each.name for each in selectors if each.name not in known]
     for each in selectors:
-        mine = known.get(each.name or "", set())
+        mine = known.get(each.name or "", frozenset())
         unknown += [
             f"{each.name}{{{matcher.name}}}"
             for matcher in each.matchers.matchers
@@ -96,7 +75,7 @@ def _labels(expr: promql.Expr, unknown: list[str | None]) -> set[str]:  # noqa: 
     """The labels of an expression's answer; grouping by what is not there is noted."""
     match expr:
         case promql.VectorSelector():
-            return set(series().get(expr.name or "", set()))
+            return set(series().get(expr.name or "", ()))
         case promql.MatrixSelector():
             return _labels(expr.vector_selector, unknown)
         case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
