@@ -87,6 +87,24 @@ class EngineMeter:
             self._wait.observe(each)
 
 
+class StoreMeter:
+    """Counts requests to the object store; `shared.observe.store.Requests`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._requests: dict[tuple[str, str], Histogram] = {}
+
+    def answered(self, operation: str, outcome: str, seconds: float, *, is_error: bool) -> None:
+        requests = self._requests.get((operation, outcome))
+        if requests is None:
+            requests = self._requests[operation, outcome] = self._metrics.histogram(
+                measures.STORE_SECONDS_TAKEN, operation=operation, outcome=outcome
+            )
+        requests.observe(seconds)
+        if is_error:
+            self._metrics.counter(measures.STORE_ERRORS, operation=operation, kind=outcome).inc()
+
+
 class EdgeMeter:
     """Counts what the HTTP edge tells; `shared.web.telemetry.Heard`."""
 

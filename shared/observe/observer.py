@@ -35,18 +35,6 @@ def folder_of(settings: StoreSettings) -> Path:
     return settings.replica_directory / FOLDER
 
 
-class _StoreMeter:
-    def __init__(self, metrics: "Metrics") -> None:
-        self._metrics = metrics
-
-    def answered(self, operation: str, outcome: str, seconds: float, *, is_error: bool) -> None:
-        self._metrics.histogram(
-            measures.STORE_SECONDS_TAKEN, operation=operation, outcome=outcome
-        ).observe(seconds)
-        if is_error:
-            self._metrics.counter(measures.STORE_ERRORS, operation=operation, kind=outcome).inc()
-
-
 class Lost(Protocol):
     """Hears of spans that were lost."""
 
@@ -66,8 +54,11 @@ class Observer:
         """The same store, measured."""
         if self.metrics is None and self.tracer is None:
             return store
-        meter = None if self.metrics is None else _StoreMeter(self.metrics)
-        return ObservedStore(store, self.clock, meter)
+        if self.metrics is None:
+            return ObservedStore(store, self.clock, None)
+        from shared.observe.metrics import StoreMeter  # noqa: PLC0415 - loaded already
+
+        return ObservedStore(store, self.clock, StoreMeter(self.metrics))
 
     def engine(self, database: str) -> Telemetry:
         """Who listens to a database's engine."""

@@ -17,7 +17,7 @@ T = TypeVar("T")
 OK = "ok"
 
 
-class StoreMeter(Protocol):
+class Requests(Protocol):
     """Counts requests to a store. Thread-safe."""
 
     def answered(self, operation: str, outcome: str, seconds: float, *, is_error: bool) -> None:
@@ -27,7 +27,7 @@ class StoreMeter(Protocol):
 class ObservedStore:
     """Another store, and who listens. Implements `ObjectStore`."""
 
-    def __init__(self, store: ObjectStore, clock: Clock, meter: StoreMeter | None) -> None:
+    def __init__(self, store: ObjectStore, clock: Clock, meter: Requests | None) -> None:
         self._store = store
         self._clock = clock
         self._meter = meter
