@@ -7,7 +7,6 @@ and keys takes the token. Nothing of ours is between the two.
 import base64
 import hashlib
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -28,7 +27,7 @@ from shared.assembly import open_edge
 from shared.clock import SystemClock
 from shared.condition import Condition
 from shared.settings import Settings
-from tests.support.platform import ROOT
+from tests.support.npm import installed, node
 from tests.support.served import all_divisions, json_of
 from tests.support.shop import Shop, order_of
 from tests.support.waiting import wait_until
@@ -38,32 +37,14 @@ REDIRECT = "cn.gansu.app:/signed-in"
 VERIFIER = "a-verifier-that-the-app-keeps-to-itself-0123456789"
 
 
-def installed() -> Path:
-    """The provider, installed into a cache under the digest of its pins."""
-    npm = shutil.which("npm")
-    assert npm, "npm is needed: infra/install-debian-packages"
-    pins = (FOLDER / "package-lock.json").read_bytes()
-    assert b'"resolved"' not in pins, "pins name no registry: make them with npm's own option"
-    folder = ROOT / ".cache" / f"other-provider-{hashlib.sha256(pins).hexdigest()[:12]}"
-    if not (folder / "node_modules" / ".package-lock.json").exists():
-        shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    shutil.copy(FOLDER / "server.mjs", folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The provider's address."""
-    node = shutil.which("node")
-    assert node, "node is needed: infra/install-debian-packages"
     [port] = free_ports(1)
     said = tmp_path_factory.mktemp("provider") / "said"
     with said.open("wb") as out:
         process = subprocess.Popen(
-            [node, "server.mjs", str(port)], cwd=installed(), stdout=out, stderr=out
+            [node(), "server.mjs", str(port)], cwd=installed(FOLDER), stdout=out, stderr=out
         )
     try:
         wait_until(lambda: "ready" in said.read_text(), f"the provider; see {said}")
