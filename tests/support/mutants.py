@@ -23,7 +23,9 @@ MUTANTS = (
     Mutant(
         "acknowledges before the store has answered",
         f"{_ENGINE}/committer.py",
-        """        if not self._store(entry):
+        """        stored = self._store(entry)
+        self._told(span, batch.seq, fitting, stored=stored)
+        if not stored:
             return pendings
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
@@ -68,8 +70,8 @@ MUTANTS = (
     Mutant(
         "creates without the condition",
         f"{_ENGINE}/s3.py",
-        '"PUT", key, body=body, headers=self._condition)',
-        '"PUT", key, body=body, headers={})',
+        "headers = self._condition",
+        "headers = {}",
         "tests/contract/test_s3_answers.py::test_a_create_is_conditional",
     ),
     Mutant(
@@ -89,8 +91,8 @@ MUTANTS = (
     Mutant(
         "keeps the effects of a batch that lost the race",
         f"{_ENGINE}/committer.py",
-        "        if not self._store(entry):\n            return pendings\n",
-        "        self._store(entry)\n",
+        "        if not stored:\n            return pendings\n",
+        "",
         "tests/storage/test_batches.py::"
         "test_a_batch_that_loses_the_race_leaves_nothing_of_its_effects",
     ),
@@ -391,8 +393,8 @@ MUTANTS = (
     Mutant(
         "lets whichever process is awake take all connections",
         "shared/web/greenlets.py",
-        "if self._left < _LEFT_TIMES and",
-        "if self._left < 0 and",
+        "and self._left < _LEFT_TIMES:",
+        "and self._left < 0:",
         "tests/http/test_greenlets.py::test_a_connection_is_left_for_a_moment_to_who_holds_fewer",
     ),
     Mutant(
