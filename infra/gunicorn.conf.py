@@ -10,6 +10,7 @@ threads, from the service's settings.
 import importlib
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def when_ready(server: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """In the master, last of all."""
-    if _exposition is not None:
+    with suppress(AttributeError, ProcessLookupError):  # it never began, or has ended by itself
         os.kill(server.metrics_pid, signal.SIGTERM)
 
 
