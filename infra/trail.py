@@ -37,7 +37,7 @@ Work = Callable[[str, Trail], int]
 
 
 def main(argv: Sequence[str], stopping: threading.Event) -> int:
-    """Run with these arguments until `stopping`; the exit status, with `--every` the last round's."""
+    """Run with these arguments until `stopping`; the exit status, of the last round."""
     arguments = _arguments(argv)
     work: Work = check if arguments.check else lambda name, trail: copy(name, trail, stopping)
     names = arguments.journals or databases()
