@@ -232,7 +232,8 @@ class Committer:
         except Exception as error:
             log.exception("commit failed")
             trouble = repr(error)
-        self.rounds.end(trouble if pendings else "", by_store=by_store)
+        finally:
+            self.rounds.end(trouble if pendings else "", by_store=by_store)
         for pending in pendings:
             pending.refuse(busy())
 
