@@ -246,7 +246,8 @@ class Committer:
             self._telemetry.commit("refused")
             log.exception("commit failed", extra=concerning(pendings))
             trouble = repr(error)
-        self.rounds.end(trouble if pendings else "", by_store=by_store)
+        finally:
+            self.rounds.end(trouble if pendings else "", by_store=by_store)
         for pending in pendings:
             pending.refuse(busy())
 
