@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "creates without the condition",
         f"{_ENGINE}/s3.py",
-        '"PUT", key, body=body, headers=self._condition)',
-        '"PUT", key, body=body, headers={})',
+        "        headers = self._condition\n",
+        "        headers: dict[str, str] = {}\n",
         "tests/contract/test_s3_answers.py::test_a_create_is_conditional",
     ),
     Mutant(
