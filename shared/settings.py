@@ -49,7 +49,7 @@ def _container() -> Any:
 
 def _other_bucket(whose: str, doc: str) -> Any:
     parse = text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "is empty or a bucket name")
-    return variable(f"GANSU_{whose}BUCKET", parse, f"The bucket of {doc}", default="")
+    return variable(f"GANSU_{whose}_BUCKET", parse, f"The bucket of {doc}", default="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
