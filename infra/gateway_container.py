@@ -25,7 +25,8 @@ from infra.gateway import Gateway, Service, Tls
 from infra.services import SERVICES
 from shared import settings
 from shared.clock import Clock, SystemClock
-from shared.settings import GatewaySettings, SettingsError
+from shared.settings import SettingsError
+from shared.settings_of_containers import GatewaySettings
 from shared.times import instant
 
 HTTP, HTTPS = 8080, 8443

@@ -20,7 +20,7 @@ from infra.gateway_container import (
 )
 from infra.seaweed import free_ports
 from shared.clock import SystemClock
-from shared.settings import GatewaySettings
+from shared.settings_of_containers import GatewaySettings
 from tests.support.certificate import self_signed
 from tests.support.gateway import certificate_shown
 from tests.support.waiting import wait_until

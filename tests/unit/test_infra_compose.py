@@ -15,13 +15,13 @@ from infra.services import SERVICES
 from shared.clock import SystemClock
 from shared.notices.outbox import database_of
 from shared.settings import (
-    GatewaySettings,
     IdentityNotifierSettings,
     IdentitySettings,
     NotifierSettings,
     Settings,
     StoreSettings,
 )
+from shared.settings_of_containers import GatewaySettings
 
 ROOT = Path(__file__).parents[2]
 CLOCK = SystemClock()
