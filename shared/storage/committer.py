@@ -216,7 +216,6 @@ class Committer:
         """Bring every one of `pendings` to an answer."""
         deadline = self._clock.monotonic() + self._limits.round_seconds
         self.figures.rounds += 1
-        self.rounds.begin()
         trouble, by_store = "not decided in time", False
         try:
             while pendings and self._clock.monotonic() < deadline:
@@ -243,6 +242,7 @@ class Committer:
 
     def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
         """Try once; those that still need an answer come back."""
+        self.rounds.begin()
         if self._follower.rivals.write():
             self._await_turn()
         elif self._follower.trouble is not None:
@@ -276,6 +276,7 @@ class Committer:
         )
         if not self._store(entry):
             return pendings
+        self.rounds.decided()
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
         self._entry_seconds += (self._clock.monotonic() - began - self._entry_seconds) / 8
@@ -354,6 +355,7 @@ class Committer:
         queued = max(pending.queued for pending in pendings)
         if self._proofs.prove(queued, deadline).seq > seq:
             return pendings
+        self.rounds.decided()
         for pending in pendings:
             self._answer(pending, seq)
         return []

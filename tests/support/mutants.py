@@ -25,6 +25,7 @@ MUTANTS = (
         f"{_ENGINE}/committer.py",
         """        if not self._store(entry):
             return pendings
+        self.rounds.decided()
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
 """,
