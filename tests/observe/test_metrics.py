@@ -319,7 +319,7 @@ def test_the_elected_process_looks_after_the_container(tmp_path: Path) -> None:
             own,
             "commerce",
             lambda: watched,  # type: ignore[arg-type, return-value]
-            lambda: troubles,
+            lambda: not troubles,
             lambda: -2500,
             tmp_path / "watch.lock",
             clock,
