@@ -32,7 +32,7 @@ CHECK_SHARE = 0.02
 
 
 class Watch:
-    """One process's. `opened` gives the database where it is open, `ready` whether reads are served."""
+    """One process's. `opened` gives the open database, `ready` whether reads are served."""
 
     def __init__(
         self,
