@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 PYTEST := $(BIN)/python -m pytest
-# On all processors. Not by file (loadfile): there, of tests with one name all but one are lost, and
-# those that schemathesis makes of a document share theirs.
+# On all processors. By file, of tests with one name all but one are lost, and those that schemathesis
+# makes of a document share theirs; so only system tests go by file, whose servers are started once.
 PROCESSES := --numprocesses=auto --maxprocesses=8
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ test: lint ## every check and test that needs nothing but Python
 test-system: $(VENV)/.dev ## races, crashes, containers, browser: needs infra/install-debian-packages
 	$(PYTEST) tests/contract/test_object_store.py --store=ceph
 	$(PYTEST) tests/system/proofs
-	$(PYTEST) tests/system --ignore=tests/system/proofs $(PROCESSES) --dist=loadgroup
+	$(PYTEST) tests/system --ignore=tests/system/proofs $(PROCESSES) --dist=loadfile
 
 lint: $(VENV)/.dev ## style, types, import rules
 	$(BIN)/ruff check
