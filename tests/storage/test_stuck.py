@@ -1,4 +1,4 @@
-"""What asks for a restart, and what must not."""
+"""What asks for a restart, and what must not; and what asking costs."""
 
 import threading
 from pathlib import Path
@@ -7,9 +7,10 @@ import pytest
 
 from shared.clock import Clock
 from shared.condition import Condition
+from shared.storage.memory import Gate
 from shared.storage.state import STUCK_SECONDS, DatabaseState
 from shared.storage.tailer import Tailer
-from tests.storage.world import World, note
+from tests.storage.world import JOURNAL, Caller, World, note
 from tests.support.clock import FakeClock
 
 
@@ -62,3 +63,20 @@ def test_a_tailer_that_cannot_begin_does_so_later(
     tailer.touch()
     assert ticked.wait(30)
     tailer.close()
+
+
+def test_those_who_asked_in_vain_leave_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world.container("here")
+    monkeypatch.setattr("shared.condition.LOOK_SECONDS", 0.0)
+    condition = Condition(here.clock, DatabaseState(here.database, here.clock))
+    here.store.inject("get", gate := Gate(), key=JOURNAL)
+    here.clock.pass_monotonic(3)
+    asked = Caller(condition.checks)
+    gate.wait()
+    for _ in range(20):
+        condition.checks()
+    asked.value()
+    assert condition._waiting == []
+    gate.release()
