@@ -86,8 +86,8 @@ class Condition:
     def checks(self) -> list[Check]:
         """How everything is, as of now if that can be had within `LOOK_SECONDS`."""
         seen = self._look_soon()
-        if seen is not None:
-            seen.wait(LOOK_SECONDS)
+        if seen is not None and not seen.wait(LOOK_SECONDS):
+            self._leave(seen)
         return self.known()
 
     def known(self) -> list[Check]:
@@ -114,6 +114,12 @@ class Condition:
         if begins:
             self._begin()
         return seen
+
+    def _leave(self, seen: Signal) -> None:
+        """Wait no longer: a look may take minutes, and anyone may ask meanwhile."""
+        with self._lock:
+            if seen in self._waiting:
+                self._waiting.remove(seen)
 
     def _begin(self) -> None:
         try:

@@ -9,6 +9,8 @@ would show a fall that never was: it is added to one file, so that a process tha
 again leaves no file each time. What it said of itself (gauges) goes with it. Adding up and reading
 take turns by a lock, so that nothing is seen twice or not at all.
 
+Nothing that goes wrong here is worth the container: gunicorn's master would end by it.
+
 Whoever reaches the port reads everything, once at a time, and nothing there is about a person.
 """
 
@@ -29,6 +31,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from shared.observe import room
+from shared.observe.measures import SERVICES
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
@@ -38,24 +43,28 @@ CLIENT_SECONDS = 5.0
 """How long one reader may keep all others waiting."""
 
 _ADDED_UP = ("counter", "histogram")
+_ENDED = "ended"
 _PATH = "/metrics"
 
 
 def prepare(directory: Path) -> None:
     """Begin with nothing: what an earlier container left there was counted under other pids."""
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    try:
+        room.take(directory, _ENDED, [each for each in SERVICES if each.kind in _ADDED_UP])
+    except OSError as error:
+        log.error("nothing can be counted in %s: %s", directory, error)
 
 
 def ended(directory: Path, pid: int) -> None:
     """Keep what a process counted, and forget what it was."""
-    with _alone(directory):
-        mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
-        for kind in _ADDED_UP:
-            left = directory / f"{kind}_{pid}.db"
-            if left.exists():
-                _add_up(left, directory / f"{kind}_ended.db")
-                left.unlink()
+    try:
+        with _alone(directory):
+            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+            for kind in _ADDED_UP:
+                _keep(directory / f"{kind}_{pid}.db", directory / f"{kind}_{_ENDED}.db")
+    except Exception as error:  # noqa: BLE001 - whatever a process that died has left there
+        log.error("what process %d counted is lost: %r", pid, error)
 
 
 def text(directory: Path) -> bytes:
@@ -141,6 +150,19 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _keep(left: Path, kept: Path) -> None:
+    """Move what is left to what is kept. A file that cannot be read must not stay either: nobody
+    could read the others for it.
+    """
+    if not left.exists():
+        return
+    try:
+        if kept.exists():  # else there was no room for it
+            _add_up(left, kept)
+    finally:
+        left.unlink()
 
 
 def _add_up(left: Path, kept: Path) -> None:

@@ -8,13 +8,14 @@ observer.watch("commerce", database, condition)
 
 import atexit
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from shared.clock import Clock
 from shared.condition import Condition
-from shared.observe import measures
+from shared.observe import measures, room
 from shared.observe.store import ObservedStore
 from shared.settings import ObservationSettings, Settings, StoreSettings
 from shared.storage.database import JournalDatabase
@@ -26,6 +27,8 @@ from shared.web.telemetry import UNHEARD, Heard
 
 if TYPE_CHECKING:
     from shared.observe.metrics import Failures, Metrics
+
+log = logging.getLogger(__name__)
 
 FOLDER = "metrics"
 """Beside the replicas of a container: what its processes count."""
@@ -106,14 +109,20 @@ def observing(
     libraries log goes to the service's log.
     """
     logging.getLogger().handlers = [EngineLines(RequestLog(service, clock))]
-    metrics = _metrics(service) if asked.metrics_bind else None
+    metrics = _metrics(service, folder_of(settings)) if asked.metrics_bind else None
     tracer = None
     if asked.traces_endpoint:
         tracer = tracer_of(asked.traces_endpoint, service, settings.container, clock, metrics)
     return Observer(clock, folder_of(settings), metrics, tracer)
 
 
-def _metrics(service: str) -> "Metrics":
+def _metrics(service: str, folder: Path) -> "Metrics | None":
+    """None where there is no room for them: a full disk is no reason not to serve."""
+    try:
+        room.take(folder, str(os.getpid()), measures.SERVICES)
+    except OSError as error:
+        log.error("this process counts nothing until it is started again: %s", error)
+        return None
     # Imported where it is asked for: the library takes a tenth of a second to load.
     from shared.observe.metrics import Metrics  # noqa: PLC0415
 

@@ -178,10 +178,11 @@ class Committer:
             if held_up or self._closed or self._waiting >= self._limits.waiting_max:
                 self.figures.shed += 1
                 raise busy()
-            self._waiting += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="committer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._loop, name="committer", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._waiting += 1
             self._queue.append(pending)
             self._wake.notify()
         return pending

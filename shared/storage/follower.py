@@ -126,6 +126,8 @@ class Follower:
                 f"no replica can be built in {self._directory.path}: {error}"
             ) from error
         finally:
+            # In this order: whoever waited for it has not been at one thing for all that time.
+            self.catching.moved_at = self._clock.monotonic()
             self.catching.building = False
 
     def _build(self, path: Path) -> None:

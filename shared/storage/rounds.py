@@ -36,6 +36,7 @@ class Rounds:
         self._lock = threading.Lock()
         self._began: float | None = None
         self._failed = 0
+        self._is_decided = False
         self.latest: Outcome | None = None
 
     def begin(self) -> None:
@@ -47,11 +48,19 @@ class Rounds:
         """Its outcome is known, and about to be told: nobody has to wait for it any more."""
         with self._lock:
             self._began = None
+            self._is_decided = True
 
     def end(self, trouble: str, *, by_store: bool) -> None:
-        """The round is over. `by_store`: it is the store that kept it from being decided."""
+        """The round is over. `by_store`: it is the store that kept it from being decided.
+
+        One without trouble that was not decided had nobody left who waited for it: the store was
+        not asked, and that tells nothing of it.
+        """
         with self._lock:
             self._began = None
+            decided, self._is_decided = self._is_decided, False
+            if not trouble and not decided:
+                return
             self._failed = self._failed + 1 if trouble and by_store else 0
             self.latest = Outcome(self._clock.monotonic(), trouble)
 

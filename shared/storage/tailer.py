@@ -43,8 +43,16 @@ class Tailer:
             self._wake.set()
             with self._start:
                 if self._thread is None and not self._closed:
-                    self._thread = threading.Thread(target=self._loop, name="tailer", daemon=True)
-                    self._thread.start()
+                    self._begin()
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._loop, name="tailer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # none is to be had; readers prove for themselves till the next touch
+            self._wake.clear()
+        else:
+            self._thread = thread
 
     def has_ended(self) -> bool:
         """Whether the thread has ended, though nobody told it to."""

@@ -12,6 +12,7 @@ from shared.storage.access import FRESH, Freshness, recent
 from shared.storage.committer import CommitLimits
 from shared.storage.memory import Gate, drop, lose_reply, refuse
 from shared.storage.objects import Absent, Denied, Uncertain
+from shared.storage.pending import Pending
 from shared.storage.pulse import Pulse
 from shared.storage.rounds import Rounds
 from shared.storage.state import STUCK_SECONDS, TOLD_SECONDS, DatabaseState, Thresholds
@@ -100,6 +101,16 @@ def test_who_names_an_entry_reads_it_and_is_told_the_age(here: Container) -> Non
     assert problem(Caller(lambda: here.database.read(lambda v: v.seq, beyond)).outcome()) == BUSY
 
 
+def test_nobody_is_told_an_age_that_is_not_known(world: World, here: Container) -> None:
+    new = world.container("new")
+    away(new)
+    ages: list[float] = []
+    named = Freshness(at_least_seq=2, aged=ages.append)
+    assert problem(Caller(lambda: new.database.read(lambda v: v.seq, named)).outcome()) == BUSY
+    assert ages == []
+    back(new)
+
+
 # What is refused at once
 
 
@@ -153,6 +164,19 @@ def test_a_store_that_takes_no_writes_leaves_all_reads_alive(here: Container) ->
     back(here)
     assert here.database.transact(note("n")).seq == 3
     assert here.database.transact(note("m")).seq == 4
+
+
+def test_those_who_gave_up_meanwhile_say_nothing_of_the_store(here: Container) -> None:
+    here.store.inject("create", refuse(Uncertain("507")), key=JOURNAL, times=1000)
+    for _ in range(rounds.FAILED_ROUNDS_MAX):
+        assert problem(Caller(lambda: here.database.transact(note("n"))).outcome()) == BUSY
+        late = Pending(note("late"), here.clock.monotonic())
+        late.abandoned = True
+        here.committer._round([late])
+        latest = here.committer.rounds.latest
+        assert latest is not None
+        assert latest.trouble, "a round of nobody's decides nothing"
+    assert here.committer.rounds.are_held_up()
 
 
 def test_nobody_queues_behind_a_round_that_hangs(here: Container) -> None:
