@@ -24,13 +24,16 @@ RUN --mount=type=secret,id=ca \
         --require-hashes --requirement /tmp/run.txt --requirement /tmp/speed.txt
 # Half of their size is never read: where the world's telephone numbers are and whose network they
 # are of (identity asks whether there can be one), AWS's services but for the store and those that
-# boto3 gets credentials from, and the packages' own tests. A path that is no longer there fails.
+# boto3 gets credentials from, the packages' own tests, and the symbols of the two largest libraries.
+# A path that is no longer there fails.
 # What remains is compiled, as nothing can be written later; without times, each build is the same.
 RUN rm -r /opt/venv/lib/python3*/site-packages/phonenumbers/geodata \
         /opt/venv/lib/python3*/site-packages/phonenumbers/carrierdata \
     && find /opt/venv/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
         ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + \
     && find /opt/venv/lib -depth -type d -name tests -exec rm -r {} + \
+    && strip --strip-unneeded /opt/venv/lib/python3*/site-packages/tantivy/tantivy.abi3.so \
+        /opt/venv/lib/python3*/site-packages/cryptography/hazmat/bindings/_rust.abi3.so \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 
 # ---- the gateway: docker build --target gateway --tag smart-gansu-gateway . -----------------------

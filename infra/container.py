@@ -26,7 +26,8 @@ from types import FrameType
 from shared import settings
 from shared.clock import SystemClock
 from shared.notices import heartbeat
-from shared.settings import ContainerSettings, SettingsError
+from shared.settings import SettingsError
+from shared.settings_of_containers import ContainerSettings
 
 CHECK_SECONDS = 2.0
 """Less than the timeout of the image's HEALTHCHECK, so that it is this check that says so."""

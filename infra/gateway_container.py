@@ -1,9 +1,9 @@
 """The gateway as the one program of a container: `python -m infra.gateway_container ‹directory›`.
 
-It renders nginx's configuration from the environment (`shared.settings.GatewaySettings`), runs
-nginx, and has it read a renewed certificate without a restart. What it cannot use is told in the
-log, and the certificate before it is served on. It ends with nginx; told to end (SIGTERM), it lets
-what is under way have its answer.
+It renders nginx's configuration from the environment (`GatewaySettings`), runs nginx, and has it
+read a renewed certificate without a restart. What it cannot use is told in the log, and the
+certificate before it is served on. It ends with nginx; told to end (SIGTERM), it lets what is under
+way have its answer.
 
 Where it is asked for metrics or traces (`ObservationSettings`), a program beside nginx tells them
 (`infra/gateway_telemetry.py`), from a second access log that it keeps short. That program may die:
@@ -31,7 +31,8 @@ from infra.gateway import Gateway, Service, Tls
 from infra.services import SERVICES
 from shared import settings
 from shared.clock import Clock, SystemClock
-from shared.settings import GatewaySettings, ObservationSettings, SettingsError
+from shared.settings import ObservationSettings, SettingsError
+from shared.settings_of_containers import GatewaySettings
 from shared.times import instant
 
 HTTP, HTTPS = 8080, 8443

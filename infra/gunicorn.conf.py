@@ -12,6 +12,7 @@ import importlib
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def when_ready(server: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """In the master, last of all."""
-    if _exposition is not None:
+    with suppress(AttributeError, ProcessLookupError):  # it never began, or has ended by itself
         os.kill(server.metrics_pid, signal.SIGTERM)
 
 

@@ -36,12 +36,9 @@ _DAMAGE = (ChainBroken, JournalGap, UnreadableEntry)
 Work = Callable[[str, Trail], int]
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run with these arguments; the exit status, with `--every` the last round's."""
+def main(argv: Sequence[str], stopping: threading.Event) -> int:
+    """Run with these arguments until `stopping`; the exit status, of the last round."""
     arguments = _arguments(argv)
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stopping.set())
     work: Work = check if arguments.check else lambda name, trail: copy(name, trail, stopping)
     names = arguments.journals or databases()
     while True:
@@ -121,5 +118,12 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
+def _asked_to_stop() -> threading.Event:
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    return stopping
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], _asked_to_stop()))

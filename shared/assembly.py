@@ -4,7 +4,8 @@ settings, clock = load(), SystemClock()
 observer = observing(load_observation(), settings, "commerce", clock)
 database = open_database(settings, "commerce", CATALOGUE, clock, observer)
 edge = open_edge(settings, "commerce", clock, observer)
-app = create_app(database, …, edge, open_condition(settings, database, edge))
+condition = open_condition(settings, "commerce", database, edge, observer)
+app = create_app(database, …, edge, condition)
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ def open_database(
     observer = observer or Observer(clock, settings.replica_directory)
     store = observer.store(S3Store(store_address(settings), clock, connections=settings.threads))
     prefix = f"{settings.store_prefix}{service}/"
-    database = JournalDatabase(
+    return JournalDatabase(
         store,
         catalogue,
         prefix=prefix,
@@ -57,8 +58,6 @@ def open_database(
         archive_ms=settings.archive_days * DAY_MS or None,
         telemetry=observer.engine(service),
     )
-    observer.watch(service, database, store)
-    return database
 
 
 def open_objects(
@@ -114,7 +113,13 @@ def open_edge(
     )
 
 
-def open_condition(settings: Settings, database: JournalDatabase, edge: Edge) -> Condition:
+def open_condition(
+    settings: Settings,
+    service: str,
+    database: JournalDatabase,
+    edge: Edge,
+    observer: Observer | None = None,
+) -> Condition:
     """How a service's process is, for /health and for measures; it begins to look, and with that
     the database is opened.
     """
@@ -122,4 +127,6 @@ def open_condition(settings: Settings, database: JournalDatabase, edge: Edge) ->
     state = DatabaseState(database, edge.clock, thresholds)
     condition = Condition(edge.clock, state, edge.verifier.keys)
     condition.begin()
+    if observer is not None:
+        observer.watch(service, database, condition)
     return condition

@@ -11,16 +11,15 @@ no configuration; those secrets are published here and protect nothing.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from shared.settings_of_containers import ContainerSettings, GatewaySettings
 from shared.variables import (
     ANY,
     BUCKET,
-    NAME,
     PREFIX,
     URL,
     Environment,
@@ -49,23 +48,7 @@ def _container() -> Any:
 
 def _other_bucket(whose: str, doc: str) -> Any:
     parse = text(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "is empty or a bucket name")
-    return variable(f"GANSU_{whose}BUCKET", parse, f"The bucket of {doc}", default="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerSettings(Environment):
-    """What a container of the image runs (infra/container.py)."""
-
-    TITLE: ClassVar[str] = "Containers"
-    service: str = variable("SERVICE", NAME, "Which service it is of.", default="commerce")
-    process: str = variable("PROCESS", one_of("web", "notify"), "Which process.", default="web")
-    port: int = variable("PORT", whole(1, 65_535), "Where it listens.", default="8000")
-    bind: str = variable(
-        "BIND",
-        text(r"(unix:/[^\s]+|[^\s]*:[0-9]{1,5})?", "is empty, unix:/path or address:port"),
-        "Where it listens, if not on a port of every address: `unix:/path`, or `address:port`.",
-        default="",
-    )
+    return variable(f"GANSU_{whose}_BUCKET", parse, f"The bucket of {doc}", default="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,64 +364,6 @@ class IdentityNotifierSettings(NotifierSettings):
     TITLE: ClassVar[str] = "Identity's notifier"
 
     sealing_key: bytes = _sealing_key()
-
-
-def _hosts(value: str) -> Mapping[str, str]:
-    row = r"[a-z]{1,32}=[A-Za-z0-9._-]{1,253}:[0-9]{1,5}"
-    if not re.fullmatch(rf"({row}(,{row})*)?", value):
-        raise ValueError("is name=host:port, separated by commas")
-    return dict(row.split("=") for row in value.split(",") if row)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings(Environment):
-    """What the gateway needs to know in a container."""
-
-    TITLE: ClassVar[str] = "The gateway in a container"
-
-    host: str = variable(
-        "GANSU_GATEWAY_HOST",
-        text(
-            r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\])(:[0-9]{1,5})?",
-            "is a host, with a port unless it is the usual one",
-        ),
-        "Where clients find the platform: what services see as the host, and where plain HTTP is"
-        " sent to.",
-        development="localhost",
-    )
-    services: Mapping[str, str] = variable(
-        "GANSU_GATEWAY_SERVICES",
-        _hosts,
-        "Where services are, `name=host:port` separated by commas. A host stands for all containers"
-        " of its service, and is looked up every two seconds. Empty: each by its name, port 8000.",
-        default="",
-    )
-    resolver: str = variable(
-        "GANSU_GATEWAY_RESOLVER",
-        text(r"([0-9A-Za-z.:\[\]-]{1,64})?", "is empty or the address of a name server"),
-        "The name server; empty for the first of `/etc/resolv.conf`.",
-        default="",
-    )
-    certificate: str = variable(
-        "GANSU_GATEWAY_CERTIFICATE",
-        text(r"(/[^\s]*)?", "is empty or an absolute path"),
-        "The certificate with its chain; PEM. Looked at every few seconds. Empty: no TLS, which is"
-        " for a gateway behind one that has it.",
-        default="",
-    )
-    key: str = variable(
-        "GANSU_GATEWAY_KEY",
-        text(r"(/[^\s]*)?", "is empty or an absolute path"),
-        "The certificate's private key; PEM.",
-        default="",
-    )
-    workers: int = variable(
-        "GANSU_GATEWAY_WORKERS", whole(1, 64), "Processes that serve.", default="2"
-    )
-
-    def __post_init__(self) -> None:
-        if bool(self.certificate) != bool(self.key):
-            raise SettingsError("GANSU_GATEWAY_CERTIFICATE and GANSU_GATEWAY_KEY belong together")
 
 
 def load_gateway() -> GatewaySettings:

@@ -27,5 +27,5 @@ app = create_app(
     Gallery(*open_objects(_settings, _NAME, PICTURES, _clock, _observer)),
     _settings.orders_a_minute,
     _edge,
-    open_condition(_settings, _database, _edge),
+    open_condition(_settings, _NAME, _database, _edge, _observer),
 )

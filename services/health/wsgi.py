@@ -27,5 +27,5 @@ app = create_app(
     _divisions,
     subjects(_settings.subject_key),
     _edge,
-    open_condition(_settings, _database, _edge),
+    open_condition(_settings, _NAME, _database, _edge, _observer),
 )

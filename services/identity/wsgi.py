@@ -64,5 +64,5 @@ _edge = open_edge(
 app = create_app(
     Identity(_database, _issuing, _clock, _settings.codes_per_minute, _registry),
     _edge,
-    open_condition(_settings, _database, _edge),
+    open_condition(_settings, _NAME, _database, _edge, _observer),
 )

@@ -13,6 +13,7 @@ Whoever reaches the port reads everything, once at a time, and nothing there is 
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -27,6 +28,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """Between looks at whether the master lives."""
@@ -80,6 +83,8 @@ def start(directory: Path, bind: str, let_go: Callable[[], None]) -> int:
         server = listening(bind, lambda: text(directory))
         while os.getppid() == master:
             server.handle_request()
+    except Exception as error:  # noqa: BLE001 - the container serves without
+        log.error("metrics are not served at %s: %s", bind, error)
     finally:
         # Nothing of the master's is to be finished here.
         os._exit(1)

@@ -3,7 +3,7 @@
 observer = observing(load_observation(), settings, "commerce", clock)
 store = observer.store(S3Store(…))
 database = JournalDatabase(…, telemetry=observer.engine("commerce"))
-observer.watch("commerce", database, store)
+observer.watch("commerce", database, condition)
 """
 
 import logging
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.clock import Clock
+from shared.condition import Condition
 from shared.observe import measures
 from shared.observe.spans import tracer_of
 from shared.observe.store import ObservedStore
@@ -70,19 +71,23 @@ class Observer:
 
         return EdgeMeter(self.metrics, failures)
 
-    def watch(self, name: str, database: JournalDatabase, store: ObjectStore) -> None:
+    def watch(self, name: str, database: JournalDatabase, condition: Condition) -> None:
         """Look after a database, in a thread, for as long as the process lives."""
         if self.metrics is None:
             return
         from shared.observe.watch import Watch  # noqa: PLC0415 - it needs the library
+
+        def ready() -> bool:
+            condition.checks()
+            return condition.is_ready()
 
         self.folder.mkdir(parents=True, exist_ok=True)
         Watch(
             self.metrics,
             name,
             database.watched,
-            database.troubles,
-            store.clock_skew_ms,
+            ready,
+            database.pulse.clock_skew_ms,
             self.folder / "watch.lock",
             self.clock,
         ).start()

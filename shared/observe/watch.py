@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from shared.clock import Clock
@@ -32,14 +32,14 @@ CHECK_SHARE = 0.02
 
 
 class Watch:
-    """One process's. `open` gives the database where it is open, `ready` what is in its way."""
+    """One process's. `opened` gives the open database, `ready` whether reads are served."""
 
     def __init__(
         self,
         metrics: Metrics,
         database: str,
         opened: Callable[[], Watched | None],
-        ready: Callable[[], Sequence[str]],
+        ready: Callable[[], bool],
         skew_ms: Callable[[], int | None],
         lock: Path,
         clock: Clock,
@@ -81,7 +81,7 @@ class Watch:
         now = self._clock.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            self._metrics.gauge(measures.READY).set(not self._ready())
+            self._metrics.gauge(measures.READY).set(self._ready())
             self._look(self._opened())
         if opened is not None and now - self._checked >= self._every:
             self._checked = now

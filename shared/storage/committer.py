@@ -228,7 +228,6 @@ class Committer:
         """Bring every one of `pendings` to an answer."""
         deadline = self._clock.monotonic() + self._limits.round_seconds
         self.figures.rounds += 1
-        self.rounds.begin()
         trouble, by_store = "not decided in time", False
         try:
             while pendings and self._clock.monotonic() < deadline:
@@ -246,7 +245,8 @@ class Committer:
             self._telemetry.commit("refused")
             log.exception("commit failed", extra=concerning(pendings))
             trouble = repr(error)
-        self.rounds.end(trouble if pendings else "", by_store=by_store)
+        finally:
+            self.rounds.end(trouble if pendings else "", by_store=by_store)
         for pending in pendings:
             pending.refuse(busy())
 
@@ -258,6 +258,7 @@ class Committer:
         """Try once; those that still need an answer come back."""
         began = self._clock.monotonic()
         taken_up(pendings, began, self._telemetry)
+        self.rounds.begin()
         with attempt(pendings, began) as span:
             return self._try(pendings, deadline, span)
 
@@ -299,6 +300,7 @@ class Committer:
         self._told(span, batch.seq, fitting, stored=stored)
         if not stored:
             return pendings
+        self.rounds.decided()
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
         self._entry_seconds += (self._clock.monotonic() - began - self._entry_seconds) / 8
@@ -386,6 +388,7 @@ class Committer:
         queued = max(pending.queued for pending in pendings)
         if self._proofs.prove(queued, deadline).seq > seq:
             return pendings
+        self.rounds.decided()
         for pending in pendings:
             self._answer(pending, seq)
         return []

@@ -39,8 +39,14 @@ class Rounds:
         self.latest: Outcome | None = None
 
     def begin(self) -> None:
+        """Another attempt of a round begins."""
         with self._lock:
             self._began = self._clock.monotonic()
+
+    def decided(self) -> None:
+        """Its outcome is known, and about to be told: nobody has to wait for it any more."""
+        with self._lock:
+            self._began = None
 
     def end(self, trouble: str, *, by_store: bool) -> None:
         """The round is over. `by_store`: it is the store that kept it from being decided."""
@@ -50,7 +56,7 @@ class Rounds:
             self.latest = Outcome(self._clock.monotonic(), trouble)
 
     def under_way_seconds(self) -> float:
-        """For how long the round has been under way that is; 0 if none is."""
+        """For how long the attempt has been under way that is; 0 if none is."""
         began = self._began
         return 0.0 if began is None else self._clock.monotonic() - began
 

@@ -29,7 +29,8 @@ from infra.gateway_container import (
 )
 from infra.seaweed import free_ports
 from shared.clock import SystemClock
-from shared.settings import GatewaySettings, ObservationSettings
+from shared.settings import ObservationSettings
+from shared.settings_of_containers import GatewaySettings
 from tests.support.certificate import self_signed
 from tests.support.clock import FakeClock
 from tests.support.gateway import certificate_shown

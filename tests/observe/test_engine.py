@@ -129,7 +129,9 @@ def test_a_lost_race_is_counted_and_its_batch_once(world: World) -> None:
     assert len(world.named("commit.queue")) == 1
 
 
-def test_what_is_not_decided_is_counted_as_that(world: World) -> None:
+def test_what_is_not_decided_is_counted_as_that(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     database, listener, store = world.open()
     database.transact(note("first"))
 
@@ -138,8 +140,10 @@ def test_what_is_not_decided_is_counted_as_that(world: World) -> None:
 
     store.create = fail  # type: ignore[assignment, method-assign]
     store.get = fail  # type: ignore[assignment, method-assign]
-    with pytest.raises(Refused):
+    with tracing.within("a" * 32), pytest.raises(Refused):
         database.transact(note("second"))
+    [line] = [each for each in caplog.records if "commit refused" in each.message]
+    assert line.trace_ids == ["a" * 32]  # type: ignore[attr-defined]
     assert listener.outcomes["undecided"] + listener.outcomes["refused"] == 1
     assert listener.batches == [1]
 

@@ -20,6 +20,7 @@ from infra.seaweed import free_ports
 from services.identity.routes.failures import SIGN_IN_FAILURES
 from shared import tracing
 from shared.clock import SystemClock
+from shared.condition import Finding
 from shared.observe import exposition, measures, traces
 from shared.observe.measures import Measure
 from shared.observe.metrics import EdgeMeter, EngineMeter, Metrics
@@ -33,6 +34,7 @@ from shared.web.log import EngineLines, RequestLog
 from tests.support.bureau import Bureau
 from tests.support.clock import FakeClock
 from tests.support.collector import Collector
+from tests.support.served import Said
 from tests.support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +89,8 @@ def test_whatever_is_asked_for_labels_stay_few() -> None:
 
 def test_what_is_turned_away_is_counted_by_its_reason(tmp_path: Path) -> None:
     metrics = Metrics("commerce", measures.SERVICES)
-    with Shop(tmp_path, troubles=["the store is away"], orders_max=1) as shop:
+    away = Said(Finding("store", "failing", "the store is away", "bring it back"))
+    with Shop(tmp_path, part=away, orders_max=1) as shop:
         object.__setattr__(shop.edge, "heard", EdgeMeter(metrics, {}))
         product = shop.lily()
         shop.order(product)
@@ -316,7 +319,7 @@ def test_the_elected_process_looks_after_the_container(tmp_path: Path) -> None:
             own,
             "commerce",
             lambda: watched,  # type: ignore[arg-type, return-value]
-            lambda: troubles,
+            lambda: not troubles,
             lambda: -2500,
             tmp_path / "watch.lock",
             clock,

@@ -9,6 +9,7 @@ from shared.condition import Check, Condition
 from shared.errors import BUSY
 from shared.storage import pulse, rounds
 from shared.storage.access import FRESH, Freshness, recent
+from shared.storage.committer import CommitLimits
 from shared.storage.memory import Gate, drop, lose_reply, refuse
 from shared.storage.objects import Absent, Denied, Uncertain
 from shared.storage.pulse import Pulse
@@ -165,6 +166,23 @@ def test_nobody_queues_behind_a_round_that_hangs(here: Container) -> None:
     gate.release()
     assert first.value().seq == 3, "whose outcome is open waits for it"
     assert here.database.transact(note("n")).seq == 4
+
+
+def test_a_round_that_ends_in_the_unforeseen_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world.container("brief", limits=CommitLimits(patience_seconds=0.3))
+
+    def breaks(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as broken:
+        broken.setattr(here.committer, "_attempt", breaks)
+        first = Caller(lambda: here.database.transact(note("n")))
+        wait_until(lambda: here.committer.rounds.latest is not None, "the round is over")
+    here.clock.pass_monotonic(rounds.STALL_SECONDS + 1)
+    assert here.database.transact(note("m")).seq == 2
+    assert problem(first.outcome()) == BUSY
 
 
 def test_a_refusal_takes_back_nothing_that_was_stored(here: Container, world: World) -> None:

@@ -27,6 +27,7 @@ MUTANTS = (
         self._told(span, batch.seq, fitting, stored=stored)
         if not stored:
             return pendings
+        self.rounds.decided()
         for pending in pendings[:fitting]:
             self._answer(pending, batch.seq)
 """,

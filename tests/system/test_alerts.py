@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 RULES = Path(__file__).parents[2] / "infra/observability/alerts.yml"
+
+pytestmark = pytest.mark.timeout(600)
 
 Labels = Mapping[str, str]
 NOBODY: Sequence[Labels] = ()
@@ -286,7 +289,7 @@ def promtool(*argv: str, cwd: Path) -> str:
     program = shutil.which("promtool")
     assert program, "promtool is missing: sudo infra/install-debian-packages"
     done = subprocess.run(
-        [program, *argv], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+        [program, *argv], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

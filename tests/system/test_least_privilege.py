@@ -15,6 +15,7 @@ from types_boto3_s3 import S3Client
 
 from infra import provision
 from infra.credentials import Credentials
+from infra.doctor.__main__ import main as examine
 from infra.kinds import CEPH
 from infra.layout import Layout
 from infra.plan import Options, planned
@@ -166,6 +167,21 @@ def test_what_is_audited_outlives_its_deletion(town: Town) -> None:
     s3.delete_object(Bucket=bucket, Key=key)  # leaves a marker, which hides it
     found = s3.get_object(Bucket=bucket, Key=key, VersionId=version)
     assert found["ContentLength"] == row["Size"]
+
+
+@pytest.mark.usefixtures("denied")
+@pytest.mark.parametrize("program", [None, "commerce", "health-notices", AUDITOR])
+def test_the_doctor_finds_nothing_wrong(
+    town: Town,
+    program: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in town.environment(program).items():
+        monkeypatch.setenv(name, value)
+    arguments = ["--service", program] if program else ["--store", "ceph"]
+    assert examine(arguments) == 0, capsys.readouterr().out
+    assert "stay" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("service", SERVICES)

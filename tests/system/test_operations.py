@@ -62,6 +62,7 @@ class Shell:
         return done.stdout
 
 
+@pytest.mark.timeout(400)
 def test_an_outage_and_a_drill_as_the_manual_has_them(platform: Platform) -> None:
     shell = Shell(platform)
     said = shell.run(*commands("An outage, once, before it happens"))

@@ -13,7 +13,8 @@ import pytest
 
 from infra import container
 from shared.notices import heartbeat
-from shared.settings import ContainerSettings, SettingsError
+from shared.settings import SettingsError
+from shared.settings_of_containers import ContainerSettings
 from tests.support.clock import FakeClock
 
 

@@ -102,7 +102,7 @@ def test_whatever_header_services_read_is_forwarded() -> None:
     # The last ends at the gateway; those before it, it sets itself.
     set_here = {
         *("Accept-Language", "Cookie", "If-None-Match", "X-Forwarded-For", "X-Request-Id"),
-        "Transfer-Encoding",
+        *("Traceparent", "Transfer-Encoding"),
     }
     assert read - set_here <= set(gateway.FORWARDED)
 

@@ -10,6 +10,7 @@ import pytest
 from infra import credentials, ports, programs, run, stores
 from infra.layout import Layout
 from infra.programs import ROOT, Plan
+from infra.rights import programs as programs_of_the_platform
 from infra.seeds import commerce, rows, tourism
 from infra.services import SERVICES, seed_of
 from services.commerce.actions import goods
@@ -75,6 +76,17 @@ def test_a_taken_port_is_named() -> None:
         port = taken.getsockname()[1]
         assert str(port) in (ports.trouble(port) or "")
     assert ports.trouble(port) is None
+
+
+def test_each_program_has_credentials_of_its_own_in_the_embedded_store(plan: Plan) -> None:
+    store = stores.seaweed(plan.layout, plan.credentials)
+    told = [store.environment_of(program) for program in programs_of_the_platform()]
+    keys = {(each["GANSU_STORE_ACCESS_KEY"], each["GANSU_STORE_SECRET_KEY"]) for each in told}
+    assert len(keys) == len(told)
+    assert store.environment["GANSU_STORE_SECRET_KEY"] not in {secret for _, secret in keys}
+    # What forgets everything asks for no credentials.
+    moto = stores.moto(plan.credentials)
+    assert moto.environment_of("commerce") == moto.environment
 
 
 def test_services_accept_what_they_are_told(plan: Plan) -> None:

@@ -8,8 +8,6 @@ import pytest
 
 from shared import settings
 from shared.settings import (
-    ContainerSettings,
-    GatewaySettings,
     IdentityNotifierSettings,
     IdentitySettings,
     NotifierSettings,
@@ -18,6 +16,7 @@ from shared.settings import (
     SettingsError,
     StoreSettings,
 )
+from shared.settings_of_containers import ContainerSettings, GatewaySettings
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of more than thirty-two bytes"

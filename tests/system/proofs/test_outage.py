@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 CITIZENS = 6
 SEED = 130131
-ASKED = 12
+ASKED = 8
 
 ANSWER_SECONDS = 4.0
 """Less than anybody waits for a word from the store: whoever is answered has not waited for it."""
