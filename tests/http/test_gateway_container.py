@@ -33,6 +33,7 @@ from shared.settings import ObservationSettings
 from shared.settings_of_containers import GatewaySettings
 from tests.support.certificate import self_signed
 from tests.support.clock import FakeClock
+from tests.support.collector import Collector
 from tests.support.gateway import certificate_shown
 from tests.support.waiting import wait_until
 
@@ -222,19 +223,16 @@ def told(port: int) -> float:
 
 def tellers() -> list[int]:
     """Processes of ours that tell of a gateway."""
-    return [
-        int(process.name)
-        for process in Path("/proc").glob("[0-9]*")
-        if parent_of(process) == os.getpid()
-        and b"infra.gateway_telemetry" in (process / "cmdline").read_bytes()
-    ]
+    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if is_teller(process)]
 
 
-def parent_of(process: Path) -> int:
+def is_teller(process: Path) -> bool:
     try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+        parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        command = (process / "cmdline").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
+    return parent == os.getpid() and b"infra.gateway_telemetry" in command
 
 
 def test_its_requests_are_told_also_after_who_tells_them_died(
@@ -250,6 +248,19 @@ def test_its_requests_are_told_also_after_who_tells_them_died(
         wait_until(lambda: asked_of(https) == 404 and told(port) > 0, "a count by another")
         assert tellers() != [first]
     assert tellers() == []
+
+
+def test_its_spans_reach_a_collector(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Collector() as collector:
+        asked = {"GANSU_TRACES_ENDPOINT": collector.endpoint, "GANSU_TRACES_PERCENT": "100"}
+        for name, value in asked.items():
+            monkeypatch.setenv(name, value)
+        with running(files, ObservationSettings.from_environ(asked)) as https:
+            # The program begins at the end of the log, wherever that is by then.
+            wait_until(lambda: asked_of(https) == 404 and bool(collector.spans), "a span")
+        assert {(span.service, span.name) for span in collector.spans} == {
+            ("gateway", "gateway other")
+        }
 
 
 def test_without_being_asked_nothing_runs_beside_it(files: Files) -> None:
