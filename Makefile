@@ -7,9 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 PYTEST := $(BIN)/python -m pytest
 # On all processors. Not by file (loadfile): there, of tests with one name all but one are lost, and
-# those that schemathesis makes of a document share theirs. What loads the machine by itself (races,
-# crashes, containers) does not share it.
-SHARED := --numprocesses=auto --maxprocesses=8 --dist=worksteal
+# those that schemathesis makes of a document share theirs.
+PROCESSES := --numprocesses=auto --maxprocesses=8
 
 .DEFAULT_GOAL := help
 .PHONY: help run token test test-system lint format fuzz simulate proof bench lock
@@ -24,12 +23,12 @@ token: | $(BIN)/python ## sign in to what `make run` started, as ACCOUNT=citizen
 	@$(BIN)/python -m infra.sign_in $(if $(DIRECTORY),--directory '$(DIRECTORY)') $(ACCOUNT)
 
 test: lint ## every check and test that needs nothing but Python
-	$(PYTEST) tests --ignore=tests/system $(SHARED)
+	$(PYTEST) tests --ignore=tests/system $(PROCESSES) --dist=worksteal
 
 test-system: $(VENV)/.dev ## races, crashes, containers, browser: needs infra/install-debian-packages
 	$(PYTEST) tests/contract/test_object_store.py --store=ceph
-	$(PYTEST) tests/system --ignore=tests/system/test_mutants.py
-	$(PYTEST) tests/system/test_mutants.py $(SHARED)
+	$(PYTEST) tests/system/proofs
+	$(PYTEST) tests/system --ignore=tests/system/proofs $(PROCESSES) --dist=loadgroup
 
 lint: $(VENV)/.dev ## style, types, import rules
 	$(BIN)/ruff check

@@ -57,8 +57,8 @@ class Files:
         self.given.key.write_bytes(key.read_bytes())
         return certificate.read_bytes().strip()
 
-    def new(self, **hours: int) -> tuple[Path, Path]:
-        return self_signed(self.directory, **hours)
+    def new(self, *, begins: int = -2, ends: int = 1) -> tuple[Path, Path]:
+        return self_signed(self.directory, begins=begins, ends=ends)
 
     def served(self) -> bytes:
         return self.renewal.served.read_bytes()

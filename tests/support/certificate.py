@@ -9,14 +9,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def self_signed(directory: Path, *, begins: int = -2, ends: int = 1) -> tuple[Path, Path]:
+def self_signed(
+    directory: Path, *, begins: int = -2, ends: int = 1, named: str = "localhost"
+) -> tuple[Path, Path]:
     """The files of a certificate and of its key, good for an hour, or from and until so many hours
-    from now.
+    from now; for the loopback's addresses and for what it is `named`.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     names: list[x509.GeneralName] = [
-        x509.DNSName("localhost"),
+        x509.DNSName(named),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
     ]

@@ -53,11 +53,11 @@ class Installation:
             env.write("GANSU_ORDERS_A_MINUTE=0\nGANSU_WORKERS=1\n")
         self.renew()
 
-    def renew(self, **hours: int) -> bytes:
+    def renew(self, *, begins: int = -2, ends: int = 1) -> bytes:
         """A new certificate where the gateway looks for it; what clients are to be shown."""
         draft = self.directory / "draft"
         draft.mkdir(exist_ok=True)
-        certificate, key = self_signed(draft, **hours)
+        certificate, key = self_signed(draft, begins=begins, ends=ends)
         for file, name in ((certificate, "certificate.pem"), (key, "key.pem")):
             file.chmod(0o444)
             file.rename(self.directory / "tls" / name)

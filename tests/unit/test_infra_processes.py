@@ -1,6 +1,7 @@
 """Real processes: started, lost, found again and ended, with nothing left."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def started(layout: Layout, code: str) -> tuple[subprocess.Popen[bytes], Path]:
     """A program that has said `here`, and its log."""
     log = layout.logs / "one.log"
     process = processes.start(program(code), layout.processes, log)
-    wait_until(lambda: "here" in log.read_text(), "the program")
+    wait_until(lambda: re.search(r"here.*\n", log.read_text()) is not None, "the program")
     return process, log
 
 
@@ -80,7 +81,7 @@ def test_a_lock_says_whether_anybody_lives(tmp_path: Path) -> None:
 
 def test_a_program_is_ended_with_its_children(layout: Layout) -> None:
     process, log = started(layout, PARENT)
-    wait_until(lambda: "child" in log.read_text(), "the child")
+    wait_until(lambda: re.search(r"child \d+\n", log.read_text()) is not None, "the child")
     pids = [int(line.split()[1]) for line in log.read_text().splitlines()]
     lock = processes.lock_of("one", layout.processes)
     processes.end(lock, CLOCK, signal.SIGTERM, 0.1)
