@@ -58,9 +58,13 @@ RUN groupadd --gid 10001 gansu \
 COPY --from=gateway-packages /opt/venv /opt/venv
 WORKDIR /srv/gansu
 COPY shared shared
-COPY infra/__init__.py infra/certificates.py infra/gateway.py infra/gateway_container.py \
-    infra/maintenance.py infra/nginx.conf.jinja infra/nginx.py infra/services.py infra/
-RUN /opt/venv/bin/python -m compileall -q infra shared
+COPY infra/__init__.py infra/beside.py infra/certificates.py infra/gateway.py \
+    infra/gateway_container.py infra/gateway_telemetry.py infra/maintenance.py \
+    infra/nginx.conf.jinja infra/nginx.py infra/services.py infra/
+# What runs beside nginx is imported once, so that what is missing of it fails here.
+RUN /opt/venv/bin/python -m compileall -q infra shared \
+    && /opt/venv/bin/python -c "\
+import infra.gateway_container, infra.gateway_telemetry, infra.maintenance, shared.observe.traces"
 
 # The container may run with a read-only root; what it writes is here, and is not worth a backup.
 VOLUME /var/lib/gateway

@@ -1,15 +1,20 @@
 """The gateway as the one program of a container: `python -m infra.gateway_container ‹directory›`.
 
-It renders nginx's configuration from the environment (`shared.settings.GatewaySettings`), runs
-nginx, and has it read a renewed certificate without a restart. What it cannot use is told in the
-log, and the certificate before it is served on. It ends with nginx; told to end (SIGTERM), it lets
-what is under way have its answer.
+It renders nginx's configuration from the environment (`GatewaySettings`), runs nginx, and has it
+read a renewed certificate without a restart. What it cannot use is told in the log, and the
+certificate before it is served on. It ends with nginx; told to end (SIGTERM), it lets what is under
+way have its answer.
+
+Where it is asked for metrics or traces (`ObservationSettings`), a program beside nginx tells them
+(`infra/gateway_telemetry.py`), from a second access log that it keeps short. That program may die:
+it is started again, and nobody is served worse.
 
 `directory` is the gateway's own: configuration, cache, the switch for maintenance, the certificate
 that is served. nginx's logs go to the container's own output.
 """
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -20,12 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra import certificates, gateway, nginx
+from infra.beside import Beside
 from infra.certificates import Pair
 from infra.gateway import Gateway, Service, Tls
 from infra.services import SERVICES
 from shared import settings
 from shared.clock import Clock, SystemClock
-from shared.settings import SettingsError
+from shared.settings import ObservationSettings, SettingsError
 from shared.settings_of_containers import GatewaySettings
 from shared.times import instant
 
@@ -33,6 +39,9 @@ HTTP, HTTPS = 8080, 8443
 SERVICE_PORT = 8000
 LOOK_SECONDS = 2.0
 """Between looks at the certificate's files."""
+
+TOLD_BYTES_MAX = 32 << 20
+"""Of the second access log. Whoever reads it empties it long before, unless it is dead."""
 
 _STEP_SECONDS = 0.1
 _RESOLV_CONF = Path("/etc/resolv.conf")
@@ -53,9 +62,15 @@ class Ports:
 
 
 def planned(
-    chosen: GatewaySettings, directory: Path, tls: Tls | None, ports: Ports, resolver: str
+    chosen: GatewaySettings,
+    observed: ObservationSettings,
+    directory: Path,
+    tls: Tls | None,
+    ports: Ports,
+    resolver: str,
 ) -> Gateway:
     """What nginx is to be."""
+    tells = bool(observed.metrics_bind or observed.traces_endpoint)
     plain, secure = _everywhere(ports.http), _everywhere(ports.https)
     listen, *also = secure if tls else plain
     return Gateway(
@@ -70,6 +85,8 @@ def planned(
         tls=tls,
         user=gateway.own_user(),
         workers=chosen.workers,
+        traces_percent=observed.traces_percent if observed.traces_endpoint else None,
+        telemetry=directory / "logs" / "gateway-told.log" if tells else None,
     )
 
 
@@ -140,14 +157,34 @@ class Container:
         """Serve until nginx ends, or is told to; the exit status."""
         self._prepare(planned)
         process = subprocess.Popen(nginx.argv(self.directory))
+        beside = self._teller(planned.telemetry)
         looked = self.clock.monotonic()
         while process.poll() is None and not self.stopping.wait(_STEP_SECONDS):
-            if self.renewal and self.clock.monotonic() - looked > LOOK_SECONDS:
+            if beside:
+                beside.look()
+            if self.clock.monotonic() - looked > LOOK_SECONDS:
                 looked = self.clock.monotonic()
-                self.renewal.renew(self._reloaded)
+                self._look_after(planned)
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT)
-        return process.wait()
+        status = process.wait()
+        # After nginx, whose last requests are told as well.
+        if beside:
+            beside.stop()
+        return status
+
+    def _look_after(self, planned: Gateway) -> None:
+        if self.renewal:
+            self.renewal.renew(self._reloaded)
+        if planned.telemetry:
+            shorten(planned.telemetry)
+
+    def _teller(self, log: Path | None) -> Beside | None:
+        if log is None:
+            return None
+        module = "infra.gateway_telemetry"
+        argv = (sys.executable, "-m", module, "--log", str(log), "--empty")
+        return Beside(argv, self.clock, self.say)
 
     def _prepare(self, planned: Gateway) -> None:
         # Left by one that was killed; the number may be another's by now.
@@ -157,11 +194,23 @@ class Container:
             link = planned.logs / f"gateway-{log}.log"
             if not link.is_symlink():
                 link.symlink_to(f"/dev/{output}")
+        if planned.telemetry:
+            # Told is only what happens from now on.
+            planned.telemetry.unlink(missing_ok=True)
         gateway.install(planned)
 
     def _reloaded(self) -> bool:
         told = subprocess.run(nginx.argv(self.directory, "-s", "reload"), check=False)
         return told.returncode == 0
+
+
+def shorten(log: Path) -> None:
+    """Empty what nobody reads. nginx appends, so that it goes on at the new end."""
+    try:
+        if log.stat().st_size > TOLD_BYTES_MAX:
+            os.truncate(log, 0)
+    except OSError:  # it is not there yet
+        return
 
 
 def _upstreams(chosen: GatewaySettings) -> dict[str, str]:
@@ -193,7 +242,7 @@ def main(directory: Path, ports: Ports | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda *_: container.stopping.set())
     try:
-        chosen = settings.load_gateway()
+        chosen, observed = settings.load_gateway(), settings.load_observation()
         resolver = chosen.resolver or resolver_of(_RESOLV_CONF.read_text())
         tls = None
         if chosen.certificate:
@@ -202,7 +251,7 @@ def main(directory: Path, ports: Ports | None = None) -> int:
             files = Tls(Path(chosen.certificate), Path(chosen.key))
             container.renewal = Renewal(files, served, clock, say)
             container.renewal.begin()
-        plan = planned(chosen, directory, tls, ports or Ports(), resolver)
+        plan = planned(chosen, observed, directory, tls, ports or Ports(), resolver)
     except (CannotStart, SettingsError, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -32,7 +32,7 @@ from shared.clock import Clock, SystemClock
 from shared.observe import measures
 from shared.observe.exposition import listening
 from shared.observe.metrics import Metrics
-from shared.observe.observer import tracer_of
+from shared.observe.spans import tracer_of
 from shared.settings import SettingsError
 from shared.tracing import Span, Tracer
 from shared.web.telemetry import method_of
@@ -179,8 +179,10 @@ def _note_upstream(span: Span, told: str) -> None:
 
 
 def follow(log: Log, teller: Teller, stopping: threading.Event) -> None:
-    """Tell of each line, until asked to stop."""
-    while not stopping.is_set():
+    """Tell of each line, until asked to stop, and of what is there by then."""
+    ended = False
+    while not ended:
+        ended = stopping.is_set()
         lines = log.step()
         for line in lines:
             teller.tell(line)

@@ -26,6 +26,18 @@ COMPOSE_FILE = Path(__file__).with_name("compose.yaml")
 GIVEN = ("notices_key", "verifier_key")
 """Secrets that others give: the SMS gateway's, and the authority's for names. Empty until then."""
 
+PROGRAMS = (*SERVICES, *(f"{service}-notices" for service in SERVICES), "auditor")
+"""Who has rights of its own in the store: `infra.rights.programs()`, which needs libraries."""
+
+
+def store_secrets(clock: Clock) -> dict[str, str]:
+    """Whom the store knows: its operator, and each program, called as its policies call it."""
+    found = {"store_access_key": "gansu", "store_secret_key": clock.random(32).hex()}
+    for program in PROGRAMS:
+        found[f"{program}_store_access_key"] = f"gansu-{program}"
+        found[f"{program}_store_secret_key"] = clock.random(32).hex()
+    return found
+
 
 def secrets(clock: Clock) -> dict[str, str]:
     """A new value for every secret, by the name of its file."""
@@ -39,8 +51,7 @@ def secrets(clock: Clock) -> dict[str, str]:
         f"{ISSUER}_token_key": clock.random(32).hex(),
         f"{ISSUER}_sealing_key": clock.random(32).hex(),
         f"{ISSUER}_master_keys": f"first:{clock.random(32).hex()}",
-        "store_access_key": "gansu",
-        "store_secret_key": clock.random(32).hex(),
+        **store_secrets(clock),
         "grafana_password": clock.random(16).hex(),
         **dict.fromkeys(GIVEN, ""),
     }
@@ -56,6 +67,9 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
         "GANSU_NOTICES": "console" if options.development else "http",
         "GANSU_NOTICES_URL": options.notices_url,
         "GANSU_VERIFIER_URL": options.verifier_url,
+        # Here and not in compose.yaml: an installation of earlier has them in the state's bucket.
+        "GANSU_KEYS_BUCKET": "gansu-keys",
+        "GANSU_MEDIA_BUCKET": "gansu-media",
     }
     port = options.host.rpartition("]")[2].partition(":")[2]
     if port:

@@ -6,16 +6,16 @@ database = JournalDatabase(…, telemetry=observer.engine("commerce"))
 observer.watch("commerce", database, condition)
 """
 
-import atexit
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from shared.clock import Clock
 from shared.condition import Condition
 from shared.observe import measures, room
+from shared.observe.spans import tracer_of
 from shared.observe.store import ObservedStore
 from shared.settings import ObservationSettings, Settings, StoreSettings
 from shared.storage.database import JournalDatabase
@@ -37,12 +37,6 @@ FOLDER = "metrics"
 def folder_of(settings: StoreSettings) -> Path:
     """Where a container's processes write what they count."""
     return settings.replica_directory / FOLDER
-
-
-class Lost(Protocol):
-    """Hears of spans that were lost."""
-
-    def __call__(self, spans: int, /) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +121,3 @@ def _metrics(service: str, folder: Path) -> "Metrics | None":
     from shared.observe.metrics import Metrics  # noqa: PLC0415
 
     return Metrics(service, measures.SERVICES)
-
-
-def tracer_of(
-    endpoint: str, service: str, container: str, clock: Clock, metrics: "Metrics | None"
-) -> Tracer:
-    """A tracer whose spans go to a collector; what is left is handed over when the process ends."""
-    # As long as it takes to load, three times over.
-    from shared.observe.traces import SpanExport  # noqa: PLC0415
-
-    resource = {"service.name": service, "service.namespace": "smart-gansu"}
-    if container:
-        resource["service.instance.id"] = container
-    export = SpanExport(endpoint, resource, clock, _lost(metrics))
-    atexit.register(export.close)
-    return Tracer(clock, export.take)
-
-
-def _lost(metrics: "Metrics | None") -> Lost:
-    if metrics is None:
-        return int
-    return metrics.counter(measures.SPANS_LOST).inc

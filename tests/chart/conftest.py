@@ -23,7 +23,12 @@ SITE: dict[str, Any] = {
 }
 INSIDE = {"name": "inside", "namespace": "infra", "address": "inside.infra.svc.cluster.local:80"}
 EVERYTHING: dict[str, Any] = {
-    "store": {"caConfigMap": "store-ca"},
+    "store": {
+        "caConfigMap": "store-ca",
+        "keysBucket": "gansu-keys",
+        "mediaBucket": "gansu-media",
+        "auditBucket": "gansu-audit",
+    },
     "gateway": {"tlsSecret": "smart-gansu-gateway-tls"},
     "routes": {
         "enabled": True,
@@ -31,7 +36,7 @@ EVERYTHING: dict[str, Any] = {
         "certificateSecret": "gansu-example",
         "backendTls": {"enabled": True, "caConfigMap": "gateway-ca"},
     },
-    "provision": {"enabled": True, "args": ["--store", "ceph"]},
+    "provision": {"enabled": True, "args": ["--store", "ceph", "--policies"]},
     "monitoring": {
         "podMonitor": {"enabled": True},
         "rules": {"enabled": True},
@@ -76,8 +81,11 @@ class Release:
         return [each for each in self.objects if kind_of(each) in kinds]
 
     def workloads(self) -> list[Json]:
-        """Whatever pods come from."""
-        return self.of("Deployment", "Job", "serving.knative.dev/Service")
+        """Whatever pods come from; of a CronJob, the Job that it makes."""
+        made = [
+            {**each, "spec": each["spec"]["jobTemplate"]["spec"]} for each in self.of("CronJob")
+        ]
+        return [*self.of("Deployment", "Job", "serving.knative.dev/Service"), *made]
 
     def containers(self) -> list[tuple[str, Json, Json]]:
         """Each container, with its workload's name and its pod."""

@@ -1,6 +1,8 @@
 """What containers are told is what programs read: every variable is one, and nothing is missing."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -17,10 +19,11 @@ from shared.settings import (
     SettingsError,
     StoreSettings,
 )
-from tests.chart.conftest import CHART, Release, values_of
+from tests.chart.conftest import CHART, EVERYTHING, Release, laid, values_of
 from tests.chart.test_security import KNOWN
 from tests.support.helm import Helm
 
+ROOT = CHART.parents[1]
 Json = Mapping[str, Any]
 Environment = dict[str, str]
 
@@ -62,7 +65,7 @@ def environment(release: Release, container: Json) -> Environment:
 def program_of(name: str) -> type[StoreSettings]:
     """The settings that a workload's program reads."""
     rest = name.removeprefix("gansu-")
-    if rest == "provision":
+    if rest in ("provision", "trail"):
         return StoreSettings
     notifies = rest.endswith("-notices")
     if rest.startswith("identity"):
@@ -104,6 +107,28 @@ def test_the_gateway_is_told_where_everything_is(release: Release) -> None:
         assert set(places.values()) == hosts
 
 
+def test_every_program_of_the_store_knows_its_buckets(release: Release, helm: Helm) -> None:
+    everything = Release(release.name, helm.render(laid(values_of(release.name), EVERYTHING)))
+    for name, container, _ in everything.containers():
+        if name != "gansu-gateway":
+            told = program_of(name).from_environ(environment(everything, container))
+            buckets = (told.store_bucket, told.keys_bucket, told.media_bucket, told.audit_bucket)
+            assert buckets == ("gansu-state", "gansu-keys", "gansu-media", "gansu-audit"), name
+
+
+def test_what_containers_are_told_to_run_is_there(release: Release) -> None:
+    for name, container, _ in release.containers():
+        if "command" not in container:
+            continue
+        assert "smart-gansu-tools:" in container["image"], name
+        *python, module = container["command"]
+        assert python == ["python", "-m"]
+        asked = [sys.executable, "-m", module, "--help"]
+        told = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        options = [each for each in container.get("args", ()) if each.startswith("--")]
+        assert all(option in told for option in options), name
+
+
 def test_each_service_and_notifier_is_told_which_it_is(release: Release) -> None:
     told = {
         name: (each["SERVICE"], each["PROCESS"])
@@ -142,7 +167,8 @@ def test_the_chart_knows_the_services_that_there_are() -> None:
 
 
 def test_the_manual_says_which_keys_each_secret_has(helm: Helm) -> None:
-    release = Release("production", helm.render(values_of("production")))
+    values = laid(values_of("production"), {"store": {"auditBucket": "gansu-audit"}})
+    release = Release("production", helm.render(values))
     manual = (CHART.parents[1] / "docs/kubernetes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^ *\| (`smart-gansu-[^|]+) \| ([^|]+) \|$", manual, flags=re.MULTILINE)
     told = {

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from infra.services import SERVICES
-from tests.chart.conftest import Release
+from tests.chart.conftest import EVERYTHING, Release, laid, values_of
+from tests.support.helm import Helm
 from tests.support.reach import matches
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +136,7 @@ def test_a_pod_that_ends_has_time_for_what_is_under_way(release: Release) -> Non
 
 def test_only_what_a_restart_mends_is_a_reason_for_one(release: Release) -> None:
     for name, container, _ in release.containers():
-        if name == "gansu-provision":
+        if name in ("gansu-provision", "gansu-trail"):
             continue
         service = name.removeprefix("gansu-")
         live = container["livenessProbe"]
@@ -186,6 +187,24 @@ def test_provisioning_comes_before_everything_else(release: Release) -> None:
         assert weights == sorted(weights)
 
 
+def test_journals_are_copied_where_there_is_a_bucket_for_it(release: Release, helm: Helm) -> None:
+    without = Release(release.name, helm.render(values_of(release.name)))
+    assert without.of("CronJob") == []
+    everything = Release(release.name, helm.render(laid(values_of(release.name), EVERYTHING)))
+    [each] = everything.of("CronJob")
+    assert each["spec"]["concurrencyPolicy"] == "Forbid"
+    job = each["spec"]["jobTemplate"]["spec"]
+    assert job["activeDeadlineSeconds"] > 0
+    [container] = job["template"]["spec"]["containers"]
+    assert container["command"] == ["python", "-m", "infra.trail"]
+    secrets = {
+        each["valueFrom"]["secretKeyRef"]["name"]
+        for each in container["env"]
+        if "secretKeyRef" in each.get("valueFrom", {})
+    }
+    assert secrets == {"smart-gansu-auditor"}
+
+
 def test_alerts_and_dashboards_are_those_of_the_repository(release: Release) -> None:
     for each in release.of("PrometheusRule"):
         kept = (ROOT / "infra/observability/alerts.yml").read_text(encoding="utf-8")
@@ -207,6 +226,6 @@ def test_a_changed_setting_rolls_the_pods(release: Release) -> None:
     told = {
         each["spec"]["template"]["metadata"]["annotations"]["gansu/settings"]
         for each in release.workloads()
-        if each["kind"] != "Job"
+        if each["kind"] not in ("Job", "CronJob")
     }
     assert len(told) == 1

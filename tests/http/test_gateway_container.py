@@ -1,32 +1,45 @@
 """The gateway's program in a container: what it makes of its environment and of certificates."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPSConnection
 from pathlib import Path
+from ssl import CERT_NONE, create_default_context
+from urllib.request import urlopen
 
 import pytest
 
+from infra.beside import Beside
 from infra.gateway import Tls
 from infra.gateway_container import (
+    TOLD_BYTES_MAX,
     CannotStart,
     Container,
     Ports,
     Renewal,
     planned,
     resolver_of,
+    shorten,
 )
 from infra.seaweed import free_ports
 from shared.clock import SystemClock
+from shared.settings import ObservationSettings
 from shared.settings_of_containers import GatewaySettings
 from tests.support.certificate import self_signed
+from tests.support.clock import FakeClock
+from tests.support.collector import Collector
 from tests.support.gateway import certificate_shown
 from tests.support.waiting import wait_until
 
 CLOCK = SystemClock()
 CHOSEN = GatewaySettings.from_environ({"GANSU_GATEWAY_HOST": "gansu.example"})
+SILENT = ObservationSettings.from_environ({})
 
 
 class Files:
@@ -140,7 +153,7 @@ def test_it_starts_with_what_was_served_before(files: Files) -> None:
 
 
 @contextmanager
-def running(files: Files) -> Iterator[int]:
+def running(files: Files, observed: ObservationSettings = SILENT) -> Iterator[int]:
     """The container's program; the port of TLS."""
     http, https = free_ports(2)
     files.give(*files.new())
@@ -149,7 +162,7 @@ def running(files: Files) -> Iterator[int]:
     directory.mkdir()
     container = Container(directory, CLOCK, files.said.append, files.renewal)
     tls = Tls(files.renewal.served, files.renewal.served)
-    plan = planned(CHOSEN, directory, tls, Ports(http, https), "127.0.0.1:9")
+    plan = planned(CHOSEN, observed, directory, tls, Ports(http, https), "127.0.0.1:9")
     status: list[int] = []
     thread = threading.Thread(target=lambda: status.append(container.run(plan)))
     thread.start()
@@ -174,6 +187,145 @@ def test_clients_see_the_new_certificate_and_no_restart(files: Files) -> None:
         assert certificate_shown(port) == new
 
 
+# What is told of it
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> tuple[ObservationSettings, int]:
+    """What asks for metrics, as the program beside nginx finds it too; and their port."""
+    [port] = free_ports(1)
+    asked = {"GANSU_METRICS_BIND": f"127.0.0.1:{port}"}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    return ObservationSettings.from_environ(asked), port
+
+
+def asked_of(port: int) -> int:
+    """The status of a request that no service has part in."""
+    context = create_default_context()
+    context.check_hostname = False
+    context.verify_mode = CERT_NONE
+    with closing(HTTPSConnection("127.0.0.1", port, timeout=5, context=context)) as connection:
+        connection.request("GET", "/nowhere")
+        return connection.getresponse().status
+
+
+def told(port: int) -> float:
+    """How many requests were counted; 0 while nobody tells."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0
+    line = r'^gansu_gateway_request_duration_seconds_count\{.*service="gateway".*\} (\S+)$'
+    return sum(float(found) for found in re.findall(line, text, re.MULTILINE))
+
+
+def tellers() -> list[int]:
+    """Processes of ours that tell of a gateway."""
+    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if is_teller(process)]
+
+
+def is_teller(process: Path) -> bool:
+    try:
+        parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        command = (process / "cmdline").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
+    return parent == os.getpid() and b"infra.gateway_telemetry" in command
+
+
+def test_its_requests_are_told_also_after_who_tells_them_died(
+    files: Files, metrics: tuple[ObservationSettings, int]
+) -> None:
+    observed, port = metrics
+    with running(files, observed) as https:
+        wait_until(lambda: asked_of(https) == 404 and told(port) > 0, "a count")
+        [first] = tellers()
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: any("ended with -9" in line for line in files.said), "word of it")
+        assert asked_of(https) == 404
+        wait_until(lambda: asked_of(https) == 404 and told(port) > 0, "a count by another")
+        assert tellers() != [first]
+    assert tellers() == []
+
+
+def test_its_spans_reach_a_collector(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Collector() as collector:
+        asked = {"GANSU_TRACES_ENDPOINT": collector.endpoint, "GANSU_TRACES_PERCENT": "100"}
+        for name, value in asked.items():
+            monkeypatch.setenv(name, value)
+        with running(files, ObservationSettings.from_environ(asked)) as https:
+            # The program begins at the end of the log, wherever that is by then.
+            wait_until(lambda: asked_of(https) == 404 and bool(collector.spans), "a span")
+        assert {(span.service, span.name) for span in collector.spans} == {
+            ("gateway", "gateway other")
+        }
+
+
+def test_without_being_asked_nothing_runs_beside_it(files: Files) -> None:
+    with running(files) as https:
+        assert asked_of(https) == 404
+        assert tellers() == []
+    assert not list((files.directory / "gateway" / "logs").glob("*told*"))
+
+
+def test_what_nobody_reads_does_not_grow_without_end(tmp_path: Path) -> None:
+    log = tmp_path / "told.log"
+    shorten(log)
+    with log.open("wb") as file:
+        file.truncate(TOLD_BYTES_MAX)
+    shorten(log)
+    assert log.stat().st_size == TOLD_BYTES_MAX
+    with log.open("ab") as file:
+        file.write(b"one more")
+    shorten(log)
+    assert log.stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "percent"),
+    [
+        ({}, None),
+        ({"GANSU_METRICS_BIND": "0.0.0.0:9464"}, None),
+        ({"GANSU_TRACES_ENDPOINT": "http://collector:4318", "GANSU_TRACES_PERCENT": "5"}, "5"),
+    ],
+)
+def test_it_chooses_requests_to_trace_only_where_traces_go_somewhere(
+    tmp_path: Path, asked: dict[str, str], percent: str | None
+) -> None:
+    observed = ObservationSettings.from_environ(asked)
+    plan = planned(CHOSEN, observed, tmp_path, None, Ports(), "127.0.0.1")
+    assert plan.traces_percent == percent
+    assert (plan.telemetry is not None) == bool(asked)
+
+
+def test_what_keeps_dying_is_started_more_and_more_rarely() -> None:
+    clock, said = FakeClock(), list[str]()
+    beside = Beside((sys.executable, "-c", "raise SystemExit(3)"), clock, said.append)
+    for _ in range(8):
+        beside.look()
+        assert beside.pid is not None
+        os.waitid(os.P_PID, beside.pid, os.WEXITED | os.WNOWAIT)
+        beside.look()
+        clock.pass_monotonic(float(said[-1].split()[-2]) - 1)
+        count = len(said)
+        beside.look()
+        assert len(said) == count, "before its time"
+        clock.pass_monotonic(1)
+    pauses = [int(line.split()[-2]) for line in said]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all("ended with 3" in line for line in said)
+
+
+def test_what_cannot_be_started_is_told() -> None:
+    said: list[str] = []
+    beside = Beside(("/no/such/program",), CLOCK, said.append)
+    beside.look()
+    beside.stop()
+    assert "does not start" in said[0]
+
+
 # The environment
 
 
@@ -191,7 +343,7 @@ def test_services_are_where_the_environment_says(tmp_path: Path) -> None:
             "GANSU_GATEWAY_SERVICES": "commerce=shop.gansu.svc:80",
         }
     )
-    plan = planned(chosen, tmp_path, None, Ports(), "127.0.0.1")
+    plan = planned(chosen, SILENT, tmp_path, None, Ports(), "127.0.0.1")
     where = {service.name: service.upstreams for service in plan.services}
     assert where["commerce"] == ("shop.gansu.svc:80",)
     assert where["health"] == ("health:8000",)
@@ -200,7 +352,7 @@ def test_services_are_where_the_environment_says(tmp_path: Path) -> None:
         {"GANSU_GATEWAY_HOST": "gansu.example", "GANSU_GATEWAY_SERVICES": "library=a:1"}
     )
     with pytest.raises(CannotStart, match="library"):
-        planned(odd, tmp_path, None, Ports(), "127.0.0.1")
+        planned(odd, SILENT, tmp_path, None, Ports(), "127.0.0.1")
 
 
 def test_without_settings_it_says_what_is_missing(tmp_path: Path) -> None:

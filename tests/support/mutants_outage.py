@@ -27,8 +27,8 @@ OUTAGE = (
     Mutant(
         "does not say how old an answer is",
         f"{_ENGINE}/evidence.py",
-        "        freshness.tell(arrived - latest.began)\n",
-        "",
+        "        freshness.tell(arrived - latest.began)\n        return latest\n",
+        "        return latest\n",
         f"{_OUTAGE}test_what_was_known_goes_on_and_says_how_old_it_is",
     ),
     Mutant(

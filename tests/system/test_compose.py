@@ -3,6 +3,7 @@ promised while containers die, certificates are renewed, and it is closed for ma
 """
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from shared.clock import SystemClock
 from tests.support.compose import PROJECT, Installation
 from tests.support.docker import Docker
 from tests.support.gateway import certificate_shown
+from tests.support.limits import ENTRY
 from tests.support.waiting import wait_until
 
 LILY = "/commerce/v1/products/sample-lanzhou-lily"
@@ -83,8 +85,87 @@ def test_no_secret_stands_in_a_container_s_environment(installed: Installation) 
 def test_a_service_reads_no_other_s_secrets(installed: Installation) -> None:
     held = installed.docker("exec", f"{PROJECT}-commerce-1", "ls", "/run/secrets").split()
     assert held == [
-        *("commerce_request_key", "commerce_subject_key", "store_access_key", "store_secret_key"),
+        *("commerce_request_key", "commerce_store_access_key"),
+        *("commerce_store_secret_key", "commerce_subject_key"),
     ]
+
+
+ASKED = """
+from shared.clock import SystemClock
+from shared.settings import load_store
+from shared.storage.location import store_address
+from shared.storage.objects import Denied
+from shared.storage.s3 import S3Store
+store = S3Store(store_address(load_store({})), SystemClock())
+def tried(what, *arguments):
+    try:
+        return len(what(*arguments) or ())
+    except Denied:
+        return "denied"
+"""
+
+
+def asked(installed: Installation, container: str, expression: str) -> object:
+    """What a container's own credential gets from the store."""
+    program = f"{ASKED}\nimport json\nprint(json.dumps({expression}))"
+    return json.loads(
+        installed.docker("exec", f"{PROJECT}-{container}", "python", "-c", program).splitlines()[-1]
+    )
+
+
+def test_a_service_s_credential_is_good_for_its_own_objects_alone(
+    installed: Installation,
+) -> None:
+    own, other = f"commerce/{ENTRY}", f"health/{ENTRY}"
+    read = "tried(store.get, {!r})"
+    for key, reader, stranger in (
+        (own, "commerce-1", "health-1"),
+        (other, "health-1", "commerce-1"),
+        (own, "trail-1", "tourism-notices-1"),
+    ):
+        assert asked(installed, reader, read.format(key)) != "denied"
+        assert asked(installed, stranger, read.format(key)) == "denied"
+    # Nobody deletes an entry, its own or another's; and it is still there.
+    for container, key in (("commerce-1", own), ("commerce-1", other), ("trail-1", own)):
+        delete = f"tried(store.delete, {key!r})"
+        assert asked(installed, container, delete) == "denied", (container, key)
+    for container, key in (("commerce-1", own), ("health-1", other)):
+        assert asked(installed, container, read.format(key)) != "denied"
+
+
+def test_journals_are_copied_to_the_audit_s_bucket(installed: Installation) -> None:
+    def copied() -> bool:
+        return "commerce: " in installed.docker("logs", f"{PROJECT}-trail-1")
+
+    wait_until(copied, "the first round")
+    round_of = ("exec", f"{PROJECT}-trail-1", "python", "-m", "infra.trail")
+    installed.docker(*round_of)
+    assert "agrees" in installed.docker(*round_of, "commerce", "--check")
+
+
+MEASURES = """
+from urllib.request import urlopen
+print(urlopen("http://{}:9464/metrics", timeout=5).read().decode())
+"""
+
+
+def test_prometheus_would_find_the_measures_of_services_and_gateway(
+    installed: Installation,
+) -> None:
+    """Asked from beside them, as Prometheus is, by the names that it has."""
+    installed.status(f"127.0.0.1:{installed.https}", "/commerce/v1/products")
+
+    def told(name: str, what: str) -> bool:
+        program = MEASURES.format(name)
+        text = installed.docker("exec", f"{PROJECT}-trail-1", "python", "-c", program)
+        line = rf'^{what}{{[^}}]*service="{name}"[^}}]*}} [1-9]'
+        return re.search(line, text, re.MULTILINE) is not None
+
+    for name in ("identity", "commerce", "tourism", "health"):
+        wait_until(lambda name=name: told(name, "gansu_ready"), name)  # type: ignore[misc]
+    counted = "gansu_gateway_request_duration_seconds_count"
+    wait_until(lambda: told("gateway", counted), "the gateway's")
+    assert installed.status(f"127.0.0.1:{installed.https}", "/metrics") == 404
 
 
 def test_it_is_reached_over_ipv6_and_plain_http_leads_to_https(installed: Installation) -> None:

@@ -5,23 +5,30 @@ import re
 import stat
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.compose.__main__ import COMPOSE_FILE, GIVEN, main
+from infra.kinds import SEAWEEDFS
+from infra.rights import AUDITOR, programs
 from infra.services import SERVICES
+from infra.store_container import users_in
+from infra.stores import user_of
 from shared.clock import SystemClock
 from shared.notices.outbox import database_of
 from shared.settings import (
     IdentityNotifierSettings,
     IdentitySettings,
     NotifierSettings,
+    ObservationSettings,
     Settings,
     StoreSettings,
 )
-from shared.settings_of_containers import GatewaySettings
+from shared.settings_of_containers import ContainerSettings, GatewaySettings
 
 ROOT = Path(__file__).parents[2]
 CLOCK = SystemClock()
@@ -43,7 +50,7 @@ def test_it_makes_what_is_missing_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((folder / "env").stat().st_mode) == 0o600
     secrets = {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
     assert all(len(text) > 32 for name, text in secrets.items() if name.endswith("subject_key"))
-    made = [text for name, text in secrets.items() if name not in {*GIVEN, "store_access_key"}]
+    made = [text for name, text in secrets.items() if name not in GIVEN]
     assert len(set(made)) == len(made)
 
 
@@ -68,6 +75,49 @@ def test_it_overwrites_nothing_and_makes_what_was_lost(tmp_path: Path) -> None:
     after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     assert after.keys() == before.keys()
     assert [file for file in after if after[file] != before[file]] == [lost]
+
+
+def test_an_installation_of_one_credential_gets_what_it_lacks(tmp_path: Path) -> None:
+    assert init(tmp_path) == 0
+    for program in programs():
+        for half in ("access", "secret"):
+            (tmp_path / "secrets" / f"{program}_store_{half}_key").unlink()
+    operator = (tmp_path / "secrets" / "store_secret_key").read_text()
+    env = "GANSU_HOST=gansu.example\n"
+    (tmp_path / "env").write_text(env)
+    assert init(tmp_path) == 0
+    assert (tmp_path / "secrets" / "store_secret_key").read_text() == operator
+    assert len(users_in(tmp_path / "secrets")) == len(programs())
+    # Its keys and pictures stay where they are, until somebody moves them.
+    assert (tmp_path / "env").read_text() == env
+
+
+def test_the_store_is_told_of_every_program_as_its_policies_call_it(tmp_path: Path) -> None:
+    init(tmp_path)
+    users = users_in(tmp_path / "secrets")
+    assert set(users) == {user_of(program) for program in programs()}
+    assert len(set(users.values())) == len(users)
+    assert SEAWEEDFS.principal is not None
+    assert SEAWEEDFS.principal.endswith("/" + user_of("{program}"))
+
+
+@pytest.mark.parametrize("text", ["", "\n", None])
+def test_half_a_credential_is_none(tmp_path: Path, text: str | None) -> None:
+    (tmp_path / "commerce_store_access_key").write_text("gansu-commerce")
+    if text is not None:
+        (tmp_path / "commerce_store_secret_key").write_text(text)
+    with pytest.raises((OSError, ValueError), match="commerce_store_secret_key"):
+        users_in(tmp_path)
+
+
+def test_one_key_has_one_secret(tmp_path: Path) -> None:
+    for program in ("commerce", "health"):
+        (tmp_path / f"{program}_store_access_key").write_text("both")
+        (tmp_path / f"{program}_store_secret_key").write_text("secret")
+    assert users_in(tmp_path) == {"both": "secret"}
+    (tmp_path / "health_store_secret_key").write_text("another")
+    with pytest.raises(ValueError, match="another secret"):
+        users_in(tmp_path)
 
 
 def test_it_says_what_others_have_to_give(
@@ -119,9 +169,13 @@ def services(installation: Path) -> dict[str, Any]:
     return read
 
 
+def secrets_of(service: dict[str, Any]) -> set[str]:
+    return {secret["source"] for secret in service.get("secrets", [])}
+
+
 def environment_of(service: dict[str, Any], installation: Path) -> dict[str, str]:
     """What a container is told, with its secrets where they are on this machine."""
-    given = {secret["source"] for secret in service.get("secrets", [])}
+    given = secrets_of(service)
     told = {}
     for name, value in service["environment"].items():
         if str(value).startswith("/run/secrets/"):
@@ -147,11 +201,74 @@ def test_every_program_is_told_what_it_needs(services: dict[str, Any], installat
         notifier = environment_of(services[database_of(service)], installation)
         notices = IdentityNotifierSettings if service == "identity" else NotifierSettings
         assert notices.from_environ(notifier).notices_url == "https://sms.example"
+        about = (told["SERVICE"], notifier["SERVICE"], notifier["PROCESS"])
+        assert about == (service, service, "notify")
     assert len(keys) == 2 * len(SERVICES)
-    for name in ("store", "provision"):
-        StoreSettings.from_environ(environment_of(services[name], installation))
-    gateway = GatewaySettings.from_environ(environment_of(services["gateway"], installation))
-    assert gateway.host == "gansu.example:8443"
+    gateway = environment_of(services["gateway"], installation)
+    assert GatewaySettings.from_environ(gateway).host == "gansu.example:8443"
+    assert ObservationSettings.from_environ(gateway).metrics_bind == "0.0.0.0:9464"
+
+
+def test_each_program_has_its_own_credential_and_the_operator_s_is_for_two(
+    services: dict[str, Any], installation: Path
+) -> None:
+    own = {*programs()} - {AUDITOR}
+    seen = {}
+    for name in (*own, "trail"):
+        settings = StoreSettings.from_environ(environment_of(services[name], installation))
+        program = AUDITOR if name == "trail" else name
+        assert settings.store_access_key == user_of(program)
+        assert settings.keys_bucket == "gansu-keys"
+        assert (settings.media_bucket, settings.audit_bucket) == ("gansu-media", "gansu-audit")
+        seen[name] = settings.store_secret_key
+    assert len(set(seen.values())) == len(programs())
+    operators = {name for name, each in services.items() if secrets_of(each) & {"store_secret_key"}}
+    assert operators == {"store", "provision"}
+    provision = StoreSettings.from_environ(environment_of(services["provision"], installation))
+    assert provision.store_access_key == "gansu"
+    assert services["provision"]["command"][2:] == [
+        *("infra.provision", "--store", "seaweedfs", "--policies"),
+    ]
+    store = services["store"]
+    assert f"--users={Path('/run/secrets')}" in store["command"]
+    pairs = {
+        f"{program}_store_{half}_key" for program in programs() for half in ("access", "secret")
+    }
+    assert secrets_of(store) == pairs | {"store_access_key", "store_secret_key"}
+
+
+def test_prometheus_asks_whoever_tells_measures(services: dict[str, Any]) -> None:
+    tells = {name for name, each in services.items() if "GANSU_METRICS_BIND" in told_to(each)}
+    tells = {name for name in tells if not name.startswith("samples-")}
+    asked = yaml.safe_load((ROOT / "infra/observability/prometheus.yml").read_text("utf-8"))
+    [platform, _] = asked["scrape_configs"]
+    [found] = platform["dns_sd_configs"]
+    assert set(found["names"]) == tells == {*SERVICES, "gateway"}
+    ports = {told_to(services[name])["GANSU_METRICS_BIND"] for name in tells}
+    assert ports == {f"0.0.0.0:{found['port']}"}
+    # The label `service` is the program's own word, not Prometheus's.
+    assert platform["honor_labels"] is True
+    prometheus = services["prometheus"]["networks"]
+    assert all(set(prometheus) & set(services[name]["networks"]) for name in tells)
+
+
+def told_to(service: dict[str, Any]) -> dict[str, str]:
+    told: dict[str, str] = service.get("environment") or {}
+    return told
+
+
+def test_what_is_told_and_not_read_is_nothing(services: dict[str, Any]) -> None:
+    groups = (IdentitySettings, NotifierSettings, IdentityNotifierSettings)
+    own = {each.metadata["name"] for group in groups for each in fields(group)}
+    observation = {each.metadata["name"] for each in fields(ObservationSettings)}
+    gateway = {each.metadata["name"] for each in fields(GatewaySettings)} | observation
+    containers = {each.metadata["name"] for each in fields(ContainerSettings)}
+    for name in (*SERVICES, *map(database_of, SERVICES), "provision", "trail", "gateway"):
+        read = gateway if name == "gateway" else own | observation | containers
+        told = {each.removesuffix("_FILE") for each in told_to(services[name])}
+        assert told - {"GUNICORN_CMD_ARGS"} <= read, name
+    for notifier in map(database_of, SERVICES):
+        assert not (observation - {"GANSU_ENV"}) & told_to(services[notifier]).keys()
 
 
 def test_samples_are_planted_with_the_keys_of_their_service(

@@ -56,6 +56,9 @@ gansu/settings: {{ include "gansu.sharedSettings" .root | sha256sum | trunc 16 }
   "GANSU_STORE_REGION" .Values.store.region
   "GANSU_STORE_PROFILE" .Values.store.profile
   "GANSU_STORE_BUCKET" (required "store.bucket: the bucket of the journals, as provisioned" .Values.store.bucket)
+  "GANSU_KEYS_BUCKET" .Values.store.keysBucket
+  "GANSU_MEDIA_BUCKET" .Values.store.mediaBucket
+  "GANSU_AUDIT_BUCKET" .Values.store.auditBucket
   "GANSU_STORE_PREFIX" .Values.store.prefix
   "GANSU_METRICS_BIND" "0.0.0.0:9464"
   "GANSU_TRACES_ENDPOINT" .Values.monitoring.traces.endpoint
