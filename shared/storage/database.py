@@ -322,8 +322,7 @@ class JournalDatabase:
         if freshness.at_least_seq:
             answer = self._read_at(parts, query, freshness.at_least_seq)
             if answer is not None:
-                if parts.evidence.is_store_away():
-                    freshness.tell(arrived - parts.prover.latest().began)
+                parts.evidence.tell_age(freshness, arrived)
                 return answer
             # An older proof would not do: it may be from before that entry.
             return self._read_proven(parts, query, arrived, FRESH)

@@ -40,6 +40,18 @@ class Evidence:
         if self.is_store_away() and self._pulse.refuses():
             raise busy(OUTAGE_RETRY_SECONDS)
 
+    def tell_age(self, freshness: Freshness, arrived: float) -> None:
+        """While the store is away, tell whoever asked how old an answer from the replica may be.
+
+        Raises Refused(BUSY) where nobody knows: nothing was proven since this container began.
+        """
+        if not self.is_store_away():
+            return
+        began = self._prover.latest().began
+        if began == float("-inf"):
+            raise busy(OUTAGE_RETRY_SECONDS)
+        freshness.tell(arrived - began)
+
     def find(self, freshness: Freshness, arrived: float, deadline: float) -> Proof:
         """A proof as young as asked for; while the store is away, the last one if it will do, which
         `freshness` is told. Raises Refused(BUSY), ProofTimeout, or what the probe raised.

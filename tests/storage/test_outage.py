@@ -101,6 +101,16 @@ def test_who_names_an_entry_reads_it_and_is_told_the_age(here: Container) -> Non
     assert problem(Caller(lambda: here.database.read(lambda v: v.seq, beyond)).outcome()) == BUSY
 
 
+def test_nobody_is_told_an_age_that_is_not_known(world: World, here: Container) -> None:
+    new = world.container("new")
+    away(new)
+    ages: list[float] = []
+    named = Freshness(at_least_seq=2, aged=ages.append)
+    assert problem(Caller(lambda: new.database.read(lambda v: v.seq, named)).outcome()) == BUSY
+    assert ages == []
+    back(new)
+
+
 # What is refused at once
 
 
