@@ -35,7 +35,7 @@ threads = _settings.threads
 keepalive = 75
 backlog = 1024
 
-# A change may wait 10 s for the store; a stopping worker lets it have its answer. Whoever ends a
+# A change may wait 12 s for the store; a stopping worker lets it have its answer. Whoever ends a
 # container has to give it longer than this (docs/serverless.md).
 graceful_timeout = 15
 timeout = 30

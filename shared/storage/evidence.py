@@ -47,10 +47,10 @@ class Evidence:
         """
         if not self.is_store_away():
             return
-        latest = self._prover.latest()
-        if latest.began == float("-inf"):
+        began = self._prover.latest().began
+        if began == float("-inf"):
             raise busy(OUTAGE_RETRY_SECONDS)
-        freshness.tell(arrived - latest.began)
+        freshness.tell(arrived - began)
 
     def find(self, freshness: Freshness, arrived: float, deadline: float) -> Proof:
         """A proof as young as asked for; while the store is away, the last one if it will do, which

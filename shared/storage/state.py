@@ -18,6 +18,7 @@ from shared.storage.database import JournalDatabase, Parts
 from shared.storage.entry import UnreadableEntry
 from shared.storage.follower import JournalTrouble
 from shared.storage.journal import JournalGap
+from shared.storage.objects import StoreError
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.rounds import STALL_SECONDS
 
@@ -101,6 +102,10 @@ class DatabaseState:
         pulse = self._database.pulse
         silence, answered = pulse.silence(), pulse.answered_at
         last = "has not answered yet" if answered is None else f"answered {self._ago(answered)}"
+        failed = self._database.failed_by
+        if answered is None and isinstance(failed, StoreError):
+            # What is asked first of all, whether it is safe, goes past the pulse.
+            return Finding("store", "degraded", f"{failed.told()}; the store {last}", _STORE)
         if silence is None and self._is_away():
             return Finding("store", "degraded", f"a request hangs; the store {last}", _STORE)
         if silence is None:

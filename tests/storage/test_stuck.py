@@ -1,4 +1,4 @@
-"""What asks for a restart, and what must not; and what asking costs."""
+"""What asks for a restart, and what must not; what asking costs, and what is said at first."""
 
 import threading
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from shared.clock import Clock
 from shared.condition import Condition
 from shared.storage.memory import Gate
+from shared.storage.objects import Denied
 from shared.storage.state import STUCK_SECONDS, DatabaseState
 from shared.storage.tailer import Tailer
 from tests.storage.world import JOURNAL, Caller, World, note
@@ -80,3 +81,22 @@ def test_those_who_asked_in_vain_leave_nothing_behind(
     asked.value()
     assert condition._waiting == []
     gate.release()
+
+
+def test_a_store_that_lets_nobody_in_at_first_is_not_said_to_be_well(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = world.container("cold", opened=False)
+
+    def admit() -> None:
+        raise Denied("403")
+
+    with monkeypatch.context() as locked:
+        locked.setattr(cold.database, "_admit", admit)
+        condition = Condition(cold.clock, DatabaseState(cold.database, cold.clock))
+        [store] = [found for found in condition.checks() if found.name == "store"]
+        assert store.state == "degraded"
+        assert "403" in store.says
+    cold.clock.pass_monotonic(3)
+    [store] = [found for found in condition.checks() if found.name == "store"]
+    assert store.state == "ok"
