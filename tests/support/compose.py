@@ -51,6 +51,10 @@ class Installation:
                 f"GANSU_HTTP_PORT={self.http}\nGANSU_ADDRESS=127.0.0.1\nGANSU_ADDRESS_6=::1\n"
             )
             env.write("GANSU_ORDERS_A_MINUTE=0\nGANSU_WORKERS=1\n")
+            # Another run on this machine has another, or each would reach the other's gateway.
+            own = self.https % 256
+            env.write(f"GANSU_SUBNET=172.30.{own}.0/24\n")
+            env.write(f"GANSU_SUBNET_6=fd67:616e:7375:{own:x}::/64\n")
         self.renew()
 
     def renew(self, *, begins: int = -2, ends: int = 1) -> bytes:
