@@ -255,6 +255,8 @@ def test_a_store_that_does_not_answer_allows_nothing(guarded: S3Admin) -> None:
         (Uncertain("cannot connect: [Errno 111] Connection refused"), "listens"),
         (Uncertain("cannot connect: timed out"), "firewall"),
         (Uncertain("GET: 503 SlowDown"), "log"),
+        (Uncertain("GET ?list-type=2: 404"), "no object store"),
+        (Denied("GET ?list-type=2: 403 AccessDenied"), "one program's"),
     ],
 )
 def test_each_trouble_has_its_remedy(error: Any, what: str) -> None:
