@@ -357,7 +357,7 @@ def test_troubles_of_tls_are_told_apart(
     told: Callable[..., str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    certificate = self_signed(tmp_path)
+    certificate = self_signed(tmp_path, ())
     missing = answer(404, b"<Error><Code>NoSuchBucket</Code></Error>", "Date: today")
     with StubHttp(always(missing), certificate) as server:
         told(server.endpoint)
