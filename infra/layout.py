@@ -86,5 +86,6 @@ class Layout:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.geteuid():
                 raise PermissionError(f"{folder} belongs to another user")
-        for folder in (self.processes, self.logs, self.environment, self.sign_ins):
+        private = (self.processes, self.logs, self.environment, self.sign_ins)
+        for folder in (*private, self.store, self.replicas, self.gateway):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -24,7 +24,7 @@ from infra.plan import AUDIT_LOCK, Options, Step, planned
 from infra.policies import Policies
 from shared.clock import Clock, SystemClock
 from shared.settings import SettingsError, StoreSettings, load_store
-from shared.storage.objects import StoreError
+from shared.storage.objects import Denied, StoreError
 from shared.storage.s3_admin import Lock
 
 DONE, REFUSED, UNDONE, TO_DO = 0, 1, 2, 3
@@ -65,6 +65,8 @@ def main(argv: Sequence[str], clock: Clock | None = None) -> int:
         return _run(settings, clock or SystemClock(), options, plan=arguments.plan)
     except (SettingsError, StoreError, ValueError) as error:
         said = error.told() if isinstance(error, StoreError) else str(error)
+        if isinstance(error, Denied):
+            said += ". It takes the credentials of an operator of the store, docs/provisioning.md"
         print(f"Not done: {said}", file=sys.stderr)
         return UNDONE
 

@@ -51,6 +51,8 @@ def remedy(error: StoreError) -> str:
         if "NoSuchBucket" in said:
             return "Make the bucket: python -m infra.provision. Or correct its name."
         return "Correct GANSU_STORE_ENDPOINT, _REGION and the bucket's name."
+    if said.endswith(": 404"):  # a store names what it lacks
+        return "What answers there is no object store: correct GANSU_STORE_ENDPOINT."
     for sign, what in _SIGNS.items():
         if sign in said:
             return what
@@ -64,5 +66,6 @@ def _denied(said: str) -> str:
         return "Correct GANSU_STORE_ACCESS_KEY and GANSU_STORE_SECRET_KEY."
     return (
         "Give these credentials the program's policy: python -m infra.provision policies"
-        " --service ‹name›, or --policies to set it at the buckets."
+        " --service ‹name›, or --policies to set it at the buckets. If they are one program's,"
+        " examine them as that: --service ‹name›."
     )

@@ -267,7 +267,9 @@ def translated(what: str) -> Iterator[None]:
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         code = error.response["Error"].get("Code", "")
-        raise _meaning(status, code)(f"{what}: {status} {code}") from error
+        # The answer to a HEAD has no body that could say more than its status, which stands for it.
+        said = f"{what}: {status}" if code == str(status) else f"{what}: {status} {code}"
+        raise _meaning(status, code)(said) from error
     except NoCredentialsError as error:
         raise Denied(f"{what}: {error}") from error
     except BotoCoreError as error:

@@ -255,6 +255,8 @@ def test_a_store_that_does_not_answer_allows_nothing(guarded: S3Admin) -> None:
         (Uncertain("cannot connect: [Errno 111] Connection refused"), "listens"),
         (Uncertain("cannot connect: timed out"), "firewall"),
         (Uncertain("GET: 503 SlowDown"), "log"),
+        (Uncertain("GET ?list-type=2: 404"), "no object store"),
+        (Denied("GET ?list-type=2: 403 AccessDenied"), "one program's"),
     ],
 )
 def test_each_trouble_has_its_remedy(error: Any, what: str) -> None:
@@ -355,7 +357,7 @@ def test_troubles_of_tls_are_told_apart(
     told: Callable[..., str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    certificate = self_signed(tmp_path, named="elsewhere.example")
+    certificate = self_signed(tmp_path, ())
     missing = answer(404, b"<Error><Code>NoSuchBucket</Code></Error>", "Date: today")
     with StubHttp(always(missing), certificate) as server:
         told(server.endpoint)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
+from moto.core.authorization import enable_iam_authentication
 from types_boto3_s3 import S3Client
 
 from infra.kinds import AWS, OTHER, SEAWEEDFS
@@ -405,6 +406,17 @@ def test_policies_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "commerce/journal/*" in json.dumps(json.loads(capsys.readouterr().out))
     assert main(["policies"]) == 0
     assert AUDITOR in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("given")
+def test_who_is_not_let_in_is_told_whose_credentials_it_takes(
+    bucket: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with enable_iam_authentication():
+        assert main(["--plan"]) == 2
+    said = capsys.readouterr().err
+    assert f"bucket {bucket}: 403. " in said  # once: a HEAD's answer has no code of its own
+    assert "credentials of an operator" in said
 
 
 def test_a_store_that_is_away_is_not_done(

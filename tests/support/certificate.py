@@ -1,6 +1,7 @@
 """A certificate for this machine's loopback that signs itself."""
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def self_signed(
-    directory: Path, *, begins: int = -2, ends: int = 1, named: str = "localhost"
+    directory: Path, hosts: Sequence[str] = ("localhost",), /, *, begins: int = -2, ends: int = 1
 ) -> tuple[Path, Path]:
     """The files of a certificate and of its key, good for an hour, or from and until so many hours
-    from now; for the loopback's addresses and for what it is `named`.
+    from now; for loopback's addresses and these names.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     names: list[x509.GeneralName] = [
-        x509.DNSName(named),
+        *(x509.DNSName(host) for host in hosts),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
     ]

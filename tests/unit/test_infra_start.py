@@ -45,6 +45,18 @@ def plan(tmp_path: Path) -> Plan:
     return Plan(layout, credentials.load_or_make(layout.secrets, CLOCK), port=8080)
 
 
+def test_what_is_kept_is_its_owners_alone_where_the_directory_was_there_before(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "made-by-hand"
+    root.mkdir(mode=0o755)
+    root.chmod(0o755)
+    Layout(root).prepare()
+    folders = {each.name: each.stat().st_mode & 0o777 for each in root.iterdir()}
+    assert {"store", "replicas", "gateway", "logs", "environment"} <= folders.keys()
+    assert set(folders.values()) == {0o700}
+
+
 def test_secrets_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
     made = credentials.load_or_make(tmp_path / "secrets", CLOCK)
     assert credentials.load_or_make(tmp_path / "secrets", CLOCK) == made
