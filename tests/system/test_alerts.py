@@ -95,6 +95,20 @@ CASES = [
     Case("GansuUnseen", "nothing was for five minutes", ready("a", "1x20 _x100"), at="9m"),
     Case("GansuUnseen", "one container is measured", ready("a", always(0))),
     Case(
+        "GansuGone",
+        "the last container of commerce went, one of another did not",
+        ready("a", "1x20 _x100") | {'gansu_ready{service="health",instance="b"}': always(1)},
+        [COMMERCE],
+    ),
+    Case(
+        "GansuGone",
+        "no gateway is left",
+        {'gansu_spans_lost_total{service="gateway",instance="g"}': "0x20 _x100"},
+        [{"service": "gateway"}],
+    ),
+    Case("GansuGone", "one of two went", ready("a", "1x20 _x100") | ready("b", always(1))),
+    Case("GansuGone", "it was started again", ready("a", "1x40 _x4 1x60"), at="13m"),
+    Case(
         "GansuTargetDown",
         "a container does not answer",
         {'up{job="smart-gansu",instance="a"}': always(0)},
