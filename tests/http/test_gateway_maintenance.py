@@ -106,8 +106,9 @@ def test_what_was_under_way_is_answered_and_waited_for(
     arrived, release, done = threading.Event(), threading.Event(), threading.Event()
 
     def script(_: Arrived) -> Reply:
-        arrived.set()
-        release.wait(20)
+        if not arrived.is_set():
+            arrived.set()
+            release.wait(20)
         return Reply(201)
 
     upstream.script = script
