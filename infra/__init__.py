@@ -1,1 +1,1 @@
-"""What runs the services: the gateway, the embedded stores, `make run`, `make token`."""
+"""What runs the services: `make run`, containers; buckets, rights; what is watched."""
