@@ -41,13 +41,13 @@ class LiveSchema(Schema):
 
 
 class CheckSchema(Schema):
-    """How one thing is, since when, and what to do about it."""
+    """How one thing is, since when; and, for whoever asks past the gateway, why and what to do."""
 
     name = Text(40)
     state = Choice("ok", "degraded", "failing")
     since = Instant()
-    says = Text(2000)
-    advice = Text(2000, minimum=0)
+    says = Text(2000, required=False)
+    advice = Text(2000, minimum=0, required=False)
 
 
 class ReadySchema(Schema):
@@ -95,11 +95,12 @@ def routes(router: Router[Any], condition: Condition) -> list[Route[Any]]:
         problems=(NOT_READY,),
         apart=False,
     )
-    def readiness(_: Call[Any]) -> Answer:
+    def readiness(call: Call[Any]) -> Answer:
         checks = condition.checks()
-        told = [_told(check) for check in checks]
-        troubles = [check.says for check in checks if check.state == "failing"]
-        if troubles:
+        told = [_told(check, brief=call.forwarded) for check in checks]
+        failing = [check for check in checks if check.state == "failing"]
+        if failing:
+            troubles = [check.name if call.forwarded else check.says for check in failing]
             detail = {"troubles": troubles, "checks": told}
             raise Refused(NOT_READY, detail=detail, retry_after_seconds=5)
         degraded = any(check.state != "ok" for check in checks)
@@ -123,14 +124,14 @@ _READY = Words("可以提供服务", "The service can serve")
 _TYPE = Words("一种拒绝的含义", "What one kind of refusal means")
 
 
-def _told(check: Check) -> dict[str, object]:
-    return {
+def _told(check: Check, *, brief: bool) -> dict[str, object]:
+    """Sentences name paths, keys and what a store said: for operators, not for everybody."""
+    told: dict[str, object] = {
         "name": check.name,
         "state": check.state,
         "since": instant(check.since_ms),
-        "says": check.says,
-        "advice": check.advice,
     }
+    return told if brief else {**told, "says": check.says, "advice": check.advice}
 
 
 def _problems(router: Router[Any]) -> set[Problem]:

@@ -136,7 +136,8 @@ class Call(Generic[P]):
     `claim` is a POST's, `revision` what a PATCH or PUT says it read, `page` a list's, `upload` the
     bytes that a route takes in place of JSON; asking for one that the route does not have is an
     error of the program. `delegation_of` opens what documents keep of a delegation. `age_seconds`
-    is set where the store is away and the answer may be so old.
+    is set where the store is away and the answer may be so old. `forwarded`: it came through the
+    gateway, so from anybody.
     """
 
     parts: P
@@ -153,6 +154,7 @@ class Call(Generic[P]):
     maybe_open: Open | None = None
     outage_seconds: int = 0
     age_seconds: float | None = None
+    forwarded: bool = False
 
     @property
     def delegation_of(self) -> Open:

@@ -119,6 +119,7 @@ class Handler(Generic[P]):
         call.maybe_open = self._edge.verifier.seal.opened
         call.at_least_seq = requests.commit_seq(environ)
         call.outage_seconds = self._outage_seconds
+        call.forwarded = "HTTP_X_FORWARDED_FOR" in environ
         self._take(environ, call)
         if route.once:
             call.maybe_claim = self._claim(environ, call)

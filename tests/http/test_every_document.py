@@ -183,6 +183,21 @@ def test_a_service_that_cannot_serve_says_why_and_lives(tmp_path: Path, house: H
         assert shop.get("/health/live").status_code == 200
 
 
+def test_whoever_asks_through_the_gateway_hears_no_sentences(tmp_path: Path, house: House) -> None:
+    forwarded = {"X-Forwarded-For": "203.0.113.7"}
+    said = Said(Finding("disk", "degraded", "/var/lib/gansu: 3 MiB are free", "make room"))
+    with house.open(tmp_path, part=said) as shop:
+        [check] = json_of(shop.get("/health/ready", headers=forwarded))["checks"]
+        assert (check["name"], check["state"], sorted(check)) == (
+            *("disk", "degraded"),
+            ["name", "since", "state"],
+        )
+        said.found = (Finding("journal", "failing", "the journal has a gap at 7", "restore it"),)
+        problem = refused(shop.get("/health/ready", headers=forwarded), 503, "not-ready")
+        assert problem["troubles"] == ["journal"]
+        assert [sorted(each) for each in problem["checks"]] == [["name", "since", "state"]]
+
+
 def test_what_is_degraded_serves_on_and_says_so(tmp_path: Path, house: House) -> None:
     said = Said(Finding("disk", "degraded", "3 MiB are free", "make room"))
     with house.open(tmp_path, part=said) as shop:
