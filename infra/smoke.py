@@ -210,7 +210,13 @@ class Asked:
         """Nothing has to be known before."""
 
     def code(self, number: str) -> str:
-        return input(f"The code that was sent to {number}: ").strip()
+        try:
+            return input(f"The code that was sent to {number}: ").strip()
+        except EOFError as error:
+            raise NotSignedIn(
+                f"Nobody is there to type the code that was sent to {number}: use a terminal, or in"
+                " development --code-command"
+            ) from error
 
 
 class Shown:
