@@ -1,7 +1,7 @@
 """The issuer's public keys: a JWKS (RFC 7517) from a URL or a file, fetched again when it is due.
 
 A token signed with an unknown key makes the set be fetched anew, but not more often than once in
-`RETRY_SECONDS`, so that made-up key ids cost the issuer nothing. Otherwise it is fetched every
+`RETRY_SECONDS`, so that made-up key ids cost the issuer next to nothing. Otherwise it is fetched every
 `REFRESH_SECONDS`, so that a withdrawn key stops working. While the issuer is down the last good
 set goes on: nobody is signed out by an outage.
 """
@@ -22,6 +22,10 @@ from shared.condition import Finding
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 10.0
+FIRST_RETRY_SECONDS = 0.5
+"""While none was ever read: a service looks as it starts, and the issuer may start a moment later.
+"""
+
 FETCH_SECONDS = 3.0
 DOCUMENT_BYTES_MAX = 64 << 10
 
@@ -109,7 +113,8 @@ class SigningKeys:
         if not self._fetching.acquire(blocking=not self._keys):
             return
         try:
-            if self._clock.monotonic() - self._tried_at > RETRY_SECONDS:
+            pause = RETRY_SECONDS if self._keys else FIRST_RETRY_SECONDS
+            if self._clock.monotonic() - self._tried_at > pause:
                 self._replace(_parsed(self._source()))
         except (OSError, HTTPException, ValueError):
             self._tried_at = self._clock.monotonic()

@@ -137,6 +137,18 @@ def test_a_dead_issuer_is_asked_once_in_a_while(issuer: Issuer, clock: FakeClock
     assert keys.key("first") is not None
 
 
+def test_an_issuer_that_starts_a_moment_later_is_known_a_moment_later(
+    issuer: Issuer, clock: FakeClock
+) -> None:
+    """A service looks as it starts; the first who sign in must not pay for it."""
+    issuer.down = True
+    keys = keys_of(issuer)
+    keys.look()
+    issuer.down = False
+    clock.pass_monotonic(1)
+    assert keys.key("first") is not None
+
+
 def test_who_finds_another_fetching_goes_on_with_the_old_keys(
     issuer: Issuer, clock: FakeClock
 ) -> None:
