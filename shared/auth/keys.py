@@ -1,7 +1,7 @@
 """The issuer's public keys: a JWKS (RFC 7517) from a URL or a file, fetched again when it is due.
 
 A token signed with an unknown key makes the set be fetched anew, but not more often than once in
-`RETRY_SECONDS`, so that made-up key ids cost the issuer next to nothing. Otherwise it is fetched every
+`RETRY_SECONDS`, so that made-up key ids cost the issuer little. Otherwise it is fetched every
 `REFRESH_SECONDS`, so that a withdrawn key stops working. While the issuer is down the last good
 set goes on: nobody is signed out by an outage.
 """
