@@ -197,19 +197,23 @@ def test_a_process_that_died_is_replaced_and_gets_its_share(two: Server) -> None
 
 
 def test_a_client_that_always_asks_does_not_keep_others_waiting(one: Server) -> None:
-    """It sends 300 requests at once, each of which takes the processor for 5 ms."""
+    """It sends 150 requests at once, each of which takes the processor for 5 ms. Of three times one
+    counts: a machine that keeps this client itself from asking is not the server's doing.
+    """
     request = b"GET /busy?5 HTTP/1.1\r\nHost: here\r\n\r\n"
     address = ("127.0.0.1", one.port)
+    turns = []
     with socket.create_connection(address, timeout=20) as greedy, closing(one.connect()) as other:
-        greedy.sendall(request)
-        answers = bytearray(greedy.recv(1 << 16))
-        before = int(one.ask("/busy?0", other))
-        greedy.sendall(request * 299)
-        turn = int(one.ask("/busy?0", other)) - before
-        while answers.count(b"200 OK") < 300:
-            answers += greedy.recv(1 << 16)
-    # Some tens where this client itself is kept from asking; all of them without turns.
-    assert turn < 150
+        for _ in range(3):
+            greedy.sendall(request)
+            answers = bytearray(greedy.recv(1 << 16))
+            before = int(one.ask("/busy?0", other))
+            greedy.sendall(request * 149)
+            turns.append(int(one.ask("/busy?0", other)) - before)
+            while answers.count(b"200 OK") < 150:
+                answers += greedy.recv(1 << 16)
+    # gevent looks at sockets after at most 50 turns of greenlets that have something to do.
+    assert min(turns) < 60
 
 
 def test_stopping_lets_what_is_under_way_have_its_answer(tmp_path: Path) -> None:
