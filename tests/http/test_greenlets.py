@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -197,8 +198,8 @@ def test_a_process_that_died_is_replaced_and_gets_its_share(two: Server) -> None
 
 
 def test_a_client_that_always_asks_does_not_keep_others_waiting(one: Server) -> None:
-    """It sends 150 requests at once, each of which takes the processor for 5 ms. Of three times one
-    counts: a machine that keeps this client itself from asking is not the server's doing.
+    """It sends 150 requests at once, each of which takes the processor for 5 ms. The middle of
+    three times counts: this client may be kept from asking itself, or come first by chance.
     """
     request = b"GET /busy?5 HTTP/1.1\r\nHost: here\r\n\r\n"
     address = ("127.0.0.1", one.port)
@@ -213,7 +214,7 @@ def test_a_client_that_always_asks_does_not_keep_others_waiting(one: Server) -> 
             while answers.count(b"200 OK") < 150:
                 answers += greedy.recv(1 << 16)
     # gevent looks at sockets after at most 50 turns of greenlets that have something to do.
-    assert min(turns) < 60
+    assert median(turns) < 60
 
 
 def test_stopping_lets_what_is_under_way_have_its_answer(tmp_path: Path) -> None:
