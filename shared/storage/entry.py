@@ -19,11 +19,14 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 FORMAT = 1
+
+_NUMBERS = 1 << 53
+"""What any reader of JSON keeps exactly lies below it."""
 
 DEPTH_MAX = 32
 """Deepest nesting of a document, so that every reader of the journal can parse every entry."""
@@ -44,8 +47,7 @@ class UnreadableEntry(Exception):  # noqa: N818 - names the thing found
     """An entry's bytes are not a valid entry at its place; the message names it and says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One document as an entry leaves it; `body` is its JSON, None where it was deleted."""
 
     collection: str
@@ -183,25 +185,31 @@ def _entry(content: dict[str, Any]) -> Entry:
         writer=_typed(content["writer"], str),
         prev=_typed(content["prev"], str),
         time_ms=_typed(content["time_ms"], int),
-        writes=tuple(_write(*row) for row in content["writes"]),
+        writes=tuple(map(_write, content["writes"])),
         events=tuple(Event(i, kind, encode_value(data)) for i, kind, data in content["events"]),
         database=content.get("database"),
     )
 
 
-def _write(collection: object, key: object, revision: object, version: object, body: Any) -> Write:
-    return Write(
-        _typed(collection, str),
-        _typed(key, str),
-        _typed(revision, int),
-        _typed(version, int),
-        None if body is None else encode_value(_typed(body, dict)),
-    )
+def _write(row: list[Any]) -> Write:
+    """A write of an entry; each replica reads some thousands a second."""
+    collection, key, revision, version, body = row
+    if not type(collection) is type(key) is str:
+        raise TypeError(f"{collection!r} and {key!r} are no names")
+    if not type(revision) is type(version) is int:
+        raise TypeError(f"{revision!r} and {version!r} are no numbers")
+    if not (0 <= revision < _NUMBERS and 0 <= version < _NUMBERS):
+        raise ValueError(f"{revision!r} and {version!r} are not numbers that an entry holds")
+    if body is None:
+        return Write(collection, key, revision, version, None)
+    if type(body) is not dict:
+        raise TypeError(f"{body!r} is no document")
+    return Write(collection, key, revision, version, encode_value(body))
 
 
 def _typed(value: Any, kind: type) -> Any:
     if type(value) is not kind:
         raise TypeError(f"{value!r} is not {kind.__name__}")
-    if isinstance(value, int) and not 0 <= value < 1 << 53:
+    if isinstance(value, int) and not 0 <= value < _NUMBERS:
         raise ValueError(f"{value!r} is not a number that an entry holds")
     return value

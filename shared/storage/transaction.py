@@ -39,6 +39,8 @@ DOCUMENT_BYTES_MAX = 256 << 10
 
 KEY_CHARACTERS_MAX = 200
 
+_CHANCE_BYTES = 640
+
 CHANGE_CPU_SECONDS_MAX = 0.05
 """Of the processor's time, not of the wall's: a busy machine must not refuse honest changes."""
 
@@ -232,6 +234,7 @@ class Batch:
         self._clock = clock
         self._ordinal = 0
         self._answered: set[tuple[str, str]] = set()
+        self._chance = b""
 
     def run(self, change: Change[T], *, bytes_max: int) -> T:
         """Run one change; keep its writes if it returns, drop them if it raises.
@@ -276,7 +279,10 @@ class Batch:
         return self.seq << ORDINAL_BITS | self._ordinal
 
     def random(self, size: int) -> bytes:
-        return self._clock.random(size)
+        if len(self._chance) < size:
+            self._chance = self._clock.random(_CHANCE_BYTES)
+        drawn, self._chance = self._chance[:size], self._chance[size:]
+        return drawn
 
 
 class ChangeTooSlow(Exception):  # noqa: N818

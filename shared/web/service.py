@@ -76,6 +76,8 @@ class Handler(Generic[P]):
         self.route = route
         self._parts = parts
         self._edge = edge
+        # A digest of one call would let go of the interpreter each time, and wait to get it back.
+        self._keyed = hmac.new(edge.request_key, b"request\0", hashlib.sha256)
         self._take = self._taker()
         self._query = Loader(route.query or Schema)
         cache = "no-store" if route.public is None else route.public.cache_control
@@ -151,8 +153,9 @@ class Handler(Generic[P]):
         if call.maybe_upload is not None:
             content = hashlib.sha256(call.maybe_upload).hexdigest()
         asked = orjson.dumps([call.path, call.query, content], option=orjson.OPT_SORT_KEYS)
-        digest = hmac.digest(self._edge.request_key, b"request\0" + asked, hashlib.sha256)
-        return Claim(call.identity.caller, self.route.name, key, digest[:16].hex())
+        sealed = self._keyed.copy()
+        sealed.update(asked)
+        return Claim(call.identity.caller, self.route.name, key, sealed.digest()[:16].hex())
 
     def _page(self, call: Call[P]) -> Page:
         limit, after = call.query.pop("limit"), call.query.pop("after", None)

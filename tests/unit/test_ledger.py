@@ -64,7 +64,7 @@ class History:
                 return write
             body = orjson.loads(write.body or b"{}")
             change(body)
-            return replace(write, body=orjson.dumps(body))
+            return write._replace(body=orjson.dumps(body))
 
         entry = self.entries[number]
         self.entries[number] = replace(entry, writes=tuple(map(forged, entry.writes)))
@@ -173,7 +173,7 @@ def test_a_key_that_is_answered_twice_is_a_fault(history: History) -> None:
     (before,) = history.writes(ORDER - 1, "idempotency")
     entry = history.entries[ORDER]
     again = tuple(
-        replace(write, key=before.key) if write.collection == "idempotency" else write
+        write._replace(key=before.key) if write.collection == "idempotency" else write
         for write in entry.writes
     )
     history.entries[ORDER] = replace(entry, writes=again)
