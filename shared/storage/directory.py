@@ -24,7 +24,7 @@ from shared.clock import Clock
 from shared.storage import replica
 from shared.storage.catalogue import Catalogue
 from shared.storage.reader import ReplicaBroken
-from shared.storage.replica import Replica
+from shared.storage.replica import Replica, leads_to
 
 LOCK_SECONDS = 60.0
 """Waiting for another process's build. Past it this one builds its own, lest a frozen builder stop
@@ -101,12 +101,12 @@ class ReplicaDirectory:
         return opened
 
     def _published_but(self, broken: Replica | None) -> Replica | None:
-        """The published replica, unless it is the broken one."""
-        found = self.published()
-        if found is None or broken is None or found.path != broken.path:
-            return found
-        found.close()
-        return None
+        """The published replica, unless it is the broken one, which is not opened again: its file
+        may have been exchanged, and SQLite would cut short the memory that the others share.
+        """
+        if broken is not None and leads_to(self._link, broken.path.parent.name):
+            return None
+        return self.published()
 
     def _publish(self, folder: Path) -> None:
         staged = self.path / f"{folder.name}.link"

@@ -315,6 +315,26 @@ def test_no_thread_opens_what_stands_in_an_open_files_place(
     assert shared.stat().st_mtime_ns == before
 
 
+def test_who_replaces_a_replica_does_not_open_the_broken_one(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others of the process may still look into its log: see above."""
+    old = here.replica
+    replaced(old.path)
+    opened = replicas._opened
+    paths: list[Path] = []
+
+    def noted(path: Path, mode: str) -> sqlite3.Connection:
+        paths.append(path)
+        return opened(path, mode)
+
+    monkeypatch.setattr(replicas, "_opened", noted)
+    here.follower.renew(old)
+
+    assert here.replica.path in paths
+    assert old.path not in paths
+
+
 def test_a_row_that_does_not_match_its_checksum_is_never_answered(
     here: Container, world: World
 ) -> None:
