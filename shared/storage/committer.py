@@ -1,7 +1,8 @@
 """Group commit: one thread a process turns the changes that wait into one entry, again and again.
 
-Each round it takes all that wait, takes its turn among the container's processes, runs the changes
-on the replica's state, offers one entry to the journal, and answers everyone:
+Each round it takes its turn among the container's processes, and among the containers that write,
+takes all that wait, runs the changes on the replica's state, offers one entry to the journal, and
+answers everyone:
 
 - stored: the entry is applied from its bytes, and all are told; that stays success even if the
   local replica fails;
@@ -212,15 +213,15 @@ class Committer:
                     self._wake.wait()
             try:
                 with self._turns.turn():
-                    self._round(self._take())
+                    self._round(self._take(self._limits.changes_max))
             except BaseException:  # even of a change that raises SystemExit
                 log.exception("a commit round failed")
 
-    def _take(self) -> list[Pending[Any]]:
-        """All that wait, oldest first, up to the batch's bound."""
+    def _take(self, most: int) -> list[Pending[Any]]:
+        """All that wait, oldest first, but at most so many."""
         taken: list[Pending[Any]] = []
         with self._wake:
-            while self._queue and len(taken) < self._limits.changes_max:
+            while self._queue and len(taken) < most:
                 taken.append(self._queue.popleft())
                 taken[-1].taken = True
         return taken
@@ -257,19 +258,26 @@ class Committer:
 
     def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
         """Try once; those that still need an answer come back."""
+        self.rounds.begin()
+        self._come_level(pendings)
         began = self._clock.monotonic()
         taken_up(pendings, began, self._telemetry)
-        self.rounds.begin()
         with attempt(pendings, began) as span:
             return self._try(pendings, deadline, span)
+
+    def _come_level(self, pendings: list[Pending[Any]]) -> None:
+        """Come to where an entry may be offered, and add to `pendings` who came meanwhile: where
+        containers take turns, the next one is as many entries away as there are containers.
+        """
+        if self._follower.rivals.write():
+            self._await_turn()
+            pendings += self._take(self._limits.changes_max - len(pendings))
+        elif self._follower.trouble is not None:
+            self._follower.probe()
 
     def _try(
         self, pendings: list[Pending[Any]], deadline: float, span: Span | None
     ) -> list[Pending[Any]]:
-        if self._follower.rivals.write():
-            self._await_turn()
-        elif self._follower.trouble is not None:
-            self._follower.probe()
         began = self._clock.monotonic()
         with self._follower.reading() as reader:
             head = reader.head

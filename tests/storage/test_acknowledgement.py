@@ -259,3 +259,27 @@ def test_one_whose_turn_is_later_waits_no_longer_than_the_others_have_something_
     assert slept == []
     here.database.transact(note("n"))
     assert 0 < sum(slept) <= committer.YIELD_SECONDS_MAX
+
+
+def test_who_comes_while_a_container_waits_for_its_turn_goes_along(
+    here: Container, there: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next turn is as many entries away as there are containers."""
+    monkeypatch.setattr(rivals, "LATELY_SECONDS", 1e9)
+    late: list[Caller[int]] = []
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread().name != "committer":
+            time.sleep(seconds)
+            return
+        if not late:
+            late.append(Caller(lambda: here.database.transact(note("late")).seq))
+            wait_until(lambda: len(here.committer._queue) == 1, "the late change is queued")
+        here.clock.pass_monotonic(seconds)
+
+    there.database.transact(note("n"))
+    here.database.transact(note("n"))
+    monkeypatch.setattr(here.clock, "sleep", sleep)
+    first = here.database.transact(note("first")).seq
+
+    assert late[0].value() == first
