@@ -1,5 +1,6 @@
 """Judging many histories: block by block, on all processors, going on where it stopped."""
 
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -15,13 +16,13 @@ from tests.simulation.run import simulate
 BLOCK = 200
 """Histories between two notes of how far it got."""
 
-ROOT = Path(__file__).parents[2]
 
-
+@functools.cache
 def version() -> str:
-    """Changes with the engine and with the simulator."""
-    files = [*(ROOT / "shared").rglob("*.py"), *Path(__file__).parent.glob("*.py")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:16]
+    """Changes with whatever of the platform a history runs, and with the simulator."""
+    names = [name for name in sys.modules if name.startswith(("shared.", "tests.simulation."))]
+    files = [Path(str(sys.modules[name].__file__)) for name in sorted(names)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def judge(block: int) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def _report(judged: list[dict[str, Any]]) -> int:
         figures.update(block["figures"])
         happened.update(block["happened"])
         wrong |= block["wrong"]
+    print(f"engine and simulator {version()}")
     print(", ".join(f"{count:,} {what}" for what, count in figures.items()))
     for what, count in happened.most_common():
         print(f"{count:>12,}  {what}")
