@@ -37,5 +37,6 @@ MARKDOWN = """\
 - **The image** is built by the Dockerfile over Debians that stand for Python's own images, and run
   read-only by a Docker on the same two cores, with a SeaweedFS beside it that has an empty bucket.
 - **The file** that the gateway is compared with comes from the same nginx, with one worker and an
-  access log.
+  access log. **nginx's cache alone** is that nginx before the same service, with a cache, a pool of
+  the gateway's size for each request, and nothing else: no limits, languages, headers or checks.
 """

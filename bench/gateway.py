@@ -1,15 +1,17 @@
 """The public list through the gateway, against nginx serving the same bytes as a file: part (f).
 
-The list is one page of twenty products. Both have one worker, write an access log, and are asked
+The list is one page of twenty products. Each has one worker, writes an access log, and is asked
 over 64 connections. The gateway is the platform's, with its rates lifted; behind it the service
-answers once in two seconds.
+answers once in two seconds. An nginx that caches the same list and does nothing else tells how much
+of the distance is the cache's, and how much the gateway's own work.
 """
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.client import HTTPConnection
+from pathlib import Path
 
 from bench import street, wrk
 from bench.lab import Lab, middle
@@ -22,6 +24,7 @@ from tests.support.waiting import wait_until
 
 _PAGE_PRODUCTS = 20
 _LIST = f"/commerce/v1/products?limit={_PAGE_PRODUCTS}"
+_NAME = "/list"
 _TARGET = 0.9
 _UNLIMITED = Rate(1_000_000, 1_000_000)
 
@@ -40,11 +43,32 @@ http {{
     open_file_cache max=10;
     types {{ }}
     default_type application/json;
+{inside}
+}}
+"""
+
+_FILE = """
     server {{
         listen 127.0.0.1:{port};
         root files;
     }}
-}}
+"""
+
+_CACHE = """
+    request_pool_size 16k;
+    proxy_temp_path temp;
+    proxy_cache_path cache keys_zone=lists:1m use_temp_path=off;
+    proxy_cache_key $request_uri;
+    proxy_ignore_headers Vary;
+    proxy_cache_lock on;
+    proxy_cache_background_update on;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_cache lists;
+            proxy_pass http://127.0.0.1:{upstream};
+        }}
+    }}
 """
 
 
@@ -59,20 +83,23 @@ def measure(lab: Lab) -> Iterator[Finding]:
         listed = _body(door, _LIST)
         if listed.count(b'"store_id"') != _PAGE_PRODUCTS:
             raise RuntimeError(f"not a page of products: {listed!r}")
-        with _plain_nginx(lab, listed) as port:
+        with _caching_nginx(lab, served.port) as cache, _plain_nginx(lab, listed) as file:
+            urls = (_url(door, _LIST), _url(cache, _LIST), _url(file, _NAME))
             results = lab.alternate(
-                partial(wrk.run, _url(door, _LIST), "get", None, lab.pace.round_seconds),
-                partial(wrk.run, _url(port, "/list"), "get", None, lab.pace.round_seconds),
+                *(partial(wrk.run, url, "get", None, lab.pace.round_seconds) for url in urls),
                 warm=False,
             )
-    ours, plain = (middle(found, lambda answered: answered.per_second) for found in results)
+    ours, cached, plain = (middle(found, lambda answer: answer.per_second) for found in results)
     p99 = middle(results[0], lambda answered: answered.p99_ms)
     yield ratio("f", "the gateway to a file", ours, plain, _TARGET)
+    yield ratio("f", "the gateway to nginx's cache alone", ours, cached)
+    yield ratio("f", "nginx's cache alone to a file", cached, plain)
     size = f"{len(listed)} bytes"
     yield Finding("f", "the list through the gateway", ours, "lists/s", how=size)
+    yield Finding("f", "the list from nginx's cache alone", cached, "lists/s", how=size)
     yield Finding("f", "the list as nginx's file", plain, "lists/s", how=size)
     yield Finding("f", "the list through the gateway, p99", p99, "ms", how=size)
-    lab.say(f"  {ours:7,.0f} lists/s through the gateway, {plain:,.0f} as a file")
+    lab.say(f"  {ours:,.0f} lists/s through the gateway, {cached:,.0f} cached, {plain:,.0f} a file")
 
 
 @contextmanager
@@ -92,19 +119,31 @@ def _gateway(lab: Lab, upstream: int) -> Iterator[int]:
         yield port
 
 
-@contextmanager
-def _plain_nginx(lab: Lab, body: bytes) -> Iterator[int]:
-    """nginx with nothing but a file, `/list`."""
-    folder, port = lab.directory("plain"), free_ports(1)[0]
+def _plain_nginx(lab: Lab, body: bytes) -> AbstractContextManager[int]:
+    """nginx with nothing but a file."""
+    folder = lab.directory("plain")
     (folder / "files").mkdir()
-    (folder / "files" / "list").write_bytes(body)
+    (folder / f"files{_NAME}").write_bytes(body)
+    return _nginx(folder, _FILE, _NAME)
+
+
+def _caching_nginx(lab: Lab, upstream: int) -> AbstractContextManager[int]:
+    """nginx with nothing but a cache before the service."""
+    return _nginx(lab.directory("cached"), _CACHE, _LIST, upstream=upstream)
+
+
+@contextmanager
+def _nginx(folder: Path, server: str, path: str, **values: int) -> Iterator[int]:
+    """One that is configured so, once it answers `path`; its port."""
+    port = free_ports(1)[0]
     user = gateway.own_user()
-    conf = _PLAIN.format(port=port, user=f"user {user};" if user else "")
+    inside = server.format(port=port, **values)
+    conf = _PLAIN.format(inside=inside, user=f"user {user};" if user else "")
     (folder / "nginx.conf").write_text(conf, encoding="utf-8")
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(nginx.argv(folder), stdout=out, stderr=out)
     try:
-        wait_until(lambda: _answers(port), f"nginx; it said {out.name}")
+        wait_until(lambda: _answers(port, path), f"nginx; it said {out.name}")
         yield port
     finally:
         process.terminate()
@@ -115,9 +154,9 @@ def _url(port: int, path: str) -> str:
     return f"http://127.0.0.1:{port}{path}"
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, path: str) -> bool:
     try:
-        return bool(_body(port, "/list"))
+        return bool(_body(port, path))
     except OSError:
         return False
 
