@@ -89,6 +89,8 @@ class Gateway:
     HTTP: what is read there is found at `https://‹public_host›`.
     `resolver` is the address of a name server, asked anew every `resolver_seconds`; without one,
     names of upstreams are looked up once, at the start.
+    `proxies` are networks of whatever passes requests on to the gateway and says for whom, in
+    X-Forwarded-For; nobody else is believed.
     `user` matters to a master that runs as root only: the user and group of its workers.
 
     A request with a bearer token counts against `credential_rate` under that token; any other
@@ -114,6 +116,7 @@ class Gateway:
     public_host: str = "localhost"
     resolver: str | None = None
     resolver_seconds: int = 2
+    proxies: tuple[str, ...] = ()
     tls: Tls | None = None
     user: str | None = None
     workers: int = 1

@@ -82,6 +82,7 @@ def planned(
         redirect_from=tuple(plain) if tls else (),
         public_host=chosen.host,
         resolver=resolver,
+        proxies=chosen.proxies,
         tls=tls,
         user=gateway.own_user(),
         workers=chosen.workers,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import ClassVar
 
 from shared.variables import NAME, Environment, SettingsError, one_of, text, variable, whole
@@ -29,6 +30,16 @@ def _hosts(value: str) -> Mapping[str, str]:
     if not re.fullmatch(rf"({row}(,{row})*)?", value):
         raise ValueError("is name=host:port, separated by commas")
     return dict(row.split("=") for row in value.split(",") if row)
+
+
+def _networks(value: str) -> tuple[str, ...]:
+    written = tuple(row for row in value.split(",") if row)
+    for row in written:
+        try:
+            ip_network(row)
+        except ValueError as error:
+            raise ValueError(f"is networks like 10.0.0.0/8, separated by commas: {error}") from None
+    return written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,15 @@ class GatewaySettings(Environment):
     )
     workers: int = variable(
         "GANSU_GATEWAY_WORKERS", whole(1, 64), "Processes that serve.", default="2"
+    )
+
+    proxies: tuple[str, ...] = variable(
+        "GANSU_GATEWAY_PROXIES",
+        _networks,
+        "Networks of proxies before the gateway, separated by commas. A request that comes from one"
+        " is counted and logged under the last address in its `X-Forwarded-For` that is of none of"
+        " them. Empty: nobody is believed.",
+        default="",
     )
 
     def __post_init__(self) -> None:

@@ -274,6 +274,28 @@ def test_tokens_that_are_made_up_meet_the_bound_on_the_address(tmp_path: Path) -
     assert counts[200] >= 10
 
 
+@pytest.mark.parametrize("proxies", [(), ("127.0.0.0/8", "10.9.0.0/16")], ids=["none", "named"])
+def test_clients_behind_a_proxy_are_told_apart_where_it_is_named(
+    tmp_path: Path, proxies: tuple[str, ...]
+) -> None:
+    """Each by the last address that is no proxy's; whatever stands left of it is made up."""
+    with (
+        Upstream() as upstream,
+        before(tmp_path, upstream, anonymous_rate=Rate(1, 0), proxies=proxies) as gateway,
+    ):
+        said = [f"203.0.113.9, 198.51.100.{client}, 10.9.0.1" for client in (1, 2, 2)]
+        statuses = [
+            gateway.request("GET", ORDERS, {"X-Forwarded-For": each}).status for each in said
+        ]
+    told = [request.headers["x-forwarded-for"] for request in upstream.arrived]
+    if proxies:
+        assert statuses == [200, 200, 429]
+        assert told == ["198.51.100.1", "198.51.100.2"]
+    else:
+        assert statuses == [200, 429, 429]
+        assert told == ["127.0.0.1"]
+
+
 def test_a_client_that_dawdles_is_let_go(tmp_path: Path) -> None:
     """Neither its headers nor its body may hold a connection; the service never hears of it."""
     with Upstream() as upstream, before(tmp_path, upstream, client_seconds=1) as gateway:

@@ -211,6 +211,7 @@ def test_what_is_no_secret_is_not_read_from_files(tmp_path: Path) -> None:
         ("GANSU_GATEWAY_RESOLVER", "1.1.1.1; evil"),
         ("GANSU_GATEWAY_CERTIFICATE", "relative.pem"),
         ("GANSU_GATEWAY_WORKERS", "0"),
+        ("GANSU_GATEWAY_PROXIES", "10.0.0.1/8"),
     ],
 )
 def test_what_the_gateway_cannot_be_told_is_refused(name: str, value: str) -> None:
