@@ -205,6 +205,22 @@ MUTANTS = (
         "test_a_replica_damaged_under_load_loses_nothing[link deleted]",
     ),
     Mutant(
+        "opens a replica again that was just found broken",
+        f"{_ENGINE}/directory.py",
+        "if broken is not None and leads_to(self._link, broken.path.parent.name):",
+        "if broken is not None and self.published() is None:",
+        "tests/storage/test_replica_recovery.py::"
+        "test_who_replaces_a_replica_does_not_open_the_broken_one",
+    ),
+    Mutant(
+        "leaves whoever came during its wait to its next turn",
+        f"{_ENGINE}/committer.py",
+        "            pendings += self._take(self._limits.changes_max - len(pendings))\n",
+        "",
+        "tests/storage/test_acknowledgement.py::"
+        "test_who_comes_while_a_container_waits_for_its_turn_goes_along",
+    ),
+    Mutant(
         "names a snapshot by the wrong entry",
         f"{_ENGINE}/snapshot.py",
         'name = f"{head.seq:020d}-',
