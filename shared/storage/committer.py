@@ -37,7 +37,7 @@ from shared.storage.proofs import Proof, ProofTimeout
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
 from shared.storage.rounds import Rounds
-from shared.storage.telemetry import SILENT, Outcome, Telemetry, attempt, taken_up
+from shared.storage.telemetry import SILENT, Outcome, Telemetry, attempt, joined, taken_up
 from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
 from shared.tracing import Span
 
@@ -231,13 +231,16 @@ class Committer:
         deadline = self._clock.monotonic() + self._limits.round_seconds
         self.figures.rounds += 1
         trouble, by_store = "not decided in time", False
+        is_open = True
         try:
             while pendings and self._clock.monotonic() < deadline:
                 used = self._follower.replica
                 try:
-                    pendings = self._attempt(pendings, deadline)
+                    pendings = self._attempt(pendings, deadline, is_open=is_open)
                 except ReplicaBroken as error:
                     self._renew(used, error)
+                # Else a round might never end: a proof of the head has to be younger than they.
+                is_open = False
         except _UNAVAILABLE as error:
             self._telemetry.commit("undecided" if isinstance(error, Undecided) else "refused")
             log.warning("commit refused: %s", error, extra=concerning(pendings))
@@ -256,24 +259,33 @@ class Committer:
         log.warning("the replica is replaced: %s", error)
         self._follower.renew(broken)
 
-    def _attempt(self, pendings: list[Pending[Any]], deadline: float) -> list[Pending[Any]]:
-        """Try once; those that still need an answer come back."""
-        self.rounds.begin()
-        self._come_level(pendings)
+    def _attempt(
+        self, pendings: list[Pending[Any]], deadline: float, *, is_open: bool
+    ) -> list[Pending[Any]]:
+        """Try once, with those who come before it is run, if it `is_open`; those that still need an
+        answer come back.
+        """
         began = self._clock.monotonic()
         taken_up(pendings, began, self._telemetry)
+        self.rounds.begin()
         with attempt(pendings, began) as span:
+            if self._follower.rivals.write():
+                self._await_turn()
+                if is_open:
+                    self._take_along(pendings, span)
+            elif self._follower.trouble is not None:
+                self._follower.probe()
             return self._try(pendings, deadline, span)
 
-    def _come_level(self, pendings: list[Pending[Any]]) -> None:
-        """Come to where an entry may be offered, and add to `pendings` who came meanwhile: where
-        containers take turns, the next one is as many entries away as there are containers.
+    def _take_along(self, pendings: list[Pending[Any]], span: Span | None) -> None:
+        """Add who came meanwhile: where containers take turns, the next one is as many entries away
+        as there are containers.
         """
-        if self._follower.rivals.write():
-            self._await_turn()
-            pendings += self._take(self._limits.changes_max - len(pendings))
-        elif self._follower.trouble is not None:
-            self._follower.probe()
+        more = self._take(self._limits.changes_max - len(pendings))
+        taken_up(more, self._clock.monotonic(), self._telemetry)
+        if span is not None:
+            joined(span, more)
+        pendings += more
 
     def _try(
         self, pendings: list[Pending[Any]], deadline: float, span: Span | None

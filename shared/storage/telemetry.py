@@ -75,6 +75,18 @@ def taken_up(waiting: Sequence[Waiting], now: float, telemetry: Telemetry) -> No
     telemetry.waited([now - each.queued for each in fresh])
 
 
+def joined(own: Span, more: Sequence[Waiting]) -> None:
+    """Note in the span of an attempt those who came while it waited for its turn."""
+    own.attributes["gansu.changes"] = int(own.attributes["gansu.changes"]) + len(more)
+    _link(own, [each.maybe_span for each in more if each.maybe_span is not None])
+
+
+def _link(own: Span, others: Sequence[Span]) -> None:
+    for other in others:
+        own.link(other)
+        other.link(own)
+
+
 @contextmanager
 def attempt(waiting: Sequence[Waiting], began: float) -> Iterator[Span | None]:
     """The span of one attempt with all of them, where any is looked at."""
@@ -85,9 +97,7 @@ def attempt(waiting: Sequence[Waiting], began: float) -> Iterator[Span | None]:
     first, *others = spans
     own = first.child("commit.attempt", began=began)
     own.attributes["gansu.changes"] = len(waiting)
-    for other in others:
-        own.link(other)
-        other.link(own)
+    _link(own, others)
     try:
         with tracing.within(own):
             yield own

@@ -280,7 +280,7 @@ class Batch:
 
     def random(self, size: int) -> bytes:
         if len(self._chance) < size:
-            self._chance = self._clock.random(_CHANCE_BYTES)
+            self._chance = self._clock.random(max(size, _CHANCE_BYTES))
         drawn, self._chance = self._chance[:size], self._chance[size:]
         return drawn
 

@@ -41,6 +41,7 @@ def judge(block: int) -> dict[str, Any]:
 
 def prove(first: int, histories: int, record: Path) -> int:
     """Judge so many seeds from `first` (both rounded to whole blocks); 1 if any was wrong."""
+    version()  # of what was imported, before anybody edits it
     blocks = range(first // BLOCK, -(-(first + histories) // BLOCK))
     done = _read(record)
     left = [block for block in blocks if block not in done]

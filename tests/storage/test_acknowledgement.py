@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -261,6 +262,13 @@ def test_one_whose_turn_is_later_waits_no_longer_than_the_others_have_something_
     assert 0 < sum(slept) <= committer.YIELD_SECONDS_MAX
 
 
+def one_more(here: Container) -> Caller[int]:
+    """A change that is queued while the committer is at others."""
+    late = Caller(lambda: here.database.transact(note("late")).seq)
+    wait_until(lambda: len(here.committer._queue) == 1, "the late change is queued")
+    return late
+
+
 def test_who_comes_while_a_container_waits_for_its_turn_goes_along(
     here: Container, there: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,8 +281,7 @@ def test_who_comes_while_a_container_waits_for_its_turn_goes_along(
             time.sleep(seconds)
             return
         if not late:
-            late.append(Caller(lambda: here.database.transact(note("late")).seq))
-            wait_until(lambda: len(here.committer._queue) == 1, "the late change is queued")
+            late.append(one_more(here))
         here.clock.pass_monotonic(seconds)
 
     there.database.transact(note("n"))
@@ -283,3 +290,22 @@ def test_who_comes_while_a_container_waits_for_its_turn_goes_along(
     first = here.database.transact(note("first")).seq
 
     assert late[0].value() == first
+
+
+def test_a_batch_that_runs_again_takes_nobody_else_along(
+    here: Container, there: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its refusals would have to be proven for the newest anew each time, and might never be."""
+    monkeypatch.setattr(rivals, "LATELY_SECONDS", 1e9)
+    late: list[Caller[int]] = []
+
+    def overtaken(apply: Callable[[], object]) -> object:
+        there.database.transact(note("quicker"))
+        late.append(one_more(here))
+        return apply()
+
+    there.database.transact(note("n"))
+    here.store.inject("create", overtaken, key=JOURNAL)
+    first = here.database.transact(note("first")).seq
+
+    assert late[0].value() > first

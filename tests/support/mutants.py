@@ -215,10 +215,18 @@ MUTANTS = (
     Mutant(
         "leaves whoever came during its wait to its next turn",
         f"{_ENGINE}/committer.py",
-        "            pendings += self._take(self._limits.changes_max - len(pendings))\n",
-        "",
+        "                    self._take_along(pendings, span)\n",
+        "                    pass\n",
         "tests/storage/test_acknowledgement.py::"
         "test_who_comes_while_a_container_waits_for_its_turn_goes_along",
+    ),
+    Mutant(
+        "lets others into a batch that runs again, on and on",
+        f"{_ENGINE}/committer.py",
+        "                is_open = False\n",
+        "                pass\n",
+        "tests/storage/test_acknowledgement.py::"
+        "test_a_batch_that_runs_again_takes_nobody_else_along",
     ),
     Mutant(
         "names a snapshot by the wrong entry",
