@@ -33,13 +33,13 @@ def _hosts(value: str) -> Mapping[str, str]:
 
 
 def _networks(value: str) -> tuple[str, ...]:
-    written = tuple(row for row in value.split(",") if row)
-    for row in written:
-        try:
-            ip_network(row)
-        except ValueError as error:
-            raise ValueError(f"is networks like 10.0.0.0/8, separated by commas: {error}") from None
-    return written
+    if "%" in value:
+        raise ValueError("is networks without zones")
+    try:
+        # In the form that nginx reads, whatever the form it was written in.
+        return tuple(str(ip_network(row)) for row in value.split(",") if row)
+    except ValueError as error:
+        raise ValueError(f"is networks like 10.0.0.0/8, separated by commas: {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +91,9 @@ class GatewaySettings(Environment):
     proxies: tuple[str, ...] = variable(
         "GANSU_GATEWAY_PROXIES",
         _networks,
-        "Networks of proxies before the gateway, separated by commas. A request that comes from one"
-        " is counted and logged under the last address in its `X-Forwarded-For` that is of none of"
-        " them. Empty: nobody is believed.",
+        "Networks of proxies before the gateway, separated by commas, and of nobody else. A request"
+        " that comes from one is counted and logged under the last address in its `X-Forwarded-For`"
+        " that is of none of them. Empty: nobody is believed.",
         default="",
     )
 

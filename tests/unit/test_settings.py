@@ -212,11 +212,21 @@ def test_what_is_no_secret_is_not_read_from_files(tmp_path: Path) -> None:
         ("GANSU_GATEWAY_CERTIFICATE", "relative.pem"),
         ("GANSU_GATEWAY_WORKERS", "0"),
         ("GANSU_GATEWAY_PROXIES", "10.0.0.1/8"),
+        ("GANSU_GATEWAY_PROXIES", "fe80::1%; evil;"),
     ],
 )
 def test_what_the_gateway_cannot_be_told_is_refused(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         GatewaySettings.from_environ({"GANSU_GATEWAY_HOST": "gansu.example", name: value})
+
+
+def test_networks_of_proxies_are_written_as_nginx_reads_them() -> None:
+    given = {
+        "GANSU_GATEWAY_HOST": "gansu.example",
+        "GANSU_GATEWAY_PROXIES": "10.0.0.0/255.0.0.0,fd00:0::/8,192.0.2.7",
+    }
+    proxies = GatewaySettings.from_environ(given).proxies
+    assert proxies == ("10.0.0.0/8", "fd00::/8", "192.0.2.7/32")
 
 
 def test_a_certificate_has_a_key() -> None:
