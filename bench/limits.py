@@ -76,8 +76,8 @@ def _gateway(figures: dict[tuple[str, str], float]) -> Iterator[str]:
         yield (
             "A list from nginx's cache, with nothing else configured, comes at"
             f" {cache:.2f} of the rate of a file: no gateway with that cache does better. Ours does"
-            f" {whole:.2f} of it with limits, languages, headers and checks. Of the time that a list"
-            f" takes beyond a file, {share:.0%} is the cache's."
+            f" {whole:.2f} of it with limits, languages, headers and checks. Of a list's time"
+            f" beyond a file's, {share:.0%} is the cache's."
         )
 
 
