@@ -1,10 +1,12 @@
 """Options and fixtures that every test folder may ask for."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import Phase, settings
 
+from infra import seaweed as stores
 from tests.support.ceph import CephServer
 from tests.support.moto import MotoServer
 from tests.support.seaweed import SeaweedServer
@@ -18,6 +20,11 @@ settings.register_profile(  # a seeded fault has to be caught, not explained
 )
 settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("repeatable")  # `make fuzz` names the other one
+
+# Processes that share out the tests would else, now and then, choose the port that another has
+# chosen and not yet used.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+stores._PORTS = stores._PORTS[_WORKER :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
