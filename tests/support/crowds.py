@@ -27,7 +27,8 @@ from tests.support.waiting import wait_until
 
 Body = dict[str, Any]
 
-_LATER = frozenset({429, 502, 503, 504})
+_TOO_MANY = 429
+_LATER = frozenset({_TOO_MANY, 502, 503, 504})
 _PAUSE_SECONDS = 0.2
 _INSISTING_SECONDS = 120.0
 
@@ -66,6 +67,8 @@ class Client:
         self.slowest_seconds = 0.0
         self.last = "nothing"
         self.lost: list[Lost] = []
+        self.limited = False
+        """Whether the latest request was one too many: nothing was begun for it."""
 
     def ask(
         self, method: str, path: str, body: Body | None = None, key: str = "", etag: str = ""
@@ -82,6 +85,7 @@ class Client:
         kept = self._connection is not None and self._connection.sock is not None
         if self._connection is None:
             self._connection = self._door.connection()
+        self.limited = False
         began = time.monotonic()
         try:
             self._connection.request(method, path, sent, headers)
@@ -98,6 +102,7 @@ class Client:
             self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
         self.last = f"{answer.status} {received[:300].decode(errors='replace')}"
         if answer.status in _LATER:
+            self.limited = answer.status == _TOO_MANY
             return None
         return Reply(answer.status, json.loads(received), etag=answer.getheader("ETag", ""))
 
@@ -106,7 +111,7 @@ class Client:
         deadline = time.monotonic() + _INSISTING_SECONDS
         sure = True
         while (reply := self.ask("POST", path, body, key)) is None:
-            sure = False
+            sure = sure and self.limited
             assert time.monotonic() < deadline, f"no answer to POST {path}"
             time.sleep(_PAUSE_SECONDS)
         return reply if sure or reply.status == 201 else Reply(reply.status, reply.body, sure=False)
