@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,12 +156,14 @@ class Follower:
             self._apply(replica, stored, head + 1)
             target = self._journal.head_from(head + 1)
             if target > head + 1:
-                entries = self._journal.read_range(head + 2, target)
                 self.catching.total = target - head
-                for seq, stored in enumerate(entries, head + 2):
-                    self._apply(replica, stored, seq)
-                    self.catching.done = seq - head
-                    self.catching.moved_at = self._clock.monotonic()
+                # Closed here: an error keeps this frame, and with it threads that read ahead, until
+                # a collector finds both and has whatever thread it is in wait for them.
+                with closing(self._journal.read_range(head + 2, target)) as entries:
+                    for seq, stored in enumerate(entries, head + 2):
+                        self._apply(replica, stored, seq)
+                        self.catching.done = seq - head
+                        self.catching.moved_at = self._clock.monotonic()
             self.trouble = None
             return target
 

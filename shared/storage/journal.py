@@ -16,7 +16,7 @@ against the entries themselves, and one by one where there are none.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -131,9 +131,9 @@ class Journal:
             if not page:
                 return seq
 
-    def read_range(self, first: int, last: int) -> Iterator[bytes]:
+    def read_range(self, first: int, last: int) -> Generator[bytes, None, None]:
         """Entries `first` to `last` in order, which a listing showed: from segments, and several
-        at a time where there are none.
+        at a time where there are none. Who may stop before the last closes it: threads read ahead.
 
         Raises JournalGap if one of them is not there.
         """
@@ -173,7 +173,7 @@ class Journal:
                 ahead.drop(segment)
         return None
 
-    def read_singly(self, first: int, last: int) -> Iterator[bytes]:
+    def read_singly(self, first: int, last: int) -> Generator[bytes, None, None]:
         """As `read_range`, each entry under its own key, whatever segments hold."""
         if first == last:
             yield self.present(first)

@@ -5,6 +5,7 @@ same key, here or elsewhere, until there is one. When the time of trouble is ove
 has to come to its end, and every replica, however it got there, has to be what the journal says.
 """
 
+import gc
 import hashlib
 import logging
 import shutil
@@ -62,8 +63,14 @@ class Outcome:
 
 
 def simulate(seed: int, steps: int = STEPS) -> Outcome:
-    """Run and judge one history."""
+    """Run and judge one history.
+
+    Without the collector of cycles: what it finds, it finalises in whatever task happens to run,
+    which may then wait for threads of another process; and when it comes depends on all that ran
+    before, not on the seed.
+    """
     logging.disable(logging.CRITICAL)
+    gc.disable()
     root = Path(tempfile.mkdtemp(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None))
     here = Scheduler(seed)
     try:
@@ -75,6 +82,8 @@ def simulate(seed: int, steps: int = STEPS) -> Outcome:
                 simulation.cluster.power_off()
     finally:
         shutil.rmtree(root, ignore_errors=True)
+        gc.collect()
+        gc.enable()
         logging.disable(logging.NOTSET)
 
 

@@ -11,7 +11,6 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar, Protocol, TypeVar
 
@@ -49,6 +48,8 @@ class Task:
         """Which wait a timer belongs to: one that was over before must not end the next."""
         self.timed_out = False
         self.joiners = Waiters()
+        self.holds: set[str] = set()
+        """What it has to give back before it ends: nobody else could be made to wait for it."""
         self.greenlet = greenlet.greenlet(call)
 
 
@@ -59,13 +60,6 @@ class Waiters:
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
-
-
-@dataclass(order=True, slots=True)
-class _Timer:
-    at: float
-    number: int
-    act: Callable[[], None] = field(compare=False)
 
 
 class Scheduler:
@@ -80,7 +74,8 @@ class Scheduler:
         self.failures: list[str] = []
         self._ready: list[Task] = []
         self._tasks: list[Task] = []
-        self._timers: list[_Timer] = []
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        """Numbered, so that those of one moment come in turn."""
         self._numbers = itertools.count()
         self.over = False
         self._held = False
@@ -105,11 +100,11 @@ class Scheduler:
         if not self._ready:
             if not self._timers:
                 raise Stuck("every thread waits for another")
-            self.now = max(self.now, self._timers[0].at)
+            self.now = max(self.now, self._timers[0][0])
         else:
             self.now += self.random.random() * 2 * STEP_SECONDS
-        while self._timers and self._timers[0].at <= self.now:
-            heapq.heappop(self._timers).act()
+        while self._timers and self._timers[0][0] <= self.now:
+            heapq.heappop(self._timers)[2]()
         if self._ready:
             self._resume(self._pick())
 
@@ -134,7 +129,7 @@ class Scheduler:
 
     def at(self, when: float, act: Callable[[], None]) -> None:
         """Have the hub call `act` at a moment."""
-        heapq.heappush(self._timers, _Timer(when, next(self._numbers), act))
+        heapq.heappush(self._timers, (when, next(self._numbers), act))
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         self.at(self.now + seconds, act)
@@ -151,6 +146,7 @@ class Scheduler:
             except BaseException as error:  # noqa: BLE001 - a thread that dies is a finding
                 self.failures.append(f"{name} died of {error!r}")
             task.done = True
+            self.failures += [f"{name} ended in the middle of {held}" for held in task.holds]
             if not self.over:
                 self.wake(task.joiners)
 
@@ -178,7 +174,8 @@ class Scheduler:
 
     def pause(self, point: str = "") -> None:
         """Perhaps let another task run."""
-        if not self.in_task or self._held:
+        # Not by `in_task`: nothing else is called as often.
+        if self.task is self._main or self.over or self._held:
             return
         if point:
             self.on_point(point)

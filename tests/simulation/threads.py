@@ -185,14 +185,17 @@ class Executor:
 
     def __init__(self, workers: int, thread_name_prefix: str = "pool") -> None:
         self._here = scheduler()
+        self._task = self._here.task
         self._workers = workers
         self._name = thread_name_prefix
         self._threads: list[Thread] = []
 
     def __enter__(self) -> "Executor":
+        self._task.holds.add(self._name)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._task.holds.discard(self._name)
         # Whoever waits here may be a generator being taken away, which must not raise.
         with suppress(greenlet.GreenletExit):
             for thread in self._threads:

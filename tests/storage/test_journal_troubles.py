@@ -1,5 +1,6 @@
 """Invariants 6 and 8: what is wrong with the journal is named, not skipped, not written past."""
 
+import threading
 from collections.abc import Callable
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from shared import errors
 from shared.storage.access import FRESH, Freshness, recent
 from shared.storage.entry import digest
+from shared.storage.follower import JournalTrouble
 from shared.storage.memory import garble, refuse
 from shared.storage.objects import Uncertain
 from tests.storage.world import (
@@ -63,6 +65,19 @@ UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
     "nested too deep": writes("notes", "n", 5 << 16, 1, {"a": deep(100)}),
     "row of the wrong length": writes("notes", "n", 5 << 16, 1),
 }
+
+
+def test_who_stops_at_a_bad_entry_leaves_no_threads_that_read_ahead(
+    here: Container, there: Container, damaged: World
+) -> None:
+    fill(here, 9)
+    damaged.bucket.tamper(key(4), b"garbage")
+
+    with pytest.raises(JournalTrouble) as raised:
+        there.probe()
+
+    assert "entry 4" in str(raised.value)
+    assert [each.name for each in threading.enumerate() if "journal" in each.name] == []
 
 
 @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
