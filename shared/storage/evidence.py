@@ -57,7 +57,7 @@ class Evidence:
         `freshness` is told. Raises Refused(BUSY), ProofTimeout, or what the probe raised.
         """
         after = arrived - freshness.bound_seconds
-        latest = self._prover.latest()
+        latest = self._prover.latest(after)
         if latest.began >= after:
             return latest
         earliest = arrived - freshness.outage_seconds

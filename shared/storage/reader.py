@@ -7,9 +7,8 @@ fetched fully, under the transaction's deadline, and each row is verified by its
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -40,8 +39,7 @@ class ReadTooLong(Exception):  # noqa: N818
     """A read passed its deadline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The entry a replica stands at; `bytes` is the size of all entries up to it."""
 
     seq: int
@@ -63,11 +61,10 @@ def head_of(connection: sqlite3.Connection) -> Head:
     row = connection.execute("SELECT seq, hash, time_ms, bytes FROM head").fetchone()
     if row is None:
         raise ReplicaBroken("the replica has no head")
-    return Head(*row)
+    return Head._make(row)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A row as read and verified, before upgrade."""
 
     key: str

@@ -155,9 +155,11 @@ class Replica:
     ) -> None:
         """Open the file at `path`; with `link`, only as long as that link leads to its folder."""
         self.path = path
+        # As strings: they are asked for on every transaction.
+        self._main, self._log, self._folder = str(path), f"{path}-wal", path.parent.name
         self.catalogue = catalogue
         self.clock = clock
-        self._link = link
+        self._link = link and str(link)
         self._local = threading.local()
         # Weakly, so that a thread that ends takes its connection along.
         self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
@@ -177,8 +179,8 @@ class Replica:
         """The inodes of file and log, which nothing else can get while they are open here."""
         try:
             # os.stat, not Path.stat: this runs on every transaction, and is half the cost.
-            main = os.stat(self.path)  # noqa: PTH116
-            log = os.stat(f"{self.path}-wal").st_ino  # noqa: PTH116
+            main = os.stat(self._main)  # noqa: PTH116
+            log = os.stat(self._log).st_ino  # noqa: PTH116
         except OSError as error:
             raise ReplicaBroken(f"the replica's files are gone: {error}") from None
         # SQLite reads what is missing of a torn last page as zeros: documents would be absent.
@@ -188,7 +190,7 @@ class Replica:
 
     def check(self) -> None:
         """Raise ReplicaBroken if this is no longer the container's replica."""
-        if self._link is not None and not leads_to(self._link, self.path.parent.name):
+        if self._link is not None and not leads_to(self._link, self._folder):
             raise ReplicaBroken("another replica was published in this one's place")
         if self._files() != self._identity:
             raise ReplicaBroken("another file stands in the replica's place")
@@ -345,7 +347,7 @@ class Replica:
     def wal_bytes(self) -> int:
         """The size of the write-ahead log."""
         try:
-            return os.stat(f"{self.path}-wal").st_size  # noqa: PTH116 - after every commit
+            return os.stat(self._log).st_size  # noqa: PTH116 - after every commit
         except OSError:
             return 0
 
@@ -355,7 +357,7 @@ class Replica:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def leads_to(link: Path, name: str) -> bool:
+def leads_to(link: Path | str, name: str) -> bool:
     """Whether a symbolic link holds `name`."""
     try:
         return os.readlink(link) == name  # noqa: PTH115 - on every transaction

@@ -198,7 +198,7 @@ def _head_of(path: Path) -> Head:
         connection.close()
     if row is None:
         raise sqlite3.DatabaseError("the copy has no head")
-    return Head(*row)
+    return Head._make(row)
 
 
 def _run_maker(source: Path, copy: Path) -> None:
