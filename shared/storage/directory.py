@@ -24,7 +24,7 @@ from shared.clock import Clock
 from shared.storage import replica
 from shared.storage.catalogue import Catalogue
 from shared.storage.reader import ReplicaBroken
-from shared.storage.replica import Replica, leads_to
+from shared.storage.replica import Replica
 
 LOCK_SECONDS = 60.0
 """Waiting for another process's build. Past it this one builds its own, lest a frozen builder stop
@@ -104,7 +104,7 @@ class ReplicaDirectory:
         """The published replica, unless it is the broken one, which is not opened again: its file
         may have been exchanged, and SQLite would cut short the memory that the others share.
         """
-        if broken is not None and leads_to(self._link, broken.path.parent.name):
+        if broken is not None and _leads_to(self._link, broken.path.parent.name):
             return None
         return self.published()
 
@@ -136,3 +136,11 @@ class ReplicaDirectory:
             yield alone
         finally:
             os.close(descriptor)
+
+
+def _leads_to(link: Path, name: str) -> bool:
+    """Whether a symbolic link holds `name`."""
+    try:
+        return str(link.readlink()) == name
+    except OSError:
+        return False

@@ -155,11 +155,12 @@ class Replica:
     ) -> None:
         """Open the file at `path`; with `link`, only as long as that link leads to its folder."""
         self.path = path
-        # As strings: they are asked for on every transaction.
-        self._main, self._log, self._folder = str(path), f"{path}-wal", path.parent.name
+        # As strings: they are asked for on every transaction. By its published name a file tells
+        # with one look that it is there, and that the link still leads to it.
+        self._log = f"{path}-wal"
+        self._published = str(path if link is None else link / path.name)
         self.catalogue = catalogue
         self.clock = clock
-        self._link = link and str(link)
         self._local = threading.local()
         # Weakly, so that a thread that ends takes its connection along.
         self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
@@ -171,15 +172,15 @@ class Replica:
         with self._errors():
             rows = self._anchor.connection.execute("SELECT name, value FROM about")
             self.about: dict[str, str] = dict(rows.fetchall())
-        self._identity = self._files()
+        self._identity = self._files(str(path))
         self._searched = frozenset(self.about["searched"].split())
         self.finder = Finder(path.parent, catalogue, clock)
 
-    def _files(self) -> tuple[int, int, int]:
+    def _files(self, path: str) -> tuple[int, int, int]:
         """The inodes of file and log, which nothing else can get while they are open here."""
         try:
             # os.stat, not Path.stat: this runs on every transaction, and is half the cost.
-            main = os.stat(self._main)  # noqa: PTH116
+            main = os.stat(path)  # noqa: PTH116
             log = os.stat(self._log).st_ino  # noqa: PTH116
         except OSError as error:
             raise ReplicaBroken(f"the replica's files are gone: {error}") from None
@@ -190,9 +191,7 @@ class Replica:
 
     def check(self) -> None:
         """Raise ReplicaBroken if this is no longer the container's replica."""
-        if self._link is not None and not leads_to(self._link, self._folder):
-            raise ReplicaBroken("another replica was published in this one's place")
-        if self._files() != self._identity:
+        if self._files(self._published) != self._identity:
             raise ReplicaBroken("another file stands in the replica's place")
 
     def close(self) -> None:
@@ -355,14 +354,6 @@ class Replica:
         if self.wal_bytes() > WAL_BYTES_MAX:
             with self._errors():
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def leads_to(link: Path | str, name: str) -> bool:
-    """Whether a symbolic link holds `name`."""
-    try:
-        return os.readlink(link) == name  # noqa: PTH115 - on every transaction
-    except OSError:
-        return False
 
 
 def _end(connection: sqlite3.Connection) -> None:

@@ -199,18 +199,26 @@ MUTANTS = (
     Mutant(
         "keeps a replica that is no longer the published one",
         f"{_ENGINE}/replica.py",
-        "if self._link is not None and not leads_to(self._link, self.path.parent.name):",
-        "if self._closed:",
+        "if self._files(self._published) != self._identity:",
+        "if self._files(str(self.path)) != self._identity:",
         "tests/storage/test_replica_recovery.py::"
         "test_a_replica_damaged_under_load_loses_nothing[link deleted]",
     ),
     Mutant(
         "opens a replica again that was just found broken",
         f"{_ENGINE}/directory.py",
-        "if broken is not None and leads_to(self._link, broken.path.parent.name):",
+        "if broken is not None and _leads_to(self._link, broken.path.parent.name):",
         "if broken is not None and self.published() is None:",
         "tests/storage/test_replica_recovery.py::"
         "test_who_replaces_a_replica_does_not_open_the_broken_one",
+    ),
+    Mutant(
+        "leaves threads that read ahead where it stops at an error",
+        f"{_ENGINE}/follower.py",
+        "with closing(self._journal.read_range(head + 2, target)) as entries:",
+        "for entries in [self._journal.read_range(head + 2, target)]:",
+        "tests/storage/test_journal_troubles.py::"
+        "test_who_stops_at_a_bad_entry_leaves_no_threads_that_read_ahead",
     ),
     Mutant(
         "leaves whoever came during its wait to its next turn",
