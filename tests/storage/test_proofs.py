@@ -107,6 +107,16 @@ def test_an_older_proof_does_not_replace_a_younger_one(board: Board, clock: Fake
     assert board.read() == Proof(5, now)
 
 
+def test_the_board_is_asked_where_ones_own_proof_is_too_old(board: Board, clock: FakeClock) -> None:
+    prover = Prover(clock, board, nobody)
+    own, others = (Proof(seq, clock.monotonic() - ago) for seq, ago in ((5, 2), (6, 1)))
+    prover.note(own)
+    board.write(others)
+
+    assert prover.latest(own.began) == own
+    assert prover.latest(others.began) == others
+
+
 def test_a_proof_is_dated_from_before_its_probe(board: Board, clock: FakeClock) -> None:
     def slow() -> int:
         clock.pass_monotonic(3)
