@@ -3,10 +3,12 @@
 It only adds. No entry is deleted, moved or overwritten, so no journal key ever becomes creatable
 again; the segments of level 1 stay as well when they are merged into one of level 2.
 
-- Level 1 is cut from single entries, behind the newest segment, once so many entries or bytes lie
-  there. Each is read anew, one at a time and with pauses: it is a thread beside those that serve.
+- Level 1 is cut from single entries, behind the newest segment, once so many entries lie there.
+  Each is read anew, one at a time and with pauses: it is a thread beside those that serve.
 - Level 2 is merged from so many of level 1. Together they keep 10^7 entries in some ten thousand
   small objects and a few hundred large ones, and behind the last segment a thousand entries.
+- Where entries are large, as under load, so many bytes lie there first. They are cut as level 2 at
+  once: packing them twice would take the processor from those who load it.
 
 Where a segment begins follows from the ones before it and where it ends from the entries, so two
 makers that work at once make the same objects. One maker is elected (`claims.py`), to save work.
@@ -27,12 +29,13 @@ from shared.storage.reader import Head
 from shared.storage.segments import ChainBroken, Segment, pack, stored_segments
 
 CUT_ENTRIES_MAX = 1_000
-CUT_BYTES_MIN = 4 << 20
-"""Level 1 ends with the entry with which it has so many entries, or that much."""
+"""Level 1 ends with the entry with which it has so many."""
 
 MERGED_MAX = 50
-MERGED_BYTES_MIN = 16 << 20
-"""Level 2 ends with the segment with which it has so many of them, or that much."""
+"""Level 2 ends with the segment of level 1 with which it has so many."""
+
+BYTES_MIN = 16 << 20
+"""Either ends earlier with what makes it that large."""
 
 RUN_SEGMENTS_MAX = 20
 """Made under one claim: then others have a chance, and a backlog is worked off in pieces."""
@@ -58,7 +61,7 @@ class Standing:
         for segment in self.cut:
             chosen.append(segment)
             size = segment.journal_bytes - self.merged.journal_bytes
-            if len(chosen) == MERGED_MAX or size >= MERGED_BYTES_MIN:
+            if len(chosen) == MERGED_MAX or size >= BYTES_MIN:
                 return chosen
         return []
 
@@ -95,7 +98,7 @@ class Compaction:
         if head.seq < last.last:
             return 0
         lengths = (head.seq - last.last) // CUT_ENTRIES_MAX
-        return max(lengths, (head.bytes - last.journal_bytes) // CUT_BYTES_MIN)
+        return max(lengths, (head.bytes - last.journal_bytes) // BYTES_MIN)
 
     def make(self, claim: str, head: Head, stopped: Callable[[], bool]) -> list[Segment]:
         """Make what is due of the entries up to `head`; none if another has the claim.
@@ -169,8 +172,9 @@ class Compaction:
         for seq in range(before.last + 1, head.seq + 1):
             taken.append(self._journal.present(seq))
             size += len(taken[-1])
-            if len(taken) == CUT_ENTRIES_MAX or size >= CUT_BYTES_MIN:
-                return self._store_new(before, taken, 1)
+            if len(taken) == CUT_ENTRIES_MAX or size >= BYTES_MIN:
+                is_whole = size >= BYTES_MIN and not self._known.cut
+                return self._store_new(before, taken, 2 if is_whole else 1)
             if stopped():
                 break
             self._clock.sleep(PAUSE_SECONDS)

@@ -108,10 +108,22 @@ def test_nothing_is_due_before_there_are_enough_entries(here: Container) -> None
 def test_large_entries_end_a_segment_earlier(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compacting, "CUT_BYTES_MIN", 2_000)
+    monkeypatch.setattr(compacting, "BYTES_MIN", 2_000)
     write(here, 6, "x" * 1_000)
 
-    assert spans(compact(here))[:2] == [(1, 1, 3), (1, 4, 5)]
+    assert spans(compact(here)) == [(2, 1, 3), (2, 4, 5), (2, 6, 7)], "at once of level 2"
+
+
+def test_behind_segments_of_level_1_large_entries_are_merged_with_them(
+    here: Container, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here, 6)
+    compact(here)
+    monkeypatch.setattr(compacting, "BYTES_MIN", 2_000)
+    write(here, 5, "x" * 1_000)
+
+    assert spans(compact(here)) == [(1, 6, 9), (2, 1, 9), (2, 10, 11)]
+    assert world.container("cold").dump() == here.dump()
 
 
 def test_a_backlog_is_worked_off_in_pieces(
