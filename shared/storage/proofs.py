@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from shared import waiting
 from shared.clock import Clock
@@ -92,14 +93,16 @@ class Prover:
             return own
         shared = self._board.read()
         with self._lock:
-            # A record from the future is from another boot's clock.
-            if (
-                shared is not None
-                and self._latest.began < shared.began <= self._clock.monotonic()
-                and shared.seq >= self._latest.seq
-            ):
+            if self._is_better(shared, self._latest):
                 self._latest = shared
             return self._latest
+
+    def _is_better(self, shared: Proof | None, own: Proof) -> TypeGuard[Proof]:
+        """Whether what the board has says more than `own`."""
+        if shared is None:
+            return False
+        # A record from the future is from another boot's clock.
+        return own.began < shared.began <= self._clock.monotonic() and shared.seq >= own.seq
 
     def prove(self, after: float, deadline: float, *, leaves: bool = False) -> Proof:
         """A proof that began at `after` or later.
@@ -170,7 +173,9 @@ class Prover:
     def _keep(self, proof: Proof) -> None:
         if proof.began > self._latest.began:
             self._latest = proof
-            self._board.write(proof)
+            # Another process may have left a younger one while this one's probe was under way.
+            if not self._is_better(self._board.read(), proof):
+                self._board.write(proof)
 
 
 def _tell(told: list[Signal]) -> None:

@@ -117,6 +117,20 @@ def test_the_board_is_asked_where_ones_own_proof_is_too_old(board: Board, clock:
     assert prover.latest(others.began) == others
 
 
+def test_a_younger_proof_of_another_process_stays_on_the_board(
+    board: Board, clock: FakeClock
+) -> None:
+    now = clock.monotonic()
+    prover = Prover(clock, board, nobody)
+    prover.note(Proof(4, now - 9))
+    board.write(Proof(6, now - 1))  # while this one's probe was under way
+    prover.note(Proof(5, now - 2))
+
+    assert board.read() == Proof(6, now - 1)
+    prover.note(Proof(7, now))
+    assert board.read() == Proof(7, now)
+
+
 def test_a_proof_is_dated_from_before_its_probe(board: Board, clock: FakeClock) -> None:
     def slow() -> int:
         clock.pass_monotonic(3)
