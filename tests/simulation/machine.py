@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from weakref import WeakSet
+from weakref import ref
 
 from shared import waiting
 from shared.storage import (
@@ -26,6 +26,7 @@ from shared.storage import (
     compaction,
     database,
     directory,
+    evidence,
     follower,
     journal,
     makers,
@@ -54,6 +55,20 @@ SEGMENT_WORTH_ENTRIES = 3
 """Which a segment is worth reading for; in production 200."""
 
 
+class InOrder:
+    """A `WeakSet` whose order is that of adding, and not of addresses."""
+
+    def __init__(self) -> None:
+        self._added: list[ref[Any]] = []
+
+    def add(self, each: object) -> None:
+        self._added.append(ref(each))
+
+    def __iter__(self) -> Iterator[Any]:
+        found = (each() for each in self._added)
+        return (each for each in found if each is not None)
+
+
 class Process:
     """One operating-system process of a container."""
 
@@ -63,7 +78,7 @@ class Process:
         self.frozen_until = float("-inf")
         self.disk_is_full = False
         self.descriptors: set[int] = set()
-        self.connections: WeakSet[real_sqlite3.Connection] = WeakSet()
+        self.connections = InOrder()
 
     def kill(self) -> None:
         """`kill -9`."""
@@ -236,6 +251,7 @@ def installed(here: Scheduler) -> Iterator[None]:
                 chores,
                 committer,
                 database,
+                evidence,
                 follower,
                 makers,
                 proofs,
@@ -253,6 +269,7 @@ def installed(here: Scheduler) -> Iterator[None]:
         for module in (directory, proofs, tailer, turnstile):
             stack.enter_context(patch.object(module, "os", _Os()))
         stack.enter_context(patch.object(replica, "sqlite3", _Sqlite()))
+        stack.enter_context(patch.object(replica, "weakref", SimpleNamespace(WeakSet=InOrder)))
         stack.enter_context(patch.object(journal, "ThreadPoolExecutor", threads.Executor))
         stack.enter_context(patch.object(snapshot, "_run_maker", _make_snapshot))
         stack.enter_context(patch.object(snapshot, "REPLAY_BYTES_MIN", SNAPSHOT_BYTES))

@@ -69,8 +69,19 @@ def simulate(seed: int, steps: int = STEPS) -> Outcome:
     which may then wait for threads of another process; and when it comes depends on all that ran
     before, not on the seed.
     """
+    was_disabled, was_collecting = logging.root.manager.disable, gc.isenabled()
     logging.disable(logging.CRITICAL)
     gc.disable()
+    try:
+        return _simulated(seed, steps)
+    finally:
+        gc.collect()
+        if was_collecting:
+            gc.enable()
+        logging.disable(was_disabled)
+
+
+def _simulated(seed: int, steps: int) -> Outcome:
     root = Path(tempfile.mkdtemp(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None))
     here = Scheduler(seed)
     try:
@@ -82,9 +93,6 @@ def simulate(seed: int, steps: int = STEPS) -> Outcome:
                 simulation.cluster.power_off()
     finally:
         shutil.rmtree(root, ignore_errors=True)
-        gc.collect()
-        gc.enable()
-        logging.disable(logging.NOTSET)
 
 
 class _Simulation:

@@ -48,8 +48,8 @@ class Task:
         """Which wait a timer belongs to: one that was over before must not end the next."""
         self.timed_out = False
         self.joiners = Waiters()
-        self.holds: set[str] = set()
-        """What it has to give back before it ends: nobody else could be made to wait for it."""
+        self.holds: dict[object, str] = {}
+        """What it has to give back before it ends, by name: nobody else can wait for it."""
         self.greenlet = greenlet.greenlet(call)
 
 
@@ -146,7 +146,9 @@ class Scheduler:
             except BaseException as error:  # noqa: BLE001 - a thread that dies is a finding
                 self.failures.append(f"{name} died of {error!r}")
             task.done = True
-            self.failures += [f"{name} ended in the middle of {held}" for held in task.holds]
+            self.failures += [
+                f"{name} ended in the middle of {held}" for held in task.holds.values()
+            ]
             if not self.over:
                 self.wake(task.joiners)
 

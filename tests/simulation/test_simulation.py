@@ -1,6 +1,10 @@
 """Simulated histories in CI, and proofs that the simulator sees what it has to see."""
 
+import os
 import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,9 +14,12 @@ from shared.storage.journal import Journal, Stored
 from shared.storage.transaction import BatchTransaction
 from tests.simulation.checker import check
 from tests.simulation.history import Attempt, History, Reading
+from tests.simulation.machine import installed
 from tests.simulation.run import simulate
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.shop import Look, Restock, Sell
 from tests.simulation.store import FAULTS
+from tests.simulation.threads import Executor
 
 FIXED = 10
 """Blocks of fixed seeds; each takes a few seconds."""
@@ -49,6 +56,20 @@ def test_a_seed_replays_exactly() -> None:
     assert first.digest == again.digest
     assert first.lines == again.lines
     assert first.digest != simulate(21).digest
+
+
+@pytest.mark.parametrize("seed", [20, 9804])
+def test_a_seed_is_one_history_in_every_process_whatever_ran_before(seed: int) -> None:
+    simulate(21)
+    elsewhere = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "replay", "--seed", str(seed)],
+        env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert f"digest {simulate(seed).digest}\n" in elsewhere
 
 
 def test_every_kind_of_trouble_is_met() -> None:
@@ -90,6 +111,40 @@ def test_an_engine_that_forgets_keys_is_caught(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(BatchTransaction, "get", forgetful)
 
     assert found("stands in entry", 100)
+
+
+def leaving_a_pool(then: Callable[[], None]) -> list[str]:
+    """What a simulation finds of a task that forgets a pool of threads, and goes on."""
+    here = Scheduler(1)
+    forgotten = []
+
+    def work() -> None:
+        results = squares()
+        next(results)
+        forgotten.append(results)
+        then()
+
+    with installed(here):
+        task = here.spawn(work, None, "reader")
+        here.run(lambda: task.done, seconds=1.0, steps=1_000)
+    return here.failures
+
+
+def squares() -> Iterator[int]:
+    with Executor(2, "journal") as pool:
+        yield from pool.map(lambda number: number * number, range(9))
+
+
+def squares_of_all() -> None:
+    assert list(squares()) == [number * number for number in range(9)]
+
+
+def test_a_pool_that_a_task_leaves_open_is_a_finding() -> None:
+    assert leaving_a_pool(lambda: None) == ["reader ended in the middle of journal"]
+    assert leaving_a_pool(squares_of_all) == [
+        "reader begins journal in the middle of journal",
+        "reader ended in the middle of journal",
+    ]
 
 
 # The judge alone

@@ -191,11 +191,16 @@ class Executor:
         self._threads: list[Thread] = []
 
     def __enter__(self) -> "Executor":
-        self._task.holds.add(self._name)
+        # Those that never end, as committers, would else leave one after another.
+        self._here.failures += [
+            f"{self._task.name} begins {self._name} in the middle of {held}"
+            for held in self._task.holds.values()
+        ]
+        self._task.holds[self] = self._name
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._task.holds.discard(self._name)
+        self._task.holds.pop(self, None)
         # Whoever waits here may be a generator being taken away, which must not raise.
         with suppress(greenlet.GreenletExit):
             for thread in self._threads:
@@ -215,11 +220,14 @@ class Executor:
         self._threads += [Thread(work, name=self._name) for _ in range(self._workers)]
         for thread in self._threads[-self._workers :]:
             thread.start()
-        for place in range(len(results)):
-            while (outcome := results[place]) is None:
-                arrived.clear()
-                arrived.wait()
-            yield outcome()
+        try:
+            for place in range(len(results)):
+                while (outcome := results[place]) is None:
+                    arrived.clear()
+                    arrived.wait()
+                yield outcome()
+        finally:
+            waiting.clear()
 
 
 def _outcome(call: Callable[[Any], T], item: Any) -> Callable[[], T]:
