@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from statistics import fmean
 
-from bench import goods, rounds, shops
+from bench import cpu, goods, rounds, shops
 from bench.lab import Lab
+from bench.limits import MICROSECONDS
 from bench.report import Finding, ratio
 from bench.rounds import WINDOW_SECONDS, Round
 from bench.shops import Ours
@@ -35,10 +36,12 @@ def measure(lab: Lab) -> Iterator[Finding]:
         recipes = [Ours(address, lab.directory(f"container-{n}")) for n in range(max(CONTAINERS))]
         alone = 0.0
         for count in CONTAINERS:
+            before = _used(ceph)
             parts = _round(lab, recipes[:count], CALLERS)
             total = sum(part.placed for part in parts)
             alone = alone or total
             yield from _told(lab, f"{count} writing", parts)
+            yield from _processor(f"{count} writing", parts, _used(ceph) - before)
             if count > 1:
                 yield from _told(
                     lab, f"{count}, with affinity", _round(lab, recipes[:1], CALLERS * count)
@@ -59,6 +62,18 @@ def _fairness(parts: list[Round]) -> float:
     windows = set().union(*(part.windows for part in parts))
     counts = [[part.windows[window] for part in parts] for window in windows]
     return min(min(each) / fmean(each) for each in counts)
+
+
+def _used(ceph: CephServer) -> float:
+    return sum(map(cpu.used, ceph.pids))
+
+
+def _processor(what: str, parts: list[Round], ceph_seconds: float) -> Iterator[Finding]:
+    """Where the processor's time goes: all containers together, and the store."""
+    per_order = 1e6 / sum(part.asked for part in parts)
+    python = sum(part.cpu_seconds for part in parts)
+    yield Finding("i", f"{what}, Python", python * per_order, MICROSECONDS)
+    yield Finding("i", f"{what}, Ceph", ceph_seconds * per_order, MICROSECONDS)
 
 
 def _told(lab: Lab, what: str, parts: list[Round]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """The next limit, named from what a run measured: what the costliest part of an order is."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 from bench.report import Finding
@@ -15,6 +16,7 @@ def of(findings: Sequence[Finding]) -> Iterator[str]:
     yield from _processes(figures)
     yield from _distance(figures)
     yield from _gateway(figures)
+    yield from _containers(figures)
 
 
 def _in_process(findings: Sequence[Finding]) -> Iterator[str]:
@@ -78,6 +80,20 @@ def _gateway(figures: dict[tuple[str, str], float]) -> Iterator[str]:
             f" {cache:.2f} of the rate of a file: no gateway with that cache does better. Ours does"
             f" {whole:.2f} of it with limits, languages, headers and checks. Of a list's time"
             f" beyond a file's, {share:.0%} is the cache's."
+        )
+
+
+def _containers(figures: dict[tuple[str, str], float]) -> Iterator[str]:
+    alone = figures.get(("i", "1 writing"))
+    python_alone = figures.get(("i", "1 writing, Python"))
+    python, store = (figures.get(("i", f"8 writing, {what}")) for what in ("Python", "Ceph"))
+    if alone and python_alone and python and store:
+        most = (os.cpu_count() or 1) * 1e6 / (python + store)
+        yield (
+            f"An order that eight containers write takes {python:.0f} µs of Python, for each of"
+            f" them applies it, where one alone takes {python_alone:.0f}; and {store:.0f} µs of"
+            f" Ceph. At this cost the processors, were they never idle, would do {most:,.0f} orders"
+            f" a second, {most / alone:.2f} of what one container does: they are the next limit."
         )
 
 

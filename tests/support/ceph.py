@@ -96,6 +96,11 @@ class CephServer:
     def endpoint(self) -> str:
         return self._door.endpoint
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the daemons that run."""
+        return [process.pid for process in self._running.values()]
+
     def start(self) -> None:
         """Make the cluster where there is none; start what does not run; return when it answers."""
         programs = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
