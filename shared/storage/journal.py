@@ -36,7 +36,7 @@ PAUSE_SECONDS = 0.05
 
 PARALLEL_READS = 8
 
-SEGMENT_ENTRIES_MIN = 200
+SEGMENT_ENTRIES_MIN = 50
 """From so many entries on a segment is worth its two requests, and looking for one a listing."""
 
 

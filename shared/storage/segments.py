@@ -12,7 +12,8 @@ segment counts only once it is *proven*: each entry in it names the hash of the 
 the last one is, byte for byte, the journal's own. So a single read of the journal vouches for all
 of them, as SHA-256 does. One that is missing, damaged or of another history is passed over.
 
-Level 1 is cut from single entries, level 2 merged from level 1 (`compaction.py`).
+Level 1 is cut from single entries; level 2 is merged from level 1, or cut where entries are large
+(`compaction.py`).
 """
 
 import re
@@ -39,13 +40,6 @@ _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 3
 
 _NAME = re.compile(r"(\d{20})-(\d{20})-(\d+)-([0-9a-f]{64})\.([12])\.gz")
-
-_HEAD = re.compile(
-    rb'\{"format":1,"seq":(\d{1,16}),"commit":"[\w-]*","writer":"[\w.-]*","prev":"([0-9a-f]*)","'
-)
-"""How `entry.encode` begins one. To parse a large entry takes as long as to pack it, and the
-interpreter from everybody else.
-"""
 
 Read = Callable[[int], bytes | None]
 """An entry's stored bytes from its own key."""
@@ -116,7 +110,8 @@ def pack(first: int, entries: Sequence[bytes], before: str) -> bytes:
     index = orjson.dumps({"format": FORMAT, "first": first, "lengths": [*map(len, entries)]})
     tail = index + len(index).to_bytes(_LENGTH_BYTES, "big")
     packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
-    return packer.compress(b"".join(entries) + tail) + packer.flush()
+    # One by one: together they would stand in memory twice.
+    return b"".join([*map(packer.compress, entries), packer.compress(tail), packer.flush()])
 
 
 def check_chain(first: int, entries: Iterable[bytes], before: str | None) -> None:
@@ -124,26 +119,17 @@ def check_chain(first: int, entries: Iterable[bytes], before: str | None) -> Non
 
     With None for `before`, the first may follow any.
     """
-    stored = b""
     for seq, stored in enumerate(entries, first):
-        head = _HEAD.match(stored)
-        named, prev = (int(head[1]), head[2].decode()) if head else _parsed(seq, stored)
+        try:
+            content = orjson.loads(stored)
+            named, prev = content["seq"], content["prev"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ChainBroken(f"entry {seq} cannot be read: {error!r}") from None
         if named != seq:
             raise ChainBroken(f"entry {seq} says that it is entry {named!r}")
         if before is not None and prev != before:
             raise ChainBroken(f"entry {seq} does not follow the one before it")
         before = digest(stored)
-    # The others are what the next one's hash says; nothing here follows the last.
-    if stored:
-        _parsed(seq, stored)
-
-
-def _parsed(seq: int, stored: bytes) -> tuple[object, object]:
-    try:
-        content = orjson.loads(stored)
-        return content["seq"], content["prev"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ChainBroken(f"entry {seq} cannot be read: {error!r}") from None
 
 
 class Cut:

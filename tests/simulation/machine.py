@@ -48,6 +48,9 @@ SNAPSHOT_BYTES = 6 << 10
 SEGMENT_ENTRIES = 6
 """Of a segment of level 1; in production 1,000."""
 
+SEGMENT_BYTES = 5 << 10
+"""With which one ends earlier, as level 2 where it is cut; in production 16 MiB."""
+
 SEGMENTS_MERGED = 3
 """Of them in one of level 2; in production 50."""
 
@@ -275,6 +278,7 @@ def installed(here: Scheduler) -> Iterator[None]:
         stack.enter_context(patch.object(snapshot, "REPLAY_BYTES_MIN", SNAPSHOT_BYTES))
         stack.enter_context(patch.object(compaction, "CUT_ENTRIES_MAX", SEGMENT_ENTRIES))
         stack.enter_context(patch.object(compaction, "MERGED_MAX", SEGMENTS_MERGED))
+        stack.enter_context(patch.object(compaction, "BYTES_MIN", SEGMENT_BYTES))
         stack.enter_context(patch.object(journal, "SEGMENT_ENTRIES_MIN", SEGMENT_WORTH_ENTRIES))
         stack.enter_context(patch.object(Scheduler, "current", here))
         try:

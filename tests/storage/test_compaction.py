@@ -7,7 +7,7 @@ import pytest
 
 from shared.storage import compaction as compacting
 from shared.storage import segments
-from shared.storage.entry import digest
+from shared.storage.entry import Entry, decode, digest, encode
 from shared.storage.journal import Journal, JournalGap
 from shared.storage.memory import drop, lose_reply, refuse
 from shared.storage.objects import Denied, Exists
@@ -17,6 +17,7 @@ from shared.storage.segments import (
     Cut,
     Segment,
     SegmentDamaged,
+    check_chain,
     name_of,
     pack,
     proven,
@@ -343,6 +344,18 @@ def test_a_damaged_one_is_passed_over(name: str, level: int, here: Container, wo
     assert cold.store.count("get", SEGMENTS) > 0
     assert cold.follower.trouble is None
     assert cold.dump() == here.dump()
+
+
+def test_an_entry_that_says_twice_what_it_follows_follows_what_replicas_read() -> None:
+    """Else the last entry vouches for others than replicas hold, and the trail keeps those."""
+    true, forged = (encode(Entry(1, name, "w", "", 0, database="d")) for name in ("true", "forged"))
+    second = encode(Entry(2, "c2", "w", digest(forged), 0))
+    twice = second.replace(b',"time_ms"', b',"prev":"%s","time_ms"' % digest(true).encode(), 1)
+    assert decode(twice, 2).prev == digest(true)
+
+    check_chain(1, [true, twice], "")
+    with pytest.raises(ChainBroken, match="entry 2 does not follow"):
+        check_chain(1, [forged, twice], "")
 
 
 def test_one_that_unpacks_without_end_is_passed_over(
