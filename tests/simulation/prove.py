@@ -1,7 +1,6 @@
 """Judging many histories: block by block, on all processors, going on where it stopped."""
 
 import functools
-import gc
 import hashlib
 import json
 import multiprocessing
@@ -47,7 +46,7 @@ def prove(first: int, histories: int, record: Path) -> int:
     done = _read(record)
     left = [block for block in blocks if block not in done]
     with (
-        multiprocessing.Pool(initializer=gc.freeze) as pool,
+        multiprocessing.Pool() as pool,
         tqdm(
             total=len(blocks) * BLOCK, unit=" histories", initial=BLOCK * (len(blocks) - len(left))
         ) as bar,

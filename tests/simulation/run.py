@@ -72,10 +72,12 @@ def simulate(seed: int, steps: int = STEPS) -> Outcome:
     was_disabled, was_collecting = logging.root.manager.disable, gc.isenabled()
     logging.disable(logging.CRITICAL)
     gc.disable()
+    gc.freeze()  # so that only what this history made is looked through after it
     try:
         return _simulated(seed, steps)
     finally:
         gc.collect()
+        gc.unfreeze()
         if was_collecting:
             gc.enable()
         logging.disable(was_disabled)
