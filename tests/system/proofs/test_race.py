@@ -71,7 +71,7 @@ def race(market: Market, doors: Sequence[Door], product: str) -> list[Reply]:
 
 
 def assert_ten_are_sold(market: Market, doors: Sequence[Door]) -> None:
-    owner = market.owner(doors[0])
+    owner = market.owner(market.fleet.doors[0])
     product = market.add_product(owner, market.stores[0], UNITS)
     owner.close()
 
@@ -100,11 +100,17 @@ def test_two_containers_that_both_write(fleet: Fleet) -> None:
 
 
 def assert_both_write(fleet: Fleet, races: int) -> None:
-    """Ten are sold each time, and the entries of these races are of all containers."""
+    """Ten are sold each time, and the entries of these races are of all containers.
+
+    In turn, one of them has eight of the forty: fewer than there are units, so the other has to
+    sell as well. Between equals the container that the merchant delivers through, being level with
+    the journal, can sell all ten each time.
+    """
     market = open_market(fleet, stores=1)
     before = fleet.assert_books_agree().writers
-    for _ in range(races):
-        assert_ten_are_sold(market, fleet.doors)
+    for turn in range(races):
+        few, many = fleet.doors[turn % 2], fleet.doors[1 - turn % 2]
+        assert_ten_are_sold(market, [few, *4 * [many]])
     wrote = fleet.assert_books_agree().writers - before
     containers = {writer.rpartition(".")[0] for writer in wrote}
     assert containers == {container.program.name for container in fleet.containers}
