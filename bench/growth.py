@@ -232,7 +232,7 @@ def _read(grown: _Grown) -> list[float]:
     seen = Freshness(at_least_seq=1)
 
     def read(order_id: str) -> None:
-        grown.database.read(lambda view: view.require("orders", order_id), seen)
+        grown.database.read_one("orders", order_id, seen)
 
     return [_timed(partial(read, order_id)) for order_id in ids]
 

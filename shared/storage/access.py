@@ -231,3 +231,10 @@ class Database(Protocol):
 
     def read(self, query: Query[T], freshness: Freshness = FRESH) -> Committed[T]:
         """Run `query` on one consistent state; `seq` says which."""
+
+    def read_one(
+        self, collection: str, key: str, freshness: Freshness = FRESH
+    ) -> Committed[Document]:
+        """One document, as `read` gives it by `require`; for less, where it is in the replica.
+        Raises `Refused(NOT_FOUND)`.
+        """

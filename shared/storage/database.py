@@ -42,12 +42,13 @@ from shared.storage.feeder import Feeder
 from shared.storage.fetcher import Fetcher, with_archive
 from shared.storage.follower import Catching, Follower, JournalTrouble
 from shared.storage.journal import Journal, JournalGap, ensure_journal
+from shared.storage.looks import Look, looking, looking_at
 from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.pending import busy
 from shared.storage.proofs import Board, ProofTimeout, Prover
 from shared.storage.pulse import Pulse
-from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
+from shared.storage.reader import ReadTooLong, ReplicaBroken
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
@@ -93,9 +94,6 @@ class Parts:
     tailer: Tailer
     board: Board
     fetcher: Fetcher
-
-
-_Query = Callable[[Reader], T]
 
 
 class JournalDatabase:
@@ -301,15 +299,20 @@ class JournalDatabase:
     # Reading
 
     def read(self, query: Query[T], freshness: Freshness = FRESH) -> Committed[T]:
+        return self._look(lambda fetched: looking(query, fetched), freshness)
+
+    def read_one(
+        self, collection: str, key: str, freshness: Freshness = FRESH
+    ) -> Committed[Document]:
+        return self._look(lambda fetched: looking_at(collection, key, fetched), freshness)
+
+    def _look(self, how: Callable[[Fetched], Look[T]], freshness: Freshness) -> Committed[T]:
         arrived = self._clock.monotonic()
         parts = self._opened()
         parts.tailer.touch()
 
         def work(fetched: Fetched) -> Committed[T]:
-            def on(reader: Reader) -> T:
-                return query(ReadOnlyView(reader, fetched))
-
-            return self._read_as(parts, on, freshness, arrived)
+            return self._read_as(parts, how(fetched), freshness, arrived)
 
         try:
             return tracing.traced("read", lambda: parts.fetcher.run(work))
@@ -317,45 +320,42 @@ class JournalDatabase:
             raise busy() from error
 
     def _read_as(
-        self, parts: Parts, query: _Query[T], freshness: Freshness, arrived: float
+        self, parts: Parts, look: Look[T], freshness: Freshness, arrived: float
     ) -> Committed[T]:
         if freshness.at_least_seq:
-            answer = self._read_at(parts, query, freshness.at_least_seq)
+            answer = self._read_at(parts, look, freshness.at_least_seq)
             if answer is not None:
                 parts.evidence.tell_age(freshness, arrived)
                 return answer
             # An older proof would not do: it may be from before that entry.
-            return self._read_proven(parts, query, arrived, FRESH)
-        return self._read_proven(parts, query, arrived, freshness)
+            return self._read_proven(parts, look, arrived, FRESH)
+        return self._read_proven(parts, look, arrived, freshness)
 
     def _read_replica(self, query: Callable[[ReadOnlyView], T]) -> T:
         """What the replica has, as it is; nothing of the archive."""
-        found = self._read_at(self._opened(), lambda reader: query(ReadOnlyView(reader)), 0)
+        found = self._read_at(self._opened(), looking(query), 0)
         if found is None:
             raise busy()
         return found.value
 
     def _read_proven(
-        self, parts: Parts, query: _Query[T], arrived: float, freshness: Freshness
+        self, parts: Parts, look: Look[T], arrived: float, freshness: Freshness
     ) -> Committed[T]:
         deadline = arrived + READ_PATIENCE_SECONDS
         while self._clock.monotonic() < deadline:
             proof = parts.evidence.find(freshness, arrived, deadline)
-            answer = self._read_at(parts, query, proof.seq)
+            answer = self._read_at(parts, look, proof.seq)
             if answer is not None:
                 return answer
             # The proof is older than this container's replica, which was replaced or fell behind.
             waiting.apart(lambda: self._probe(parts.follower))
         raise busy()
 
-    def _read_at(self, parts: Parts, query: _Query[T], seq: int) -> Committed[T] | None:
-        """Run `query` on the replica if it stands at `seq` or further."""
+    def _read_at(self, parts: Parts, look: Look[T], seq: int) -> Committed[T] | None:
+        """What the replica says if it stands at `seq` or further."""
         used = parts.follower.replica
         try:
-            with used.reading() as reader:
-                if reader.head.seq < seq:
-                    return None
-                return Committed(query(reader), reader.head.seq)
+            return look(used, seq)
         except ReplicaBroken as error:
             log.warning("the replica is replaced: %s", error)
             waiting.apart(lambda: parts.follower.renew(used))
@@ -429,7 +429,7 @@ class JournalDatabase:
             if parts.prover.latest().began < now - 2.0:
                 parts.evidence.prove(now, now + READ_PATIENCE_SECONDS)
             # A young proof says nothing of the replica: its disk may have filled up since.
-            self._read_at(parts, lambda reader: reader.head.seq, 0)
+            self._read_at(parts, looking(lambda view: view.seq), 0)
         except (*_UNAVAILABLE, errors.Refused) as error:
             return [parts.follower.trouble or self._told(error)]
         return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()

@@ -7,7 +7,8 @@ says where it lives and when it is condemned.
 - `apply` is the only writer. It takes an entry from its stored bytes, checks that it follows
   (`prev`), and is the same for the committer and for followers. It is total: no entry that
   `entry.decode` accepts can fail on its content.
-- A read is a short explicit transaction, under a row cap and a deadline (`reader.py`).
+- A read is a short explicit transaction, under a row cap and a deadline (`reader.py`); that of one
+  document is one statement.
 - `ReplicaBroken` says that this file can no longer be trusted or used. It is never repaired.
 
 Nothing but SQLite opens the file: closing any descriptor of it in this process would drop
@@ -27,7 +28,7 @@ from shared.storage import query
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
 from shared.storage.finder import Finder
-from shared.storage.reader import Head, Reader, ReplicaBroken, checksum, head_of
+from shared.storage.reader import Found, Head, Reader, ReplicaBroken, checksum, head_of, one
 
 FORMAT = "2"
 """Of the replica's own tables; part of its directory's name, so a change builds a new one."""
@@ -113,7 +114,7 @@ class _Session:
 
 
 class _Reading:
-    """A read transaction. Not made of generators: every read of the platform goes through here."""
+    """A read transaction. Not made of generators: most reads of the platform go through here."""
 
     __slots__ = ("_replica", "_seconds", "_session")
 
@@ -264,6 +265,27 @@ class Replica:
     def head(self) -> Head:
         with self.reading() as reader:
             return reader.head
+
+    def one(self, collection: str, key: str) -> tuple[Found, int] | None:
+        """A document if it is there, and the entry of the state that it is of.
+
+        One statement is a read transaction by itself, and costs less than one that is begun, asked
+        for its head, asked for the document, and ended. Raises ReplicaBroken, and
+        sqlite3.ProgrammingError for names of a type that SQLite does not know.
+        """
+        self.check()
+        session = self.enter()
+        try:
+            # SQLite counts a statement's steps over all its runs, and would one day ask whether
+            # the time of a read that ended long ago is up.
+            session.connection.set_progress_handler(None, 0)
+            return one(session.connection, collection, key)
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.Error as error:
+            raise ReplicaBroken(f"SQLite: {error}") from error
+        finally:
+            self.leave(session)
 
     # Applying
 

@@ -25,7 +25,7 @@ from shared.storage.archive import Fetched, Listing, Wanted
 from shared.storage.catalogue import Body, Catalogue, Collection, Index, Value, member
 from shared.storage.entry import Event, Write, encode_value
 from shared.storage.finder import admits
-from shared.storage.reader import Found, Reader
+from shared.storage.reader import Found, Reader, upgraded
 from shared.storage.replica import ROWS_MAX
 from shared.storage.volume import Archived
 
@@ -189,9 +189,12 @@ class ReadOnlyView:
         return [Hit(self._document(collection, found), position) for found, position in rows]
 
     def _document(self, collection: str, found: Found) -> Document:
-        return Document(
-            collection, found.key, found.revision, self._reader.upgraded(collection, found)
-        )
+        return document_of(self._reader.catalogue, collection, found)
+
+
+def document_of(catalogue: Catalogue, collection: str, found: Found) -> Document:
+    """A row as a caller has it, at the version that the catalogue declares."""
+    return Document(collection, found.key, found.revision, upgraded(catalogue, collection, found))
 
 
 def _present(document: Document | None) -> Document:

@@ -91,6 +91,11 @@ class MortalDatabase:
     def read(self, query: Reading[T], freshness: Freshness = FRESH) -> Committed[T]:
         return self._lived(lambda: self.inner.read(query, freshness))
 
+    def read_one(
+        self, collection: str, key: str, freshness: Freshness = FRESH
+    ) -> Committed[Document]:
+        return self._lived(lambda: self.inner.read_one(collection, key, freshness))
+
     def _lived(self, act: Callable[[], T]) -> T:
         self.life.step()
         done = act()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.shop import Look, Operation, Row
+from tests.simulation.shop import Looking, Operation, Row
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Attempt:
 class Reading:
     """One answered read. `floor` is the oldest entry that it may stand at."""
 
-    look: Look
+    look: Looking
     where: str
     floor: int
     how: str

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.clock import SystemClock
-from shared.errors import BUSY, Refused
+from shared.errors import BUSY, NOT_FOUND, Refused
 from shared.storage.access import FRESH, Claim, Committed, Document, Freshness
 from shared.storage.database import JournalDatabase
 from shared.storage.idempotency import with_rows
@@ -32,7 +32,7 @@ from tests.simulation.cluster import PREFIX, Cluster, Server, Storm
 from tests.simulation.history import Attempt, History, Reading
 from tests.simulation.machine import installed
 from tests.simulation.scheduler import Scheduler, Stuck
-from tests.simulation.shop import CATALOGUE, Cancel, Look, Note, Operation, Restock, Sell
+from tests.simulation.shop import CATALOGUE, Cancel, Glance, Look, Note, Operation, Restock, Sell
 from tests.support.clock import NEW_YEAR_MS
 
 STEPS = 20_000
@@ -233,7 +233,7 @@ class _Simulation:
     def _look(self, name: str) -> None:
         random = self.here.random
         server = random.choice(self.cluster.servers)
-        look = Look(name, random.choice(self._products))
+        look = random.choice((Look, Glance))(name, random.choice(self._products))
         how = random.choice(["fresh", "fresh", "recent", "at least"])
         reading = Reading(look, server.name, self._floor(how), how)
         freshness = {
@@ -243,7 +243,13 @@ class _Simulation:
         }[how]
 
         def read(database: JournalDatabase) -> None:
-            answer = database.read(look.query(), freshness)
+            try:
+                answer = look.ask(database, freshness)
+            except Refused as refused:
+                if refused.problem is not NOT_FOUND:
+                    raise
+                # What was not there when it was asked for was not there at any earlier state.
+                answer = Committed([], reading.floor)
             reading.rows, reading.seq = answer.value, answer.seq
             self.history.tell(self.here.now, answer.seq)
             self.history.readings.append(reading)
@@ -253,7 +259,8 @@ class _Simulation:
         except (ConnectionError, Refused) as error:
             self._say(name, f"{server.name} does not say: {error!r}")
         else:
-            self._say(name, f"{server.name} says {reading.rows} as of {reading.seq} ({how})")
+            said = f"{server.name} says {reading.rows} as of {reading.seq} ({how})"
+            self._say(name, f"{look}: {said}")
 
     def _floor(self, how: str) -> int:
         if how == "recent":

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from shared.errors import Problem, Refused
-from shared.storage.access import Change, Document, ReadView, Transaction
+from shared.storage.access import (
+    Change,
+    Committed,
+    Database,
+    Document,
+    Freshness,
+    ReadView,
+    Transaction,
+)
 from shared.storage.catalogue import Catalogue, Collection, Index
 
 Body = dict[str, Any]
@@ -230,6 +238,34 @@ class Note:
 # Reading
 
 
+class Looking(Protocol):
+    """Something that is read, at one state."""
+
+    def ask(self, database: Database, freshness: Freshness) -> Committed[list[Row]]:
+        """What the engine answers. Raises Refused: NOT_FOUND of what was never there, BUSY."""
+
+    def answer(self, model: Model) -> list[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Read one product by its key. It is never removed."""
+
+    citizen: str
+    product: str
+
+    def __str__(self) -> str:
+        return f"{self.citizen} glances at {self.product}"
+
+    def ask(self, database: Database, freshness: Freshness) -> Committed[list[Row]]:
+        found = database.read_one("stock", self.product, freshness)
+        return Committed([(found.value.key, found.value.body)], found.seq)
+
+    def answer(self, model: Model) -> list[Row]:
+        stock = model.get("stock", self.product)
+        return [] if stock is None else [(self.product, stock)]
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """Read everything that can be read of one product and one citizen, in one view."""
@@ -239,6 +275,9 @@ class Look:
 
     def __str__(self) -> str:
         return f"{self.citizen} looks at {self.product}"
+
+    def ask(self, database: Database, freshness: Freshness) -> Committed[list[Row]]:
+        return database.read(self.query(), freshness)
 
     def query(self) -> Callable[[ReadView], list[Row]]:
         def query(view: ReadView) -> list[Row]:

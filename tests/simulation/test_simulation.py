@@ -17,7 +17,7 @@ from tests.simulation.history import Attempt, History, Reading
 from tests.simulation.machine import installed
 from tests.simulation.run import simulate
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.shop import Look, Restock, Sell
+from tests.simulation.shop import Glance, Look, Restock, Sell
 from tests.simulation.store import FAULTS
 from tests.simulation.threads import Executor
 
@@ -215,6 +215,13 @@ def test_a_stale_read_is_seen() -> None:
     history.readings.append(Reading(Look("citizen", "lily"), "a.1", 2, "fresh", [], 1))
 
     assert "had been told before" in "\n".join(check(journal(1), history))
+
+
+def test_what_was_not_found_though_it_was_there_is_seen() -> None:
+    history = History([restocked(1, 5, 2)])
+    history.readings.append(Reading(Glance("citizen", "lily"), "a.1", 2, "fresh", [], 2))
+
+    assert "glances at lily was answered []" in "\n".join(check(journal(1), history))
 
 
 def test_an_entry_that_says_other_than_its_operations_is_seen() -> None:

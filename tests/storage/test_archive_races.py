@@ -11,9 +11,9 @@ from shared.errors import BUSY
 from shared.storage import archiver as archiving
 from shared.storage.access import Document, Freshness, Transaction
 from shared.storage.archive import Listing
+from shared.storage.looks import looking
 from shared.storage.memory import Gate, drop, lose_reply
 from shared.storage.objects import Absent, Uncertain
-from shared.storage.transaction import ReadOnlyView
 from shared.storage.volume import VolumeDamaged
 from tests.storage.archived import (
     ARCHIVED,
@@ -217,7 +217,7 @@ def test_a_reader_on_an_older_state_comes_level(here: Container, there: Containe
         lambda: there.database._opened().fetcher.run(
             lambda fetched: there.database._read_as(
                 there.database._opened(),
-                lambda reader: _require(reader, fetched),
+                looking(lambda view: view.require("orders", key(3)), fetched),
                 Freshness(at_least_seq=1),
                 0.0,
             )
@@ -270,10 +270,6 @@ def test_a_list_looks_through_volumes_in_a_thread_of_its_own(
     archive(here)
     assert len(listed(here)) == 5
     assert set(looked) == {"apart"}
-
-
-def _require(reader: Any, fetched: Any) -> Document:
-    return ReadOnlyView(reader, fetched).require("orders", key(3))
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 5_000, None])

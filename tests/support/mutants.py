@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.support.mutant import Mutant
 from tests.support.mutants_identity import IDENTITY
 from tests.support.mutants_outage import OUTAGE
+from tests.support.mutants_reads import READS
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("shared", "services", "infra", "tests", "data", "bench", "docs")
@@ -133,29 +134,7 @@ MUTANTS = (
         "queued = min(",
         "tests/storage/test_refusals.py::test_a_batch_is_decided_for_its_youngest_change",
     ),
-    Mutant(
-        "dates a proof from the end of its probe",
-        f"{_ENGINE}/proofs.py",
-        "proof = Proof(self._probe(), began)",
-        "proof = Proof(self._probe(), self._clock.monotonic())",
-        "tests/storage/test_proofs.py::test_a_proof_is_dated_from_before_its_probe",
-    ),
-    Mutant(
-        "reads fresh on an old proof",
-        f"{_ENGINE}/evidence.py",
-        "        if latest.began >= after:",
-        "        if latest.began >= 0:",
-        "tests/storage/test_freshness.py::"
-        "test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere",
-    ),
-    Mutant(
-        "misses that an entry is stored but not applied here",
-        f"{_ENGINE}/database.py",
-        "                if reader.head.seq < seq:\n                    return None\n",
-        "",
-        "tests/storage/test_freshness.py::"
-        "test_where_the_replica_is_behind_the_named_seq_the_journal_is_asked",
-    ),
+    *READS,
     Mutant(
         "trusts a replica that is ahead of a restored journal",
         f"{_ENGINE}/follower.py",

@@ -188,7 +188,7 @@ def read_store(
     database: Database, store_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
     """A store, as everyone may see it."""
-    return database.read(lambda view: view.require("stores", store_id), freshness)
+    return database.read_one("stores", store_id, freshness)
 
 
 def list_own_stores(

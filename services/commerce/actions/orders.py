@@ -92,7 +92,7 @@ def cancel_order(
     """Cancel a citizen's own order, whole. Raises Refused(NOT_CANCELLABLE)."""
 
     def change(tx: Transaction) -> Document:
-        order = _own_order(tx, citizen, order_id)
+        order = _own(tx.require("orders", order_id), citizen)
         for line in domain.cancel(order.body):
             stock = tx.require("stock", line["product"])
             domain.release(stock.body, line["quantity"])
@@ -111,7 +111,9 @@ def read_order(
     database: Database, citizen: str, order_id: str, freshness: Freshness = FRESH
 ) -> Committed[Document]:
     """A citizen's own order."""
-    return database.read(lambda view: _own_order(view, citizen, order_id), freshness)
+    found = database.read_one("orders", order_id, freshness)
+    _own(found.value, citizen)
+    return found
 
 
 def list_orders(
@@ -197,8 +199,7 @@ def fulfil_order(
 # What a caller may touch
 
 
-def _own_order(view: View, citizen: str, order_id: str) -> Document:
-    order = view.require("orders", order_id)
+def _own(order: Document, citizen: str) -> Document:
     if order.body["citizen"] != citizen:
         raise Refused(NOT_FOUND)
     return order

@@ -79,7 +79,7 @@ def cancel(
     """Cancel an appointment that the account booked. Raises Refused(NOT_BOOKED, TOO_LATE)."""
 
     def change(tx: Transaction) -> Document:
-        appointment = _own(tx, account, appointment_id)
+        appointment = _own(tx.require("appointments", appointment_id), account)
         rules.cancel(appointment.body, tx.now_ms)
         release(tx, appointment)
         note(appointment.body, "cancelled", actor)
@@ -92,7 +92,9 @@ def read(
     database: Database, account: str, appointment_id: str, freshness: Freshness = FRESH
 ) -> Committed[Document]:
     """An appointment that the account booked."""
-    return database.read(lambda view: _own(view, account, appointment_id), freshness)
+    found = database.read_one("appointments", appointment_id, freshness)
+    _own(found.value, account)
+    return found
 
 
 def list_own(
@@ -113,8 +115,7 @@ def list_own(
     return database.read(query, freshness)
 
 
-def _own(view: View, account: str, appointment_id: str) -> Document:
-    appointment = view.require("appointments", appointment_id)
+def _own(appointment: Document, account: str) -> Document:
     if appointment.body["account"] != account:
         raise Refused(NOT_FOUND)
     return appointment

@@ -65,7 +65,7 @@ def read_desk(
     database: Database, hospital_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
     """A hospital's limits, as everyone may see them."""
-    return database.read(lambda view: view.require("desks", hospital_id), freshness)
+    return database.read_one("desks", hospital_id, freshness)
 
 
 def change_limits(
@@ -134,13 +134,13 @@ def add_doctor(
 def read_department(
     database: Database, department_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
-    return database.read(lambda view: view.require("departments", department_id), freshness)
+    return database.read_one("departments", department_id, freshness)
 
 
 def read_doctor(
     database: Database, doctor_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
-    return database.read(lambda view: view.require("doctors", doctor_id), freshness)
+    return database.read_one("doctors", doctor_id, freshness)
 
 
 def list_departments(

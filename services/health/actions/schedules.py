@@ -171,7 +171,7 @@ def read_session(
     database: Database, session_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
     """A session with its slots, as everyone may see it."""
-    return database.read(lambda view: view.require("sessions", session_id), freshness)
+    return database.read_one("sessions", session_id, freshness)
 
 
 def list_sessions(

@@ -19,7 +19,7 @@ def read_account(
     database: Database, account: str, freshness: Freshness = FRESH
 ) -> Committed[Document]:
     """An account. Raises Refused(NOT_FOUND)."""
-    return database.read(lambda view: view.require("accounts", account), freshness)
+    return database.read_one("accounts", account, freshness)
 
 
 def sign_out(database: Database, claim: Claim, account: str) -> Committed[Document]:

@@ -41,7 +41,7 @@ def read_client(
     database: Database, client: str, freshness: Freshness = FRESH
 ) -> Committed[Document]:
     """A client. Raises Refused(NOT_FOUND)."""
-    return database.read(lambda view: view.require("clients", client), freshness)
+    return database.read_one("clients", client, freshness)
 
 
 def list_clients(
@@ -72,7 +72,10 @@ def change_client(
 
 def read_app(database: Database, client: str, freshness: Freshness = PUBLIC) -> Committed[Document]:
     """An app that people can sign in to, as everyone may see it. Raises Refused(NOT_FOUND)."""
-    return database.read(lambda view: _app(view.require("clients", client)), freshness)
+    found = database.read_one("clients", client, freshness)
+    if (found.value.body["kind"], found.value.body["state"]) != ("app", "open"):
+        raise Refused(NOT_FOUND)
+    return found
 
 
 def list_apps(
@@ -83,12 +86,6 @@ def list_apps(
         lambda view: view.find("clients_by_kind", ("app", "open"), limit=limit, after=after),
         freshness,
     )
-
-
-def _app(document: Document) -> Document:
-    if (document.body["kind"], document.body["state"]) != ("app", "open"):
-        raise Refused(NOT_FOUND)
-    return document
 
 
 def renew_secret(database: Database, claim: Claim, client: str) -> Committed[Document]:

@@ -111,7 +111,7 @@ def read(
     database: Database, own: Registry, account: str, freshness: Freshness = FRESH
 ) -> tuple[Committed[Document], Person]:
     """An account's verified name. Raises Refused(NOT_FOUND), also for one that was erased."""
-    found = database.read(lambda view: view.require("names", account), freshness)
+    found = database.read_one("names", account, freshness)
     person = opened(own, account, found.value)
     if person is None:
         raise Refused(NOT_FOUND)

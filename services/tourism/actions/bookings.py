@@ -26,7 +26,6 @@ from shared.storage.access import (
     Position,
     ReadView,
     Transaction,
-    View,
 )
 from shared.times import instant
 
@@ -98,7 +97,7 @@ def confirm_booking(
     """Turn a citizen's own hold into tickets. Raises Refused(EXPIRED, NOT_HELD, CLOSED)."""
 
     def change(tx: Transaction) -> Document:
-        booking = _own_booking(tx, citizen, booking_id)
+        booking = _own(tx.require("bookings", booking_id), citizen)
         session = tx.require("sessions", booking.body["session"])
         domain.confirm(booking.body, session.body, tx.now_ms)
         tx.put("sessions", session.key, session.body)
@@ -115,7 +114,7 @@ def cancel_booking(
     """Give a citizen's own places back, whole. Raises Refused(NOT_REFUNDABLE)."""
 
     def change(tx: Transaction) -> Document:
-        booking = _own_booking(tx, citizen, booking_id)
+        booking = _own(tx.require("bookings", booking_id), citizen)
         session = tx.require("sessions", booking.body["session"])
         domain.check_refundable(booking.body, session.body, tx.now_ms)
         note(booking.body, "cancelled", actor)
@@ -130,7 +129,9 @@ def read_booking(
     database: Database, citizen: str, booking_id: str, freshness: Freshness = FRESH
 ) -> Committed[Document]:
     """A citizen's own booking."""
-    return database.read(lambda view: _own_booking(view, citizen, booking_id), freshness)
+    found = database.read_one("bookings", booking_id, freshness)
+    _own(found.value, citizen)
+    return found
 
 
 def list_bookings(
@@ -174,8 +175,7 @@ def admit(
     return database.transact_once(claim, change)
 
 
-def _own_booking(view: View, citizen: str, booking_id: str) -> Document:
-    booking = view.require("bookings", booking_id)
+def _own(booking: Document, citizen: str) -> Document:
     if booking.body["citizen"] != citizen:
         raise Refused(NOT_FOUND)
     return booking

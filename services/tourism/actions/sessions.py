@@ -109,14 +109,14 @@ def read_product(
     database: Database, product_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
     """A ticket product."""
-    return database.read(lambda view: view.require("products", product_id), freshness)
+    return database.read_one("products", product_id, freshness)
 
 
 def read_session(
     database: Database, session_id: str, freshness: Freshness = PUBLIC
 ) -> Committed[Document]:
     """A session, as everyone may see it."""
-    return database.read(lambda view: view.require("sessions", session_id), freshness)
+    return database.read_one("sessions", session_id, freshness)
 
 
 def list_sessions(

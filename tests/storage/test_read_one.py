@@ -1,0 +1,203 @@
+"""Reading one document by its key: the same answer as a whole read."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from shared import errors
+from shared.storage.access import FRESH, Freshness, recent
+from shared.storage.entry import Write
+from shared.storage.reader import ReplicaBroken
+from shared.storage.replica import READ_SECONDS
+from tests.storage.archived import ARCHIVED, archive, fill, here_are, key, order
+from tests.storage.world import Caller, Container, World, note, problem
+
+HOWS = {"fresh": FRESH, "recent": recent(60), "at least": Freshness(at_least_seq=2)}
+
+
+def text(container: Container, name: str, freshness: Freshness = FRESH) -> object:
+    return container.database.read_one("notes", name, freshness).value.body["text"]
+
+
+@pytest.mark.parametrize("freshness", HOWS.values(), ids=HOWS)
+def test_it_is_what_a_whole_read_gives(here: Container, freshness: Freshness) -> None:
+    here.database.transact(note("n", "hello"))
+    here.database.transact(note("other"))
+
+    found = here.database.read_one("notes", "n", freshness)
+
+    assert found == here.database.read(lambda view: view.require("notes", "n"), freshness)
+    assert (found.seq, found.value.body) == (3, {"text": "hello"})
+
+
+def test_it_is_upgraded(here: Container, world: World) -> None:
+    world.append(writes=(Write("pages", "p", 2 << 16 | 1, 1, b'{"name":"Mogao"}'),))
+
+    assert here.database.read_one("pages", "p").value.body["title"] == "Mogao"
+
+
+@pytest.mark.parametrize("freshness", HOWS.values(), ids=HOWS)
+def test_what_is_not_there_is_not_found(here: Container, freshness: Freshness) -> None:
+    here.database.transact(note("n"))
+
+    outcome = Caller(lambda: here.database.read_one("notes", "m", freshness)).outcome()
+
+    assert problem(outcome) == errors.NOT_FOUND
+
+
+def test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere(
+    here: Container, there: Container
+) -> None:
+    for turn in range(5):
+        done = there.database.transact(note("n", f"{turn}"))
+        found = here.database.read_one("notes", "n")
+        assert (found.value.body["text"], found.seq) == (f"{turn}", done.seq)
+
+
+def test_where_the_replica_is_behind_the_named_seq_the_journal_is_asked(
+    here: Container, there: Container
+) -> None:
+    here.database.transact(note("n", "old"))
+    seq = there.database.transact(note("n", "new")).seq
+
+    assert text(here, "n", recent(60)) == "old"
+    assert text(here, "n", Freshness(at_least_seq=seq)) == "new"
+
+
+def test_what_is_not_here_yet_is_there(here: Container, there: Container) -> None:
+    there.database.transact(note("n", "new"))
+    assert text(here, "n") == "new"
+
+    seq = there.database.transact(note("m", "newer")).seq
+    assert text(here, "m", Freshness(at_least_seq=seq)) == "newer"
+
+
+def test_a_recent_read_asks_the_store_for_nothing(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    before = len(here.store.calls)
+
+    assert text(here, "n", recent(60)) == "hello"
+    assert len(here.store.calls) == before
+
+
+def test_what_is_not_there_is_proven_once(here: Container) -> None:
+    here.database.transact(note("n"))
+    before = len(here.store.calls)
+
+    Caller(lambda: here.database.read_one("notes", "m")).outcome()
+
+    assert [call.operation for call in here.store.calls[before:]] == ["get"]
+
+
+@pytest.fixture
+def archiving(world: World) -> Container:
+    """With five orders in its archive, and none in its replica."""
+    world.sound = False  # replaying knows another catalogue
+    container = world.container("archiving", catalogue=ARCHIVED)
+    fill(container, range(5))
+    archive(container)
+    assert here_are(container) == []
+    return container
+
+
+def test_what_is_archived_is_found(archiving: Container) -> None:
+    before = len(archiving.store.calls)
+
+    assert archiving.database.read_one("orders", key(3)).value.body["number"] == 3
+    asked = [call.operation for call in archiving.store.calls[before:]]
+    assert asked == ["get", "get_range", "get_range"]
+
+
+def test_what_was_brought_back_is_as_it_is_now(archiving: Container) -> None:
+    archiving.database.transact(order(3, state="disputed"))
+
+    assert archiving.database.read_one("orders", key(3)).value.body["state"] == "disputed"
+
+
+def test_the_deadline_of_a_read_that_is_over_does_not_cut_it_off(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    with here.replica.reading():
+        pass
+    here.clock.pass_monotonic(10 * READ_SECONDS)
+
+    # SQLite asks its handler once in 20,000 steps, of which this takes some twenty.
+    assert {text(here, "n", Freshness(at_least_seq=1)) for _ in range(3_000)} == {"hello"}
+    assert here.follower.rebuilds == 1
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: shutil.rmtree(path.parent)])
+def test_a_replica_that_is_gone_is_not_read(here: Container, damage: object) -> None:
+    here.database.transact(note("n", "hello"))
+    old = here.replica
+    damage(old.path)  # type: ignore[operator]
+
+    assert text(here, "n", Freshness(at_least_seq=1)) == "hello"
+    assert here.replica is not old
+
+
+def test_a_row_that_does_not_match_its_checksum_is_not_answered(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    old = here.replica
+    with old._connection() as connection:
+        connection.execute("UPDATE docs SET body = replace(body, 'hello', 'jello')")
+
+    assert text(here, "n", recent(60)) == "hello"
+    assert here.replica is not old
+
+
+def test_a_replica_that_sqlite_cannot_read_is_replaced(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    old = here.replica
+    with old._connection() as connection:
+        connection.execute("DROP TABLE docs")
+
+    assert text(here, "n", recent(60)) == "hello"
+    assert here.replica is not old
+
+
+def test_a_mistake_of_the_caller_is_the_callers(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    with pytest.raises(sqlite3.ProgrammingError):
+        here.database.read_one("notes", ["n"])  # type: ignore[arg-type]
+
+    assert text(here, "n") == "hello", "the connection serves on"
+    assert here.follower.rebuilds == 1
+
+
+def test_document_and_entry_are_read_by_one_statement(here: Container) -> None:
+    """Of two, the second would see what was applied after the first."""
+    here.database.transact(note("n", "hello"))
+    statements: list[str] = []
+    with here.replica._connection() as connection:
+        connection.set_trace_callback(statements.append)
+
+    assert here.replica.one("notes", "n") is not None
+    assert len(statements) == 1
+
+
+def test_it_leaves_no_state_open(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    with here.replica._connection() as connection:
+        connection.execute("UPDATE docs SET sum = 0")
+    with pytest.raises(ReplicaBroken) as caught:
+        here.replica.one("notes", "n")
+
+    # The log is not emptied under anybody who still reads a state of it.
+    Caller(lambda: _fold(here)).value()
+    assert here.replica.wal_bytes() == 0, caught
+    here.follower.renew(here.replica)
+
+
+def _fold(container: Container) -> None:
+    with container.replica._connection() as connection:
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def test_it_is_not_asked_for_inside_of_a_read(here: Container) -> None:
+    here.database.transact(note("n"))
+
+    with pytest.raises(RuntimeError, match="inside another"):
+        here.database.read(lambda view: here.database.read_one("notes", "n"))
