@@ -19,7 +19,7 @@ _MEANING = {
     "versioning": "The state's bucket was never versioned.",
     "absence": "A key that is missing is said to be missing.",
     "creating": "A second create of a key is refused, and replaces nothing.",
-    "racing": f"Of {RACERS} creates of one key at once, {RACES} times, one was stored.",
+    "racing": f"Of {RACERS} creates at once of each of {RACES} keys, one was stored.",
     "listing": "A listing shows what was created, in order.",
     "clock": "The clocks of this machine and of the store agree.",
 }
