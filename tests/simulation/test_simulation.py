@@ -1,10 +1,14 @@
 """Simulated histories in CI, and proofs that the simulator sees what it has to see."""
 
+import gc
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,7 @@ from shared.storage import replica
 from shared.storage.entry import Entry, Event, Write, digest, encode, encode_value
 from shared.storage.journal import Journal, Stored
 from shared.storage.transaction import BatchTransaction
+from tests.simulation import prove as proving
 from tests.simulation.checker import check
 from tests.simulation.history import Attempt, History, Reading
 from tests.simulation.machine import installed
@@ -240,3 +245,36 @@ def test_nobody_runs_in_the_middle_of_a_statement(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(replica, "_PROGRESS_STEPS", 5)
     for seed in range(50):
         assert simulate(seed).faults == []
+
+
+# Proving
+
+
+def test_a_proof_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(proving, "BLOCK", 2)
+    record = tmp_path / "record.json"
+    assert proving.prove(0, 4, record) == 0
+    assert "4 histories" in capsys.readouterr().out
+
+    monkeypatch.setattr(proving, "judge", _die)
+    assert proving.prove(0, 4, record) == 0, "nothing is judged again"
+    with pytest.raises(BrokenProcessPool):
+        proving.prove(0, 6, record)
+
+    monkeypatch.setattr(proving, "version", lambda: "another")
+    with pytest.raises(BrokenProcessPool):
+        proving.prove(0, 4, record)
+
+
+def _die(_: int) -> dict[str, Any]:
+    os._exit(9)
+
+
+def test_many_histories_take_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proving, "BLOCK", 3)
+    proving.judge(0)
+
+    # The last one is let go of by the next.
+    assert sum(isinstance(each, Scheduler) for each in gc.get_objects()) <= 1
