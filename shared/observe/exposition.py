@@ -61,6 +61,8 @@ def ended(directory: Path, pid: int) -> None:
     try:
         with _alone(directory):
             mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+            for unfinished in directory.glob(f"*_{pid}{room.UNFINISHED}"):
+                unfinished.unlink()
             for kind in _ADDED_UP:
                 _keep(directory / f"{kind}_{pid}.db", directory / f"{kind}_{_ENDED}.db")
     except Exception as error:  # noqa: BLE001 - whatever a process that died has left there
@@ -131,7 +133,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != _PATH:
             self.send_error(404)
             return
-        body = self.server.read()
+        try:
+            body = self.server.read()
+        except Exception as error:  # noqa: BLE001 - a reader hears of it, and comes again
+            log.error("what is counted cannot be read: %r", error)
+            self.send_error(500)
+            return
         self.send_response(200)
         self.send_header("Content-Type", CONTENT_TYPE_LATEST)
         self.send_header("Content-Length", str(len(body)))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -210,8 +211,8 @@ def test_a_process_that_never_counted_may_end(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def served() -> Iterator[int]:
-    """`/metrics` on a port; which one."""
+def served() -> Iterator[HTTPServer]:
+    """`/metrics` on a port of its own."""
     port, stopping = free_ports(1)[0], threading.Event()
     server = exposition.listening(f"127.0.0.1:{port}", lambda: b"some 1\n")
     server.timeout = 0.05
@@ -222,19 +223,32 @@ def served() -> Iterator[int]:
 
     thread = threading.Thread(target=loop)
     thread.start()
-    yield port
+    yield server
     stopping.set()
     thread.join()
     server.server_close()
 
 
-def test_metrics_are_at_one_address(served: int) -> None:
-    with urlopen(f"http://127.0.0.1:{served}/metrics") as answer:
+def test_metrics_are_at_one_address(served: HTTPServer) -> None:
+    with urlopen(f"http://127.0.0.1:{served.server_port}/metrics") as answer:
         assert answer.read() == b"some 1\n"
         assert answer.headers["Content-Type"].startswith("text/plain")
     with pytest.raises(HTTPError, match="404") as refused:
-        urlopen(f"http://127.0.0.1:{served}/")
+        urlopen(f"http://127.0.0.1:{served.server_port}/")
     refused.value.close()
+
+
+def test_what_cannot_be_read_is_said_to_reader_and_log(
+    served: HTTPServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged() -> bytes:
+        raise ValueError("damaged")
+
+    monkeypatch.setattr(served, "read", damaged)
+    with pytest.raises(HTTPError, match="500") as refused:
+        urlopen(f"http://127.0.0.1:{served.server_port}/metrics")
+    refused.value.close()
+    assert "what is counted cannot be read: ValueError('damaged')" in caplog.text
 
 
 # Spans on their way

@@ -71,6 +71,34 @@ def test_all_room_is_taken_before_anything_is_counted(tmp_path: Path) -> None:
         assert path.stat().st_blocks * 512 >= path.stat().st_size, "without holes"
 
 
+def test_what_is_counted_can_be_read_while_a_process_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exposition.prepare(tmp_path)
+    write, looks = Path.write_bytes, []
+
+    def slowly(path: Path, content: bytes) -> int:
+        path.touch()
+        looks.append(exposition.text(tmp_path))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    room.take(tmp_path, "4711", measures.SERVICES)
+
+    assert len(looks) > 2
+    assert set(looks) == {b""}
+    assert list(tmp_path.glob("*.new")) == []
+
+
+def test_what_a_process_that_died_had_begun_is_cleared_away(tmp_path: Path) -> None:
+    exposition.prepare(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / f"histogram_4711{room.UNFINISHED}").touch()
+    exposition.ended(tmp_path, 4711)
+
+    assert sorted({*tmp_path.iterdir()} - {tmp_path / "lock"}) == before
+
+
 def test_without_room_nothing_is_counted_and_all_else_goes_on(tmp_path: Path) -> None:
     done = run(_OBSERVES, str(tmp_path))
     assert done.stdout.splitlines()[-1] == "counts nothing"
