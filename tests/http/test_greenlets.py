@@ -185,6 +185,7 @@ def test_a_process_that_stands_still_gets_its_connections_taken_by_the_other(two
             assert {two.ask("/pid", each) for each in crowd} == {str(other)}
     finally:
         os.kill(frozen, signal.SIGCONT)
+    wait_until(lambda: frozen in two.workers(), "the process that stood still", seconds=30)
 
 
 def test_a_process_that_died_is_replaced_and_gets_its_share(two: Server) -> None:
