@@ -159,7 +159,7 @@ class Reader:
         return sorted(written + gone, key=attrgetter("revision"))[:limit]
 
     def _current(self, collection: str, row: Any) -> Body:
-        return self.upgraded(collection, _verified(collection, row))
+        return upgraded(self.catalogue, collection, _verified(collection, row))
 
     def unbalanced(self, collection: str, law: Conserved) -> int:
         """How many documents of a collection, or rows within them, break its law."""
@@ -175,10 +175,6 @@ class Reader:
         for collection, *row in rows:
             found = _verified(collection, tuple(row))
             yield (collection, found.key, found.revision, found.version, found.body)
-
-    def upgraded(self, collection: str, found: Found) -> Body:
-        """The body at the version that the catalogue declares."""
-        return upgraded(self.catalogue, collection, found)
 
 
 def upgraded(catalogue: Catalogue, collection: str, found: Found) -> Body:

@@ -12,6 +12,7 @@ simulator has changed since. `mutants` breaks a copy of the engine in each of th
 
 import argparse
 import secrets
+import signal
 import sys
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def main() -> int:
     broken = commands.add_parser("mutants", help="how soon seeded faults are seen")
     broken.add_argument("--histories", type=int, default=1000)
     given = parser.parse_args()
+    # Whoever ends a proof early ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))
     if given.command == "mutants":
         return hunt(given.histories)
     if given.command == "replay":

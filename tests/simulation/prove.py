@@ -4,7 +4,11 @@ import functools
 import gc
 import hashlib
 import json
+import multiprocessing
+import os
+import signal
 import sys
+import tempfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tests.simulation.run import simulate
+from tests.simulation import run
 
 BLOCK = 200
 """Histories between two notes of how far it got."""
@@ -32,7 +36,7 @@ def judge(block: int) -> dict[str, Any]:
     happened: Counter[str] = Counter()
     wrong: dict[str, list[str]] = {}
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
-        outcome = simulate(seed)
+        outcome = run.simulate(seed)
         figures.update(histories=1, requests=outcome.operations, entries=outcome.entries)
         happened.update(outcome.happened)
         if outcome.faults:
@@ -41,6 +45,13 @@ def judge(block: int) -> dict[str, Any]:
     # one does not look at it again: half a megabyte each.
     gc.collect()
     return {"block": block, "figures": figures, "happened": happened, "wrong": wrong}
+
+
+def _begin(folder: str) -> None:
+    """What a process does first: its parent ends it, and clears away what it leaves in `folder`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    run.MEMORY = Path(folder)
 
 
 def prove(first: int, histories: int, record: Path) -> int:
@@ -52,7 +63,12 @@ def prove(first: int, histories: int, record: Path) -> int:
     bar = tqdm(
         total=len(blocks) * BLOCK, unit=" histories", initial=BLOCK * (len(blocks) - len(left))
     )
-    with ProcessPoolExecutor() as pool, bar:
+    place = run.MEMORY if run.MEMORY.is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix=f"proof-{os.getpid()}-", dir=place) as folder,
+        ProcessPoolExecutor(initializer=_begin, initargs=(folder,)) as pool,
+        bar,
+    ):
         try:
             for judging in as_completed([pool.submit(judge, block) for block in left]):
                 judged = judging.result()
@@ -62,7 +78,8 @@ def prove(first: int, histories: int, record: Path) -> int:
                 for seed, faults in judged["wrong"].items():
                     tqdm.write(f"seed {seed}: {faults[0]}", file=sys.stderr)
         except BaseException:  # one of the processes was killed, or this one is told to stop
-            pool.shutdown(cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
             raise
     return _report([done[block] for block in blocks])
 

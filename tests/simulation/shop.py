@@ -5,7 +5,6 @@ An operation says twice what it does, in different words: `change` for the engin
 event that names its operation, so that the journal tells in which order they were carried out.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -277,9 +276,6 @@ class Look:
         return f"{self.citizen} looks at {self.product}"
 
     def ask(self, database: Database, freshness: Freshness) -> Committed[list[Row]]:
-        return database.read(self.query(), freshness)
-
-    def query(self) -> Callable[[ReadView], list[Row]]:
         def query(view: ReadView) -> list[Row]:
             stock = view.get("stock", self.product)
             orders = view.find("orders_by_citizen", (self.citizen,), limit=100, descending=True)
@@ -288,12 +284,11 @@ class Look:
             found += [hit.document for hit in (*orders, *shelf)]
             return [(document.key, document.body) for document in found]
 
-        return query
+        return database.read(query, freshness)
 
     def answer(self, model: Model) -> list[Row]:
-        stock = model.get("stock", self.product)
-        rows = [] if stock is None else [(self.product, stock)]
-        return rows + orders_of(model, self.citizen) + shelf(model)
+        alone = Glance(self.citizen, self.product).answer(model)
+        return alone + orders_of(model, self.citizen) + shelf(model)
 
 
 def orders_of(model: Model, citizen: str) -> list[Row]:

@@ -3,8 +3,10 @@
 import gc
 import os
 import secrets
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -17,6 +19,7 @@ from shared.storage.entry import Entry, Event, Write, digest, encode, encode_val
 from shared.storage.journal import Journal, Stored
 from shared.storage.transaction import BatchTransaction
 from tests.simulation import prove as proving
+from tests.simulation import run
 from tests.simulation.checker import check
 from tests.simulation.history import Attempt, History, Reading
 from tests.simulation.machine import installed
@@ -25,6 +28,7 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.shop import Glance, Look, Restock, Sell
 from tests.simulation.store import FAULTS
 from tests.simulation.threads import Executor
+from tests.support.waiting import wait_until
 
 FIXED = 10
 """Blocks of fixed seeds; each takes a few seconds."""
@@ -266,6 +270,32 @@ def test_a_proof_goes_on_where_it_stopped(
     monkeypatch.setattr(proving, "version", lambda: "another")
     with pytest.raises(BrokenProcessPool):
         proving.prove(0, 4, record)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_a_proof_that_is_ended_leaves_nothing_behind(tmp_path: Path, end: signal.Signals) -> None:
+    proof = subprocess.Popen(
+        [sys.executable, "-m", "tests.simulation", "prove", "--histories", "2000"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.DEVNULL,
+    )
+    place = run.MEMORY if run.MEMORY.is_dir() else Path(tempfile.gettempdir())
+    try:
+        wait_until(lambda: any(place.glob(f"proof-{proof.pid}-*/simulation-*")), "its histories")
+        children = Path(f"/proc/{proof.pid}/task/{proof.pid}/children").read_text().split()
+        assert children
+
+        proof.send_signal(end)
+
+        assert proof.wait(20) != 0
+        assert list(place.glob(f"proof-{proof.pid}-*")) == []
+        wait_until(
+            lambda: not any(Path(f"/proc/{each}").exists() for each in children), "their end"
+        )
+    finally:
+        proof.kill()
+        proof.wait()
 
 
 def _die(_: int) -> dict[str, Any]:
