@@ -39,4 +39,5 @@ MARKDOWN = """\
 - **The file** that the gateway is compared with comes from the same nginx, with one worker and an
   access log. **nginx's cache alone** is that nginx before the same service, with a cache, a pool of
   the gateway's size for each request, and nothing else: no limits, languages, headers or checks.
+  A compressed list is compared with a file of the same compressed bytes.
 """

@@ -4,11 +4,14 @@ The list is one page of twenty products. Each has one worker, writes an access l
 over 64 connections. The gateway is the platform's, with its rates lifted; behind it the service
 answers once in two seconds. An nginx that caches the same list and does nothing else tells how much
 of the distance is the cache's, and how much the gateway's own work.
+
+All three are asked for the plain list, and for the one that phones ask for, compressed.
 """
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -51,6 +54,7 @@ _FILE = """
     server {{
         listen 127.0.0.1:{port};
         root files;
+        {header}
     }}
 """
 
@@ -58,7 +62,7 @@ _CACHE = """
     request_pool_size 16k;
     proxy_temp_path temp;
     proxy_cache_path cache keys_zone=lists:1m use_temp_path=off;
-    proxy_cache_key $request_uri;
+    proxy_cache_key $http_accept_encoding$request_uri;
     proxy_ignore_headers Vary;
     proxy_cache_lock on;
     proxy_cache_background_update on;
@@ -72,6 +76,19 @@ _CACHE = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the list is asked for: wrk's mode, what a client says, what the findings are called."""
+
+    mode: str
+    coding: str
+    title: str
+    target: float
+
+
+_FORMS = (_Form("get", "", "", _TARGET), _Form("packed", "gzip", "compressed: ", _TARGET))
+
+
 def measure(lab: Lab) -> Iterator[Finding]:
     """Part (f)."""
     lab.say("the public list through the gateway")
@@ -79,26 +96,33 @@ def measure(lab: Lab) -> Iterator[Finding]:
     with (
         open_street.serving(street.our_site(2, 32)) as served,
         _gateway(lab, served.port) as door,
+        _caching_nginx(lab, served.port) as cache,
     ):
         listed = _body(door, _LIST)
         if listed.count(b'"store_id"') != _PAGE_PRODUCTS:
             raise RuntimeError(f"not a page of products: {listed!r}")
-        with _caching_nginx(lab, served.port) as cache, _plain_nginx(lab, listed) as file:
-            urls = (_url(door, _LIST), _url(cache, _LIST), _url(file, _NAME))
-            results = lab.alternate(
-                *(partial(wrk.run, url, "get", None, lab.pace.round_seconds) for url in urls),
-                warm=False,
-            )
+        for form in _FORMS:
+            yield from _compared(lab, form, door, cache)
+
+
+def _compared(lab: Lab, form: _Form, door: int, cache: int) -> Iterator[Finding]:
+    listed = _body(door, _LIST, form.coding)
+    with _plain_nginx(lab, listed, form.coding) as file:
+        urls = (_url(door, _LIST), _url(cache, _LIST), _url(file, _NAME))
+        results = lab.alternate(
+            *(partial(wrk.run, url, form.mode, None, lab.pace.round_seconds) for url in urls),
+            warm=False,
+        )
     ours, cached, plain = (middle(found, lambda answer: answer.per_second) for found in results)
     p99 = middle(results[0], lambda answered: answered.p99_ms)
-    yield ratio("f", "the gateway to a file", ours, plain, _TARGET)
-    yield ratio("f", "the gateway to nginx's cache alone", ours, cached)
-    yield ratio("f", "nginx's cache alone to a file", cached, plain)
-    size = f"{len(listed)} bytes"
-    yield Finding("f", "the list through the gateway", ours, "lists/s", how=size)
-    yield Finding("f", "the list from nginx's cache alone", cached, "lists/s", how=size)
-    yield Finding("f", "the list as nginx's file", plain, "lists/s", how=size)
-    yield Finding("f", "the list through the gateway, p99", p99, "ms", how=size)
+    title, size = form.title, f"{len(listed)} bytes"
+    yield ratio("f", f"{title}the gateway to a file", ours, plain, form.target)
+    yield ratio("f", f"{title}the gateway to nginx's cache alone", ours, cached)
+    yield ratio("f", f"{title}nginx's cache alone to a file", cached, plain)
+    yield Finding("f", f"{title}the list through the gateway", ours, "lists/s", how=size)
+    yield Finding("f", f"{title}the list from nginx's cache alone", cached, "lists/s", how=size)
+    yield Finding("f", f"{title}the list as nginx's file", plain, "lists/s", how=size)
+    yield Finding("f", f"{title}the list through the gateway, p99", p99, "ms", how=size)
     lab.say(f"  {ours:,.0f} lists/s through the gateway, {cached:,.0f} cached, {plain:,.0f} a file")
 
 
@@ -119,12 +143,13 @@ def _gateway(lab: Lab, upstream: int) -> Iterator[int]:
         yield port
 
 
-def _plain_nginx(lab: Lab, body: bytes) -> AbstractContextManager[int]:
-    """nginx with nothing but a file."""
-    folder = lab.directory("plain")
+def _plain_nginx(lab: Lab, body: bytes, coding: str) -> AbstractContextManager[int]:
+    """nginx with nothing but a file, which is told to be compressed where it is."""
+    folder = lab.directory(f"plain{coding}")
     (folder / "files").mkdir()
     (folder / f"files{_NAME}").write_bytes(body)
-    return _nginx(folder, _FILE, _NAME)
+    header = f"add_header Content-Encoding {coding};" if coding else ""
+    return _nginx(folder, _FILE, _NAME, header=header)
 
 
 def _caching_nginx(lab: Lab, upstream: int) -> AbstractContextManager[int]:
@@ -133,7 +158,7 @@ def _caching_nginx(lab: Lab, upstream: int) -> AbstractContextManager[int]:
 
 
 @contextmanager
-def _nginx(folder: Path, server: str, path: str, **values: int) -> Iterator[int]:
+def _nginx(folder: Path, server: str, path: str, **values: object) -> Iterator[int]:
     """One that is configured so, once it answers `path`; its port."""
     port = free_ports(1)[0]
     user = gateway.own_user()
@@ -161,9 +186,9 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def _body(port: int, path: str) -> bytes:
+def _body(port: int, path: str, coding: str = "") -> bytes:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path)
+    connection.request("GET", path, headers={"Accept-Encoding": coding})
     answer = connection.getresponse()
     body = answer.read()
     connection.close()

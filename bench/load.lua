@@ -3,6 +3,7 @@
 --   order  each line of the file a token and a product; a fresh Idempotency-Key every time
 --   read   each line of the file a token, an order's path and a Commit-Seq or "-"
 --   get    the address as it is
+--   packed the same, compressed
 -- It tells the result as one line of JSON.
 
 local threads = 0
@@ -16,7 +17,7 @@ function init(args)
   mode, run, sent = args[1], args[2], 0
   traced = tonumber(args[4])
   rows = {}
-  if mode ~= "get" then
+  if mode ~= "get" and mode ~= "packed" then
     for line in io.lines(args[3]) do
       rows[#rows + 1] = { line:match("(%S+) (%S+) ?(%S*)") }
     end
@@ -48,6 +49,7 @@ end
 function request()
   sent = sent + 1
   if mode == "get" then return wrk.format("GET") end
+  if mode == "packed" then return wrk.format("GET", nil, { ["Accept-Encoding"] = "gzip" }) end
   local row = rows[math.random(#rows)]
   if mode == "order" then return order(row) end
   return read(row)

@@ -8,7 +8,7 @@ what nginx does with them is in nginx.conf.jinja.
 
 It answers for itself only with problem documents, in the language of the request; it generates the
 request id that the services' logs and error bodies show; it keeps public answers for as long as
-the service's Cache-Control allows, one for each language.
+the service's Cache-Control allows, one for each language, plain and compressed.
 """
 
 import grp

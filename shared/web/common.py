@@ -20,7 +20,7 @@ from shared.times import instant
 from shared.web import openapi, requests
 from shared.web.problems import type_of
 from shared.web.requests import Environ
-from shared.web.responses import Rendered
+from shared.web.responses import Rendered, packed, takes_packed
 from shared.web.routes import Answer, Call, Public, Route, Router
 
 _NEVER_KEPT = Public(max_age_seconds=0)
@@ -156,21 +156,27 @@ class FixedPage:
     path: str
     media_type: str
     make: Callable[[Language], bytes]
-    made: dict[Language, tuple[str, bytes]] = field(default_factory=dict)
+    made: dict[Language, tuple[str, bytes, bytes]] = field(default_factory=dict)
+    """Its ETag, its bytes, and those packed."""
 
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:  # noqa: ARG002
         if language not in self.made:
             body = self.make(language)
-            self.made[language] = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"', body
-        etag, body = self.made[language]
+            etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+            self.made[language] = etag, body, packed(body)
+        etag, plain, small = self.made[language]
+        packing = takes_packed(environ)
         headers = [
             ("Cache-Control", "public, max-age=60, stale-while-revalidate=600"),
-            ("Vary", "Accept-Language"),
+            ("Vary", "Accept-Language, Accept-Encoding"),
             ("Content-Language", TAGS[language]),
-            ("ETag", etag),
+            ("ETag", f"W/{etag}" if packing else etag),
         ]
         if requests.is_known(environ, etag):
             return Rendered(304, headers, b"", _POLICY)
+        body = small if packing else plain
+        if packing:
+            headers.append(("Content-Encoding", "gzip"))
         headers += (("Content-Type", self.media_type), ("Content-Length", str(len(body))))
         return Rendered(200, headers, body, _POLICY)
 

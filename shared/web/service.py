@@ -35,7 +35,7 @@ from shared.tracing import Span, Tracer
 from shared.web import common, cursors, problems, requests
 from shared.web.log import RequestLog
 from shared.web.requests import Environ
-from shared.web.responses import Rendered
+from shared.web.responses import PACKED_BYTES_MIN, Rendered, packed, takes_packed
 from shared.web.routes import Answer, Binary, Call, Page, Route, Router
 from shared.web.telemetry import UNHEARD, UNKNOWN_ROUTE, Heard, method_of, template_of
 
@@ -81,9 +81,13 @@ class Handler(Generic[P]):
         self._take = self._taker()
         self._query = Loader(route.query or Schema)
         cache = "no-store" if route.public is None else route.public.cache_control
-        self._headers = (("Cache-Control", cache), ("Vary", "Accept-Language"))
         self._outage_seconds = 0 if route.public is None else route.public.outage_seconds
         self._media = _JSON if not isinstance(route.answer, Binary) else route.answer.media_types[0]
+        # Packed here, a public answer lies packed in every cache; what is personal is packed by the
+        # gateway, which has time for it.
+        self._packs = route.public is not None and self._media == _JSON
+        vary = "Accept-Language, Accept-Encoding" if self._packs else "Accept-Language"
+        self._headers = (("Cache-Control", cache), ("Vary", vary))
 
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:
         """Raises Refused."""
@@ -177,15 +181,20 @@ class Handler(Generic[P]):
         headers = [*self._headers, ("Content-Language", TAGS[language])]
         if answer.seq:
             headers.append(("Commit-Seq", str(answer.seq)))
+        packing = self._packs and len(body) >= PACKED_BYTES_MIN and takes_packed(environ)
         if self.route.method == "GET":
             etag = _etag(answer.revision, body)
-            headers.append(("ETag", etag))
+            # Other bytes for the same answer: no strong ETag may be of both (RFC 9110, 8.8.1).
+            headers.append(("ETag", f"W/{etag}" if packing else etag))
             if not whole and requests.is_known(environ, etag):
                 return Rendered(304, headers, b"")
         elif answer.revision:
             headers.append(("ETag", f'"{answer.revision}"'))
         if answer.location is not None:
             headers.append(("Location", answer.location))
+        if packing:
+            body = packed(body)
+            headers.append(("Content-Encoding", "gzip"))
         headers += (("Content-Type", self._media), ("Content-Length", str(len(body))))
         return Rendered(self.route.status, headers, body)
 

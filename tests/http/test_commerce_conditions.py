@@ -102,7 +102,7 @@ def test_public_reads_may_be_kept_and_served_stale(shop: Shop) -> None:
         answer = shop.get(path)
         assert answer.headers["Cache-Control"] == SHOP_WINDOW.cache_control
         assert answer.headers["Cache-Control"].startswith("public, max-age=2, stale-while-")
-        assert answer.headers["Vary"] == "Accept-Language"
+        assert answer.headers["Vary"] == "Accept-Language, Accept-Encoding"
         assert "Set-Cookie" not in answer.headers
     assert "max-age=3600" in shop.get("/v1/divisions").headers["Cache-Control"]
     assert shop.get("/health/ready").headers["Cache-Control"] == "no-store"

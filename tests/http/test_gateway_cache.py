@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.web.responses import packed, takes_packed
 from tests.support.gateway import before
 from tests.support.upstream import Arrived, Reply, Upstream
 from tests.support.waiting import wait_until
@@ -36,6 +37,53 @@ def test_a_public_answer_is_kept_once_for_each_language(tmp_path: Path) -> None:
         "en",
         "zh",
     ]
+
+
+CODINGS = {
+    "gzip": "gzip",
+    "gzip, deflate, br, zstd": "gzip",
+    "br;q=1.0, gzip;q=0.8, *;q=0.1": "gzip",
+    "GZIP": "gzip",
+    "gzip;q=0": "",
+    "gzip; q=0.000": "",
+    "xgzip": "",
+    "deflate, br": "",
+    "*": "",
+    "": "",
+}
+
+
+def test_a_public_answer_is_kept_packed_and_plain_and_packed_by_the_service(
+    tmp_path: Path,
+) -> None:
+    plain = b'{"name":"' + b"lily " * 400 + b'"}'
+    headers = {"Content-Type": "application/json", **PUBLIC}
+
+    def script(arrived: Arrived) -> Reply:
+        if arrived.headers.get("accept-encoding") != "gzip":
+            return Reply(headers=headers, body=plain)
+        packing = {"Content-Encoding": "gzip", "ETag": 'W/"7"'}
+        return Reply(headers=headers | packing, body=packed(plain))
+
+    with Upstream(script) as upstream, before(tmp_path, upstream) as gateway:
+        for asked, coding in CODINGS.items():
+            answer = gateway.get(CATALOGUE, accept_encoding=asked)
+            assert answer.headers.get("content-encoding", "") == coding, asked
+            assert answer.body == (packed(plain) if coding else plain)
+            assert takes_packed({"HTTP_ACCEPT_ENCODING": asked}) == bool(coding)
+        known = gateway.get(CATALOGUE, accept_encoding="gzip", if_none_match='W/"7"')
+        assert (known.status, known.body) == (304, b"")
+    assert sorted(each.headers.get("accept-encoding", "") for each in upstream.arrived) == [
+        "",
+        "gzip",
+    ]
+
+
+def test_what_the_cache_will_not_hold_is_packed_by_the_gateway(tmp_path: Path) -> None:
+    with numbered(PUBLIC) as upstream, before(tmp_path, upstream) as gateway:
+        for personal in ({"authorization": "x"}, {"commit_seq": "7"}):
+            gateway.get(CATALOGUE, accept_encoding="gzip", **personal)
+    assert ["accept-encoding" in each.headers for each in upstream.arrived] == [False, False]
 
 
 def test_other_queries_are_other_answers(tmp_path: Path) -> None:
