@@ -22,7 +22,7 @@ MARKDOWN = """\
   it, as greenlets would wait for each other. wrk asks over 64 connections on the same machine, with
   ES256 tokens, a fresh Idempotency-Key each time and no limit of orders a minute. Every answer was
   2xx, or the run would have failed. Half as many writers may wait in a process as it has threads,
-  so 64 writers are given 128.
+  so 64 writers are given 128. A crowd is twice as many connections, to twice as many threads.
 - **Storing nothing** is the same route with an action that computes the order and keeps nothing.
 - **Containers** on one journal are processes with a replica each, in-process, over Ceph 16
   (monitor, manager, one OSD without copies, its gateway, all on the same two cores), 64 callers

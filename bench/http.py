@@ -1,7 +1,7 @@
 """Orders and reads over HTTP: parts (b) and (c), and what of (d) and (g) is seen there.
 
 The service itself, the same with its orders in PostgreSQL, and the same storing nothing; wrk asks
-over 64 connections.
+over 64 connections, and once more over twice as many.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,9 @@ _TARGET_NOTHING = 0.7
 _THREADS_OURS = 128
 """Half as many callers may wait to write; fewer would refuse some of 64 who meet one process."""
 
+_CROWD = 2 * wrk.CONNECTIONS
+_THREADS_CROWD = 2 * _THREADS_OURS
+
 _SHAPES_OURS = ((2, _THREADS_OURS), (3, _THREADS_OURS))
 _SHAPES_PEER = ((2, 8), (2, 4), (2, 16), (3, 8))
 """Processes, and threads in each; the likely ones first."""
@@ -59,6 +62,7 @@ def measure(lab: Lab) -> Iterator[Finding]:
     )
     for mode, peer in peers.items():
         yield from _race(open_street, mode, [ours, peer, nothing])
+    yield from _crowd(open_street, [our_site(ours.workers, _THREADS_CROWD), peers["hot"], nothing])
     yield from _one_process(open_street, ours)
     yield from _reads(open_street, ours)
 
@@ -78,10 +82,18 @@ def _fastest(open_street: Street, sites: Sequence[Site]) -> dict[str, Site]:
     return {mode: sites[figures.index(max(figures))] for mode, figures in found.items()}
 
 
-def _ordering(open_street: Street, served: Served, mode: str, *, quickly: bool = False) -> Answered:
+def _ordering(
+    open_street: Street,
+    served: Served,
+    mode: str,
+    *,
+    quickly: bool = False,
+    callers: int = wrk.CONNECTIONS,
+) -> Answered:
     pace = open_street.lab.pace
     seconds = pace.search_seconds if quickly else pace.round_seconds
-    return wrk.run(served.url(ORDERS), "order", open_street.rows[mode], seconds)
+    url, rows = served.url(ORDERS), open_street.rows[mode]
+    return wrk.run(url, "order", rows, seconds, connections=callers)
 
 
 def _race(open_street: Street, mode: str, sites: Sequence[Site]) -> Iterator[Finding]:
@@ -109,6 +121,27 @@ def _race(open_street: Street, mode: str, sites: Sequence[Site]) -> Iterator[Fin
         yield Finding("d", f"HTTP, {mode}: {site.name}, p50", p50, "ms", how=site.how)
         yield Finding("d", f"HTTP, {mode}: {site.name}, p99", p99, "ms", how=site.how)
     yield from processor
+
+
+def _crowd(open_street: Street, sites: Sequence[Site]) -> Iterator[Finding]:
+    """Twice as many callers: what an entry costs is shared by more orders."""
+    lab = open_street.lab
+    lab.say(f"orders over HTTP, hot, {_CROWD} callers")
+    with ExitStack() as stack:
+        served = [stack.enter_context(open_street.serving(site)) for site in sites]
+        results = lab.alternate(
+            *(partial(_ordering, open_street, each, "hot", callers=_CROWD) for each in served),
+            warm=False,
+        )
+    figures = [middle(found, _speed) for found in results]
+    title = f"hot, {_CROWD} callers"
+    yield ratio("b", f"{title}: ours to the peer", figures[0], figures[1])
+    yield ratio("b", f"{title}: ours to storing nothing", figures[0], figures[2])
+    for site, found, figure in zip(sites, results, figures, strict=True):
+        lab.say(f"  {figure:7,.0f} orders/s  {site.name}, {site.how}")
+        p99 = middle(found, lambda answered: answered.p99_ms)
+        how = f"p99 {p99:.0f} ms; {site.how}"
+        yield Finding("b", f"{title}: {site.name}", figure, "orders/s", how=how)
 
 
 def _processor(open_street: Street, served: Served, mode: str) -> Iterator[Finding]:

@@ -35,10 +35,16 @@ class Answered:
 
 
 def run(
-    url: str, mode: str, rows: Path | None, seconds: float, traced: float | None = None
+    url: str,
+    mode: str,
+    rows: Path | None,
+    seconds: float,
+    traced: float | None = None,
+    *,
+    connections: int = CONNECTIONS,
 ) -> Answered:
-    """Ask for whole seconds, at least two, over 64 connections. With `traced`, orders come as from
-    the gateway, which keeps traces of so many percent.
+    """Ask for whole seconds, at least two. With `traced`, orders come as from the gateway, which
+    keeps traces of so many percent.
 
     Raises RuntimeError where an answer was not 2xx.
     """
@@ -46,7 +52,7 @@ def run(
     time.sleep(0.5)
     said = subprocess.run(
         [
-            *(_program(), "-t2", f"-c{CONNECTIONS}", f"-d{max(2, round(seconds))}s"),
+            *(_program(), "-t2", f"-c{connections}", f"-d{max(2, round(seconds))}s"),
             *("--timeout", "10s", "-s", str(_SCRIPT), url),
             *("--", mode, uuid.uuid4().hex[:12], str(rows or "-")),
             *([] if traced is None else [str(traced)]),
