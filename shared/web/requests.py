@@ -161,8 +161,8 @@ def matched_revision(environ: Environ) -> int:
     """The revision that If-Match asks for. Raises Refused(PRECONDITION_MISSING, INVALID).
 
     One ETag as it was read, no list and no `*`: both would change what nobody looked at. `W/` is
-    passed over, because compression on the way makes a strong ETag weak and the revision within
-    stays what it was.
+    passed over, because compression makes a strong ETag weak and the revision within stays what it
+    was.
     """
     given = environ.get("HTTP_IF_MATCH")
     if not given:

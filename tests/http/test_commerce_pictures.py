@@ -16,6 +16,7 @@ from tests.support.shop import Shop, photo
 
 PREFIX = "commerce/pictures/"
 JPEG = {"Content-Type": "image/jpeg"}
+GZIP = {"Accept-Encoding": "gzip"}
 
 
 def opened(content: bytes) -> Image.Image:
@@ -143,6 +144,9 @@ def test_a_product_shows_its_picture_in_the_size_that_one_asks_for(shop: Shop) -
         assert (picture.status_code, picture.content_type) == (200, "image/webp")
         assert max(opened(picture.data).size) == min(int(name), 800)
         assert picture.headers["Cache-Control"].startswith("public, max-age=86400")
+        packing = shop.get(f"{below(answer['picture'])}/{name}", headers=GZIP)
+        assert (packing.data, "Content-Encoding" in packing.headers) == (picture.data, False)
+        assert packing.headers["ETag"] == picture.headers["ETag"]
         tag = {"If-None-Match": picture.headers["ETag"]}
         assert shop.get(f"{below(answer['picture'])}/{name}", headers=tag).status_code == 304
 

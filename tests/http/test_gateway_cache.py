@@ -79,6 +79,21 @@ def test_a_public_answer_is_kept_packed_and_plain_and_packed_by_the_service(
     ]
 
 
+def test_a_picture_is_kept_once_whoever_asks(tmp_path: Path) -> None:
+    headers = {**PUBLIC, "Content-Type": "image/webp"}
+    address = f"{CATALOGUE}/product_1/pictures/picture_1/160"
+    with numbered(headers) as upstream, before(tmp_path, upstream) as gateway:
+        for coding in ("gzip", "", "gzip, br"):
+            assert gateway.get(address, accept_encoding=coding).body == b"1"
+        assert gateway.get(f"{CATALOGUE}?q=/pictures/").body == b"2"
+        assert gateway.get(f"{CATALOGUE}?q=/pictures/", accept_encoding="gzip").body == b"3"
+    assert [each.headers.get("accept-encoding", "") for each in upstream.arrived] == [
+        "",
+        "",
+        "gzip",
+    ]
+
+
 def test_what_the_cache_will_not_hold_is_packed_by_the_gateway(tmp_path: Path) -> None:
     with numbered(PUBLIC) as upstream, before(tmp_path, upstream) as gateway:
         for personal in ({"authorization": "x"}, {"commit_seq": "7"}):

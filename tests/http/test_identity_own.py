@@ -1,6 +1,7 @@
 """Clients that act for themselves, tokens that are taken back, and what every library looks for."""
 
 import base64
+import gzip
 
 import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
@@ -169,6 +170,19 @@ def test_discovery_is_what_the_standard_says(bureau: Bureau) -> None:
         path = document[f"{name}_endpoint"].removeprefix(ISSUER)
         assert f"/identity{path}" in routes
     assert f"/identity{document['jwks_uri'].removeprefix(ISSUER)}" in routes
+
+
+def test_what_is_published_comes_compressed_to_whoever_takes_that(bureau: Bureau) -> None:
+    address, takes = "/identity/.well-known/openid-configuration", {"Accept-Encoding": "gzip"}
+    plain, small = bureau.client.get(address), bureau.client.get(address, headers=takes)
+    assert (small.headers["Content-Encoding"], "Content-Encoding" in plain.headers) == (
+        "gzip",
+        False,
+    )
+    assert gzip.decompress(small.data) == plain.data
+    assert small.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    keys = bureau.client.get("/identity/.well-known/jwks.json", headers=takes)
+    assert "Content-Encoding" not in keys.headers, "too small to gain by it"
 
 
 def test_a_form_that_is_none_is_an_invalid_request(bureau: Bureau) -> None:

@@ -19,7 +19,7 @@ from shared.errors import BUSY, Refused
 from shared.language import TAGS, Language
 from shared.storage.access import Database
 from shared.web.requests import Environ
-from shared.web.responses import Headers, Rendered
+from shared.web.responses import PACKED_BYTES_MIN, Headers, Rendered, packed, takes_packed
 from shared.web.service import Answers
 
 _BASIC = re.compile(r"[Bb]asic +[A-Za-z0-9+/]{1,400}={0,2}")
@@ -96,11 +96,14 @@ class Published:
         body = orjson.dumps(self._make())
         headers: Headers = [
             ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
             ("Content-Language", TAGS[language]),
             ("Cache-Control", _CACHED),
+            ("Vary", "Accept-Encoding"),
         ]
-        return Rendered(200, headers, body)
+        if len(body) >= PACKED_BYTES_MIN and takes_packed(environ):
+            body = packed(body)
+            headers.append(("Content-Encoding", "gzip"))
+        return Rendered(200, [*headers, ("Content-Length", str(len(body)))], body)
 
 
 def endpoints(parts: Identity) -> list[tuple[str, str, Answers]]:
