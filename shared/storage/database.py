@@ -323,9 +323,11 @@ class JournalDatabase:
         self, parts: Parts, look: Look[T], freshness: Freshness, arrived: float
     ) -> Committed[T]:
         if freshness.at_least_seq:
+            age = parts.evidence.age(arrived)
             answer = self._read_at(parts, look, freshness.at_least_seq)
             if answer is not None:
-                parts.evidence.tell_age(freshness, arrived)
+                if age is not None:
+                    freshness.tell(age)
                 return answer
             # An older proof would not do: it may be from before that entry.
             return self._read_proven(parts, look, arrived, FRESH)

@@ -40,17 +40,19 @@ class Evidence:
         if self.is_store_away() and self._pulse.refuses():
             raise busy(OUTAGE_RETRY_SECONDS)
 
-    def tell_age(self, freshness: Freshness, arrived: float) -> None:
-        """While the store is away, tell whoever asked how old an answer from the replica may be.
+    def age(self, arrived: float) -> float | None:
+        """While the store is away, how old an answer from the replica may be, in seconds.
 
-        Raises Refused(BUSY) where nobody knows: nothing was proven since this container began.
+        To be asked for before the replica is: what it says, that there is no such thing included,
+        tells nobody anything while its age is unknown. Raises Refused(BUSY) then: nothing was
+        proven since this container began.
         """
         if not self.is_store_away():
-            return
+            return None
         began = self._prover.latest().began
         if began == float("-inf"):
             raise busy(OUTAGE_RETRY_SECONDS)
-        freshness.tell(arrived - began)
+        return arrived - began
 
     def find(self, freshness: Freshness, arrived: float, deadline: float) -> Proof:
         """A proof as young as asked for; while the store is away, the last one if it will do, which

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from shared.condition import Check, Condition
-from shared.errors import BUSY
+from shared.errors import BUSY, NOT_FOUND
 from shared.storage import pulse, rounds
 from shared.storage.access import FRESH, Freshness, recent
 from shared.storage.committer import CommitLimits
@@ -109,6 +110,20 @@ def test_nobody_is_told_an_age_that_is_not_known(world: World, here: Container) 
     assert problem(Caller(lambda: new.database.read(lambda v: v.seq, named)).outcome()) == BUSY
     assert ages == []
     back(new)
+
+
+def test_nor_whether_there_is_such_a_thing(world: World, here: Container) -> None:
+    """Or whose id is guessed could be told from one that nobody has."""
+    new = world.container("new")
+    away(new)
+    named = Freshness(at_least_seq=2)
+    for key in ("lily", "absent"):
+        asked = Caller(partial(new.database.read_one, "stock", key, named))
+        assert problem(asked.outcome()) == BUSY
+    back(new)
+    away(here)
+    absent = Caller(partial(here.database.read_one, "stock", "absent", named))
+    assert problem(absent.outcome()) == NOT_FOUND
 
 
 # What is refused at once
