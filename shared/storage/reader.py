@@ -129,12 +129,9 @@ class Reader:
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
-            if code == sqlite3.SQLITE_INTERRUPT:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 raise ReadTooLong("a read passed its deadline") from None
-            # A table or index that is not there is the file's fault, though its code says misuse.
-            lacking = str(error).startswith("no such")
-            if code in _MISUSE and not lacking and self._connection.in_transaction:
+            if _is_misuse(error) and self._connection.in_transaction:
                 raise
             raise ReplicaBroken(f"SQLite: {error}") from error
 
@@ -175,6 +172,15 @@ class Reader:
         for collection, *row in rows:
             found = _verified(collection, tuple(row))
             yield (collection, found.key, found.revision, found.version, found.body)
+
+
+def _is_misuse(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # Python's own. Of those that tell of operation, one says that a text is no UTF-8.
+        return not isinstance(error, sqlite3.OperationalError)
+    # A table or index that is not there is the file's fault, though its code says misuse.
+    return code in _MISUSE and not str(error).startswith("no such")
 
 
 def upgraded(catalogue: Catalogue, collection: str, found: Found) -> Body:
