@@ -94,9 +94,36 @@ def test_a_firm_gets_what_it_was_registered_for(bureau: Bureau) -> None:
     denied(bureau.by_secret(FIRM, secret, scope="orders:read"), "invalid_scope")
     denied(bureau.by_secret(FIRM, secret, scope="everything"), "invalid_scope")
     code = {"grant_type": "authorization_code", "code": "x", "code_verifier": VERIFIER}
-    denied(bureau.by_secret(FIRM, secret, **code), "invalid_client")
+    denied(bureau.by_secret(FIRM, secret, **code), "invalid_client", 401)
     made(bureau.post(f"/v1/clients/{FIRM}/closure", by="operator-1"))
     denied(bureau.by_secret(FIRM, secret), "invalid_client", 401)
+
+
+def test_which_firms_there_are_is_not_for_everybody(bureau: Bureau) -> None:
+    firm_secret(bureau)
+    tokens = bureau.sign_in(NUMBER)
+
+    def answers(client: str) -> list[tuple[int, str, object]]:
+        posted = {"client_id": client, "client_secret": "wrong"}
+        code = {"grant_type": "authorization_code", "code": "x", "code_verifier": VERIFIER}
+        own = {"grant_type": "client_credentials"}
+        given = [
+            bureau.by_secret(client, "wrong"),
+            bureau.form("/token", {**own, **posted}),
+            bureau.form("/token", {**own, "client_id": client}),
+            bureau.form("/token", {**code, "client_id": client}),
+            bureau.refresh(tokens["refresh_token"], client_id=client),
+            bureau.form("/revoke", {"token": "x", **posted}),
+            bureau.form("/revoke", {"token": "x", "client_id": client}),
+            bureau.authorize(client_id=client),
+        ]
+        return [
+            (each.status_code, each.text.replace(client, ""), each.headers.get("WWW-Authenticate"))
+            for each in given
+        ]
+
+    assert answers(FIRM) == answers("no-such-firm")
+    assert {status for status, *_ in answers(FIRM)} == {400, 401}
 
 
 # Taken back

@@ -124,7 +124,7 @@ def test_a_code_is_for_its_own_app_and_request(
     }
     made(bureau.post("/v1/clients", other, by="operator-1"))
     code = bureau.code_for_app(NUMBER)
-    status = 401 if changes.get("grant_type") == "client_credentials" else 400
+    status = 401 if error == "invalid_client" else 400
     denied(bureau.redeem(code, **changes), error, status)
     given(bureau.redeem(code))
 
@@ -235,8 +235,8 @@ def test_two_containers_know_of_each_other(bureau: Bureau, tmp_path: Path) -> No
 
 def test_a_refresh_token_is_for_its_own_app(bureau: Bureau) -> None:
     token = bureau.sign_in(NUMBER)["refresh_token"]
-    denied(bureau.refresh(token, client_id=FIRM), "invalid_client")
-    denied(bureau.refresh(token, client_id="nobody"), "invalid_client")
+    denied(bureau.refresh(token, client_id=FIRM), "invalid_client", 401)
+    denied(bureau.refresh(token, client_id="nobody"), "invalid_client", 401)
     denied(bureau.refresh(token + "x"), "invalid_grant")
     denied(bureau.refresh(token.replace(".0.", ".1.")), "invalid_grant")
     denied(bureau.refresh(""), "invalid_grant")

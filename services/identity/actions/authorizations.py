@@ -100,6 +100,10 @@ def _validated(server: Server, request: Request) -> CodeGrant:
     values = request.values
     if values.get("response_type") != "code":
         raise AuthorizationRefused("unsupported_response_type", _back(server, request, None))
+    client = server.query_client(values.get("client_id", ""))
+    if client is not None and not client.check_response_type("code"):
+        # Whoever has no users is none here: which firms there are is not for everybody.
+        raise AuthorizationRefused("invalid_client", None)
     try:
         grant: CodeGrant = cast(Any, server).get_consent_grant(request)
     except OAuth2Error as error:

@@ -303,6 +303,9 @@ class Server(AuthorizationServer):
     def handle_response(self, status: int, body: Any, headers: Any) -> Reply:
         named = dict(headers)
         said = body if isinstance(body, dict) else {}
+        if said.get("error") == "invalid_client":
+            # The library tells which it is: no such client, another secret, or another grant.
+            return Reply(401, {"error": "invalid_client"}, None, None)
         return Reply(status, said, named.get("Location"), named.get("WWW-Authenticate"))
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
