@@ -9,6 +9,9 @@ from werkzeug.test import TestResponse
 
 from services.identity.actions.exchange import ACCESS_TOKEN, DELEGATION, GRANT_TYPE
 from services.identity.domain import delegations
+from shared.sealing import KEPT_SECONDS
+from shared.storage.memory import refuse
+from shared.storage.objects import Denied
 from shared.times import midnight_ms
 from tests.support.bureau import APP, Bureau, claims_of, denied
 from tests.support.people import as_, number_of, plant
@@ -306,6 +309,18 @@ def test_a_guardianship_ends_with_the_fourteenth_birthday(village: Village) -> N
     assert (claims["act"]["kind"], claims["exp"]) == ("guardian", turning // 1000)
     bureau.clock.wall_ms = turning
     no_token(village.exchange(made_["id"], actor_token=actor))
+
+
+def test_nobody_but_the_guardian_has_a_guardianship_looked_up(village: Village) -> None:
+    bureau = village.bureau
+    guardianship = made(bureau.post("/v1/children", CHILD, token=mother(village)))["id"]
+    actor = village.actor_of("13800000011")
+    bureau.clock.pass_monotonic(KEPT_SECONDS + 1)
+    bureau.store.inject("get", refuse(Denied("403")), key="identity/keys/", times=9)
+    for other in (village.actor, "not.a.token", ""):
+        no_token(village.exchange(guardianship, actor_token=other))
+    answer = village.exchange(guardianship, actor_token=actor)
+    assert (answer.status_code, json_of(answer)) == (503, {"error": "temporarily_unavailable"})
 
 
 def test_both_parents_get_the_one_account_and_a_repeat_the_one_guardianship(

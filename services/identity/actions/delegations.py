@@ -4,6 +4,7 @@ from datetime import date
 
 from services.identity.actions import names as registry
 from services.identity.actions.accounts import account_for
+from services.identity.actions.keys import Keys
 from services.identity.actions.names import Registry
 from services.identity.actions.roles import held
 from services.identity.domain import accounts, delegations, names, sign_ins
@@ -240,10 +241,20 @@ def list_acts(
     return database.read(query, freshness)
 
 
-def born_of(database: Database, own: Registry, key: str) -> date | None:
-    """When the child of a guardianship was born; None for any other delegation."""
-    found = database.read(lambda view: view.get("delegations", key)).value
-    if found is None or not found.body.get("child"):
-        return None
-    person = registry.person_of(database, own, found.body["person"])
+def born_of(
+    database: Database, own: Registry, keys: Keys, key: str, actor_token: str
+) -> date | None:
+    """When the child of a guardianship was born, for the guardian whose token it is; else None."""
+
+    def query(view: View) -> str | None:
+        found = view.get("delegations", key)
+        if found is None or not found.body.get("child"):
+            return None
+        # Or what is looked up would tell anybody that there is such a guardianship.
+        claims = keys.read(view, actor_token)
+        is_guardians = claims is not None and claims.get("sub") == found.body["agent"]
+        return str(found.body["person"]) if is_guardians else None
+
+    child = database.read(query).value
+    person = None if child is None else registry.person_of(database, own, child)
     return None if person is None else person.born

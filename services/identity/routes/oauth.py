@@ -66,7 +66,8 @@ def _giving(registry: Registry) -> Give:
     ) -> Reply:
         if values.get("grant_type") != exchange.GRANT_TYPE:
             return tokens.give(database, own, values, authorization)
-        born = delegations.born_of(database, registry, values.get("subject_token", ""))
+        named, actor_token = (values.get(name, "") for name in ("subject_token", "actor_token"))
+        born = delegations.born_of(database, registry, own.keys, named, actor_token)
         return exchange.exchange(database, own, values, born)
 
     return give
