@@ -82,8 +82,12 @@ class _Twice(ValueError):  # noqa: N818 - what it says about the request is enou
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
+        # In one pass: whoever sends this is nobody yet, and a body has room for thousands of names.
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Twice(name)
+            seen.add(name)
     return members
 
 

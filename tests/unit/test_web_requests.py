@@ -1,0 +1,35 @@
+"""Requests: what is read of a body before anybody knows whose it is."""
+
+import pytest
+
+from shared.errors import INVALID, Refused
+from shared.web import requests
+
+
+class Name(str):
+    """A member's name that counts how often it is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_member_that_stands_twice_is_named() -> None:
+    with pytest.raises(Refused) as refused:
+        requests.json_value(b'{"a":1,"b":{"c":1,"d":2,"c":3}}')
+    assert refused.value.problem is INVALID
+    assert [error.field for error in refused.value.fields] == ["c"]
+
+
+def test_finding_it_takes_no_longer_than_reading_does() -> None:
+    pairs = [(Name(f"member {number}"), None) for number in range(2_000)]
+    Name.compared = 0
+    with pytest.raises(ValueError, match="member 1999"):
+        requests._object([*pairs, (Name("member 1999"), None)])
+    # Each against each would be millions; those whose hashes collide are a few.
+    assert Name.compared < 10 * len(pairs)
