@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from tqdm import tqdm
+
 from infra.rights import databases
 from shared.clock import Clock, SystemClock
 from shared.settings import SettingsError, StoreSettings, load_store
@@ -95,7 +97,9 @@ def copy(name: str, trail: Trail, stopping: threading.Event) -> int:
 
 def check(name: str, trail: Trail) -> int:
     """Hold all that was copied of a journal against it."""
-    findings = list(trail.check())
+    # A GET an entry: of a long journal that takes hours.
+    with tqdm(desc=name, unit=" entries", disable=not sys.stderr.isatty()) as bar:
+        findings = list(trail.check(bar.update))
     for finding in findings:
         print(f"{name}: {finding}", file=sys.stderr)
     print(f"{name}: {'checked' if findings else 'all that was copied agrees'}")

@@ -13,13 +13,14 @@ backup restored, the trail has both.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from shared.storage.entry import digest
-from shared.storage.journal import Journal
+from shared.storage.journal import Journal, JournalGap
 from shared.storage.objects import Exists, ObjectStore
 from shared.storage.segments import (
+    Cut,
     Segment,
     SegmentDamaged,
     folder_of,
@@ -73,13 +74,28 @@ class Trail:
                 break
         return Copied(standing.last, pieces, tuple(each.key for each in foreign))
 
-    def check(self) -> Iterator[str]:
-        """All that is wrong with it, each piece read and held against the journal."""
+    def check(self, compared: Callable[[int], object] = lambda _: None) -> Iterator[str]:
+        """All that is wrong with it, each entry of each piece held against the journal's.
+
+        `compared` hears of each.
+
+        The last one's hash proves all before it of a journal that is whole. One in which an entry
+        was exchanged is not, and whoever never opens anew does not come to see that.
+        """
         for piece in stored_segments(self._target, self._prefix, 1):
             try:
-                proven(self._target, piece, self._journal.read)
-            except SegmentDamaged as error:
+                cut = proven(self._target, piece, self._journal.read)
+                self._compare(cut, compared)
+            except (SegmentDamaged, JournalGap) as error:
                 yield f"{piece.key} {error}"
+
+    def _compare(self, cut: Cut, compared: Callable[[int], object]) -> None:
+        """Raise SegmentDamaged or JournalGap at the first entry that the journal has otherwise."""
+        with closing(self._journal.read_singly(cut.first, cut.last)) as entries:
+            for seq, stored in enumerate(entries, cut.first):
+                if stored != cut.entry(seq):
+                    raise SegmentDamaged(f"has entry {seq} otherwise than the journal has it now")
+                compared(1)
 
     def _standing(self) -> tuple[Segment, list[Segment]]:
         """The newest piece that belongs, and those behind it that do not."""

@@ -99,6 +99,18 @@ def test_what_is_damaged_is_not_copied(here: Container, world: World, audit: Mem
     assert not any("3-0" in info.key for info in audit.list(PREFIX, "", 10))
 
 
+def test_an_entry_that_was_exchanged_in_the_middle_is_told(
+    here: Container, world: World, audit: MemoryBucket
+) -> None:
+    write(here, 5)
+    copied(here, audit)
+    first, second = (info.key for info in audit.list(PREFIX, "", 10))
+    world.sound = False
+    world.bucket.tamper(key(2), world.stored()[1].replace(b"text 0", b"text X"))
+    world.bucket.delete(key(5))
+    assert [each.split()[0] for each in trail_of(here, audit).check()] == [first, second]
+
+
 def test_a_damaged_copy_is_found(here: Container, audit: MemoryBucket) -> None:
     write(here, 2)
     copied(here, audit)
