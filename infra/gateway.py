@@ -31,6 +31,9 @@ from shared.web.responses import NO_CONTENT_AT_ALL
 _TEMPLATE = "nginx.conf.jinja"
 _SERVICE = re.compile(r"[a-z]{1,32}")
 
+UPLOADS = {"commerce": "/v1/products/[^/]+/picture"}
+"""By service, the addresses whose bodies are pictures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -50,6 +53,11 @@ class Service:
             raise ValueError(f"a service's name is lower-case letters: {self.name!r}")
         if not self.upstreams:
             raise ValueError(f"{self.name} has no upstream")
+
+    @property
+    def uploads(self) -> str:
+        """A pattern of the addresses, below the prefix, that take more than other bodies have."""
+        return UPLOADS.get(self.name, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,11 @@ class Gateway:
 
     A request with a bearer token counts against `credential_rate` under that token; any other
     against `anonymous_rate` under its address, which a whole village may share; all of them
-    against `address_rate`, the bound on somebody who makes tokens up.
+    against `address_rate`, the bound on somebody who makes tokens up. Of IPv6 an address is the
+    first half, which is what one household has.
+
+    What is uploaded lies on the gateway's disk until a service has it: at most `uploads_max` at a
+    time, and `address_uploads` of one address.
 
     A client may keep silent for `client_seconds` while it sends, a service for `answer_seconds`,
     which is longer than a store call may take. Services must keep idle connections open for longer
@@ -127,6 +139,8 @@ class Gateway:
     address_connections: int = 1000
     body_bytes_max: int = 64 * 1024
     picture_bytes_max: int = 5 << 20
+    address_uploads: int = 8
+    uploads_max: int = 64
     uri_bytes_max: int = 3072
     client_seconds: int = 10
     answer_seconds: int = 15
@@ -190,6 +204,7 @@ TIMED_OUT = Problem(
 # What is refused for maintenance is in infra/maintenance.py: its words change while nginx runs.
 ANSWERS = (
     Answer(400, errors.MALFORMED),
+    Answer(401, errors.UNAUTHENTICATED),
     Answer(404, errors.NOT_FOUND),
     Answer(405, errors.METHOD),
     Answer(413, errors.TOO_LARGE),

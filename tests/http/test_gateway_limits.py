@@ -1,17 +1,23 @@
 """What the gateway refuses, and that it does so in a problem document of the caller's language."""
 
 import contextlib
+import json
+import re
 import socket
 import threading
 import time
 from collections import Counter
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from infra.gateway import Rate
+from infra.gateway import Rate, Service
+from shared.web.routes import Binary
 from tests.support.gateway import Answered, GatewayServer, before
+from tests.support.houses import EVERY_ROUTE
 from tests.support.upstream import Reply, Upstream
+from tests.support.waiting import wait_until
 
 ORDERS = "/commerce/v1/orders"
 
@@ -70,17 +76,105 @@ def test_a_large_body_is_refused_before_the_service(tmp_path: Path) -> None:
     assert len(upstream.arrived) == 1
 
 
+PICTURE = "/commerce/v1/products/lily/picture"
+
+
 def test_a_picture_may_be_larger_than_another_body(tmp_path: Path) -> None:
-    address = "/commerce/v1/products/lily/picture"
-    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
-        fits = gateway.request("POST", address, body=b"x" * (5 << 20))
-        large = gateway.request("POST", address, {"Accept-Language": "en"}, b"x" * (5 << 20) + b"x")
-        for other in (f"{address}/removal", f"{address}s", "/commerce/v1/picture"):
-            answer = gateway.request("POST", other, {"Accept-Language": "en"}, b"x" * 65537)
+    known = {"Accept-Language": "en", "Authorization": bearer("a")}
+    services = ("commerce", "tourism")
+    with (
+        Upstream() as upstream,
+        before(
+            tmp_path, services=tuple(Service(name, (upstream.address,)) for name in services)
+        ) as gateway,
+    ):
+        fits = gateway.request("POST", PICTURE, known, b"x" * (5 << 20))
+        large = gateway.request("POST", PICTURE, known, b"x" * (5 << 20) + b"x")
+        others = (f"{PICTURE}/removal", f"{PICTURE}s", PICTURE.replace("commerce", "tourism"))
+        for other in (*others, "/commerce/v1/picture", "/commerce/v1/stores/lily/picture"):
+            answer = gateway.request("POST", other, known, b"x" * 65537)
             assert_problem(answer, 413, "too-large", "The request is too large")
     assert fits.status == 200
     assert_problem(large, 413, "too-large", "The request is too large")
     assert [len(arrived.body) for arrived in upstream.arrived] == [5 << 20]
+
+
+def test_what_takes_a_picture_is_what_the_gateway_lets_through() -> None:
+    taking = {
+        each.route.address
+        for each in EVERY_ROUTE
+        if isinstance(each.route.body, Binary) and each.route.body.bytes_max > 65536
+    }
+    assert taking
+    for each in EVERY_ROUTE:
+        pattern = Service(each.house.name, ("a:1",)).uploads
+        found = bool(pattern and re.fullmatch(pattern, each.path))
+        assert found == (each.route.address in taking), each.name
+
+
+def test_nobody_sends_a_picture_without_a_token(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        connection = HTTPConnection(*gateway.address, timeout=10)
+        connection.putrequest("POST", PICTURE)
+        connection.putheader("Content-Length", str(5 << 20))
+        connection.endheaders()
+        # Nothing of it is here yet.
+        response = connection.getresponse()
+        said = json.loads(response.read())
+        connection.close()
+    assert response.status == said["status"] == 401
+    assert response.getheader("WWW-Authenticate") == 'Bearer error="invalid_token"'
+    assert upstream.arrived == []
+
+
+def test_pictures_under_way_are_bounded_for_each_address_and_in_all(tmp_path: Path) -> None:
+    choices = {"address_uploads": 2, "uploads_max": 3, "proxies": ("127.0.0.0/8",)}
+    with Upstream() as upstream, before(tmp_path, upstream, **choices) as gateway:
+
+        def begin(address: str, letter: str) -> socket.socket:
+            """All of a picture but its last byte; the connection stays open."""
+            connection = gateway.connect()
+            head = f"POST {PICTURE} HTTP/1.1\r\nHost: a\r\nAuthorization: {bearer(letter)}\r\n"
+            sent = f"{head}X-Forwarded-For: {address}\r\nContent-Length: 99\r\n\r\n"
+            connection.sendall(sent.encode() + b"x" * 98)
+            return connection
+
+        def status(address: str) -> int:
+            headers = {"Authorization": bearer("z"), "X-Forwarded-For": address}
+            answer = gateway.request("POST", PICTURE, headers, b"x" * 70_000)
+            assert answer.status == answer.json().get("status", 200)
+            return answer.status
+
+        with begin("203.0.113.1", "a"), begin("203.0.113.1", "b"):
+            wait_until(lambda: status("203.0.113.1") == 429, "two of one address")
+            assert status("203.0.113.2") == 200
+            with begin("203.0.113.2", "c"):
+                wait_until(lambda: status("203.0.113.3") == 429, "three in all")
+                other = {"Authorization": bearer("z"), "X-Forwarded-For": "203.0.113.1"}
+                assert gateway.request("POST", ORDERS, other, b"x").status == 200
+        wait_until(lambda: status("203.0.113.1") == 200, "they are gone")
+
+
+def test_an_address_of_ipv6_counts_by_its_network(tmp_path: Path) -> None:
+    choices = {"anonymous_rate": Rate(1, 2), "proxies": ("127.0.0.0/8",)}
+    with Upstream() as upstream, before(tmp_path, upstream, **choices) as gateway:
+
+        def statuses(*addresses: str) -> Counter[int]:
+            return Counter(
+                gateway.get(ORDERS, x_forwarded_for=address).status for address in addresses
+            )
+
+        one = statuses(*(f"2001:db8:1:2:{number:x}::a" for number in range(1, 31)))
+        assert one[429] > one[200]
+        # Bytes that end a line or a text in other languages are bytes like any other.
+        odd = statuses(*(f"2001:db8:a00:d0a::{number:x}" for number in range(0x09FD, 0x0A1B)))
+        assert odd[429] > odd[200]
+        assert statuses(*(f"2001:db8:2:{number:x}::a" for number in range(30))) == {200: 30}
+        # What a proxy of both kinds writes of IPv4: each of them is somebody else.
+        assert statuses(*(f"::ffff:203.0.113.{number}" for number in range(30))) == {200: 30}
+        assert statuses(*(f"64:ff9b::198.51.100.{number}" for number in range(30))) == {200: 30}
+        same = ("192.0.2.1", "::ffff:192.0.2.1", "64:ff9b::192.0.2.1")
+        assert statuses(*same * 5)[429] > 5
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def test_writes_are_refused_with_the_reason_and_reads_go_on(
     assert english["detail"] == 'It\'s "upgraded" \\ for $5'
     assert upstream.arrived == []
     assert gateway.get("/commerce/v1/orders", authorization="Bearer x").status == 200
-    picture = gateway.request("PUT", "/commerce/v1/products/1/picture", body=b"x")
-    assert picture.status == 503
+    picture = gateway.request("POST", "/commerce/v1/products/1/picture", body=b"x" * 70_000)
+    assert picture.status == picture.json()["status"] == 503
 
     assert switched(gateway, "off") == 0
     assert gateway.request("POST", "/commerce/v1/orders", body=b"{}").status == 200

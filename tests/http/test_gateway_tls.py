@@ -38,6 +38,24 @@ def test_http_2_and_nothing_older_than_tls_1_2_is_offered(tmp_path: Path, tls: T
             assert connection.version() == "TLSv1.3"
 
 
+def test_what_was_recorded_stays_closed_to_whoever_gets_the_key(tmp_path: Path) -> None:
+    tls = Tls(*self_signed(tmp_path, by_rsa=True))
+    with Upstream() as upstream, before(tmp_path, upstream, tls=tls) as gateway:
+
+        def agree(ciphers: str) -> str:
+            old = ssl.create_default_context(cafile=str(tls.certificate))
+            old.maximum_version = ssl.TLSVersion.TLSv1_2
+            old.set_ciphers(ciphers)
+            with old.wrap_socket(gateway.connect(), server_hostname="127.0.0.1") as connection:
+                agreed = connection.cipher()
+            assert agreed is not None
+            return agreed[0]
+
+        assert agree("kRSA:ECDHE+AESGCM").startswith("ECDHE-RSA-AES")
+        with pytest.raises(ssl.SSLError):
+            agree("kRSA")
+
+
 def test_plain_http_on_the_tls_port_is_told_so(tmp_path: Path, tls: Tls) -> None:
     with Upstream() as upstream, before(tmp_path, upstream, tls=tls) as gateway:
         connection = HTTPConnection(*gateway.address, timeout=10)

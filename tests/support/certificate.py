@@ -7,16 +7,24 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+_CURVE = ec.SECP256R1()
 
 
 def self_signed(
-    directory: Path, hosts: Sequence[str] = ("localhost",), /, *, begins: int = -2, ends: int = 1
+    directory: Path,
+    hosts: Sequence[str] = ("localhost",),
+    /,
+    *,
+    begins: int = -2,
+    ends: int = 1,
+    by_rsa: bool = False,
 ) -> tuple[Path, Path]:
     """The files of a certificate and of its key, good for an hour, or from and until so many hours
     from now; for loopback's addresses and these names.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048) if by_rsa else ec.generate_private_key(_CURVE)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     names: list[x509.GeneralName] = [
         *(x509.DNSName(host) for host in hosts),

@@ -118,6 +118,8 @@ def test_the_manual_states_the_defaults(tmp_path: Path) -> None:
         f"{anonymous.per_second} a second and {anonymous.burst} at once, for each address",
         f"{choices.address_rate.per_second:,} a second and {choices.address_rate.burst:,} at once",
         f"{choices.address_connections:,} connections",
+        f"{choices.address_uploads} of each address of a client, {choices.uploads_max} in all",
+        f"{choices.uploads_max * (choices.picture_bytes_max >> 20)} MiB of the gateway's disk",
         f"let go after {choices.client_seconds} s",
         f"504 after {choices.answer_seconds} s",
     ):
