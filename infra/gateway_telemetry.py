@@ -122,7 +122,7 @@ class Teller:
         """Count a line, and tell its span; what is no line of the gateway's is passed over."""
         try:
             line = orjson.loads(raw)
-            status, seconds = int(line["status"]), float(line["duration_seconds"])
+            status, seconds = _status(line), float(line["duration_seconds"])
             route, method = str(line["route"]), method_of(str(line["method"]))
             cache = str(line["cache"]).lower() or "none"
             if self._metrics is not None:
@@ -155,6 +155,13 @@ class Teller:
         span = Span(tracer, f"gateway {line['route']}", "server", trace_id, "", ended - seconds)
         span.span_id, span.ended = span_id, ended
         return span
+
+
+def _status(line: Line) -> int:
+    """What the client heard, by its status."""
+    status = int(cast(int, line["status"]))
+    # A good answer of which nothing was sent was not kept for a full disk: the client heard nothing.
+    return 500 if status < 400 and line["sent_bytes"] == 0 else status
 
 
 def _count(metrics: Metrics, route: str, status: int, seconds: float, cache: str) -> None:

@@ -1,6 +1,7 @@
 """The maintenance switch of the gateway: writes, or everything, refused for a while with a reason.
 
     python -m infra.maintenance on --reason 系统升级 --reason-en Upgrading --until 2026-05-01T02:30
+    python -m infra.maintenance on --service commerce --reason 核对库存       # the others go on
     python -m infra.maintenance            # what is the case
     python -m infra.maintenance off
 
@@ -47,7 +48,8 @@ _STATE = "maintenance.json"
 _RENDERED = "maintenance.conf"
 _FINISH_SECONDS = 60.0
 _STEP_SECONDS = 0.05
-_REFUSED = {"writes": "default 1; GET 0; HEAD 0; OPTIONS 0;", "all": "default 1;"}
+_REFUSED = {"writes": "(?!GET$|HEAD$|OPTIONS$)", "all": ""}
+"""By mode, a pattern of the methods."""
 
 Mode = Literal["writes", "all"]
 
@@ -60,13 +62,14 @@ class NotSwitched(Exception):  # noqa: N818 - the message is for a person
 class Maintenance:
     """What is refused, why, in both languages, and until when: milliseconds UTC, None if unknown.
 
-    Raises ValueError for what could not be said.
+    Of `services`, or of all where none is named. Raises ValueError for what could not be said.
     """
 
     mode: Mode
     reason_zh: str
     reason_en: str
     until_ms: int | None = None
+    services: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in _REFUSED:
@@ -128,11 +131,11 @@ def switch(directory: Path, wanted: Maintenance | None, clock: Clock) -> bool:
 def rendered(case: Maintenance | None) -> str:
     """The part of nginx's configuration that says what is refused, and how."""
     said = case or Maintenance("writes", PROBLEM.zh, PROBLEM.en)
-    refused = _REFUSED[case.mode] if case else "default 0;"
+    refused = f'default 0; "{_refused(case)}" 1;' if case else "default 0;"
     again = "\n        ".join(_steps(said.until_ms))
     return f"""\
 # Written by infra/maintenance.py.
-    map $request_method $maintained {{ {refused} }}
+    map "$observed_route $request_method" $maintained {{ {refused} }}
     map $request_method $maintenance_mode {{ default {case.mode if case else "off"}; }}
     map $language $maintenance_problem {{
         default '{nginx.quoted(said.document("zh"))}';
@@ -142,6 +145,12 @@ def rendered(case: Maintenance | None) -> str:
         {again}
     }}
 """
+
+
+def _refused(case: Maintenance) -> str:
+    """A pattern of service and method, as `nginx.conf` has them."""
+    whose = f"(?:{'|'.join(case.services)})" if case.services else "[a-z]+"
+    return f"~^{whose} {_REFUSED[case.mode]}"
 
 
 def _steps(until_ms: int | None) -> list[str]:
@@ -255,8 +264,10 @@ def told(case: Maintenance | None) -> str:
     if case is None:
         return "No maintenance: everything is served"
     until = "" if case.until_ms is None else f" until {instant(case.until_ms)}"
-    what = "writes are" if case.mode == "writes" else "everything is"
-    return f"Maintenance: {what} refused{until}: {case.reason_zh} / {case.reason_en}"
+    what = "writes" if case.mode == "writes" else "everything"
+    of = f" of {', '.join(case.services)}" if case.services else ""
+    verb = "are" if case.mode == "writes" else "is"
+    return f"Maintenance: {what}{of} {verb} refused{until}: {case.reason_zh} / {case.reason_en}"
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -266,6 +277,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command")
     on = commands.add_parser("on", help="refuse")
     on.add_argument("--mode", choices=tuple(_REFUSED), default="writes", help="what is refused")
+    on.add_argument(
+        "--service", action="append", default=[], help="of this one alone; may be said again"
+    )
     on.add_argument("--reason", required=True, help="what people are told, in Chinese")
     on.add_argument("--reason-en", help="the same in English; without it, as in Chinese")
     on.add_argument("--until", help="when it is thought to be over: 2026-05-01T02:30[+08:00]")
@@ -280,6 +294,9 @@ def main(arguments: Sequence[str], clock: Clock) -> int:
     directory: Path = options.directory
     if not (directory / "nginx.conf").exists():
         print(f"{directory} is no gateway's directory", file=sys.stderr)
+        return 1
+    if options.command == "on" and (missing := _unknown(directory, options.service)):
+        print(f"The gateway leads to no service {', '.join(missing)}", file=sys.stderr)
         return 1
     try:
         heard = True
@@ -298,7 +315,18 @@ def main(arguments: Sequence[str], clock: Clock) -> int:
 
 def _wanted(options: argparse.Namespace, now_ms: int) -> Maintenance:
     until_ms = None if options.until is None else moment(options.until, now_ms)
-    return Maintenance(options.mode, options.reason, options.reason_en or options.reason, until_ms)
+    return Maintenance(
+        options.mode,
+        options.reason,
+        options.reason_en or options.reason,
+        until_ms,
+        options.service,
+    )
+
+
+def _unknown(directory: Path, services: Sequence[str]) -> list[str]:
+    configured = (directory / "nginx.conf").read_text(encoding="utf-8")
+    return [name for name in services if f"location /{name}/ {{" not in configured]
 
 
 if __name__ == "__main__":

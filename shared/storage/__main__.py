@@ -114,7 +114,10 @@ def main(argv: Sequence[str], connect: Connect = _connected, clock: Clock | None
 
 
 def _failed(error: Exception, code: int) -> int:
-    say(f"{type(error).__name__}: {error}", sys.stderr)
+    # What is built is built here, and here alone may run out of room.
+    local = isinstance(error, ReplicaBroken | sqlite3.Error | OSError)
+    where = f" (TMPDIR is {tempfile.gettempdir()})" if local else ""
+    say(f"{type(error).__name__}: {error}{where}", sys.stderr)
     return code
 
 

@@ -71,6 +71,28 @@ def test_writes_are_refused_with_the_reason_and_reads_go_on(
     assert gateway.request("POST", "/commerce/v1/orders", body=b"{}").status == 200
 
 
+def test_one_service_is_closed_and_the_others_go_on(gateway: GatewayServer) -> None:
+    def statuses(method: str) -> list[int]:
+        return [gateway.request(method, f"/{name}/v1/orders").status for name in SERVICES]
+
+    assert switched(gateway, "on", "--service", "commerce", "--reason", "核对库存") == 0
+    assert (statuses("POST"), statuses("GET")) == ([503, 200], [200, 200])
+    everything = ("on", "--mode", "all", "--reason", "核对库存")
+    assert switched(gateway, *everything, "--service", "identity") == 0
+    assert (statuses("POST"), statuses("GET")) == ([200, 503], [200, 503])
+    both = ("--service", "identity", "--service", "commerce")
+    assert switched(gateway, *everything, *both) == 0
+    assert statuses("GET") == [503, 503]
+
+
+def test_a_service_that_is_not_there_is_named(
+    gateway: GatewayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert switched(gateway, "on", "--service", "comerce", "--reason", "核对库存") == 1
+    assert "no service comerce" in capsys.readouterr().err
+    assert gateway.request("POST", "/commerce/v1/orders").status == 200
+
+
 def test_everything_is_refused_but_health_and_what_explains_it(
     gateway: GatewayServer, upstream: Upstream
 ) -> None:

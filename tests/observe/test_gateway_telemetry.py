@@ -38,6 +38,7 @@ def line(**changes: object) -> bytes:
         "method": "GET",
         "path": "/commerce/v1/orders/order_secret",
         "status": 200,
+        "sent_bytes": 1234,
         "duration_seconds": 0.25,
         "ended": FakeClock().now_ms() / 1000 - 2,
         "cache": "",
@@ -78,6 +79,14 @@ def test_a_line_is_a_span_and_a_count() -> None:
     }
     assert told.count(service="gateway", route="commerce", status="2xx", cache="hit") == 1
     assert b"order_secret" not in told.metrics.text()
+
+
+def test_an_answer_of_which_nothing_was_sent_is_a_failure() -> None:
+    told = Told()
+    told.teller.tell(line(sent_bytes=0, cache="MISS"))
+    told.teller.tell(line(sent_bytes=0, status=499))
+    assert (told.count(status="5xx"), told.count(status="4xx"), told.count()) == (1, 1, 2)
+    assert [span.failed for span in told.spans] == [True, False]
 
 
 def test_what_was_not_chosen_is_counted_alone() -> None:
