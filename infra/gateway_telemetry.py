@@ -160,7 +160,7 @@ class Teller:
 def _status(line: Line) -> int:
     """What the client heard, by its status."""
     status = int(cast(int, line["status"]))
-    # A good answer of which nothing was sent was not kept for a full disk: the client heard nothing.
+    # A good answer of which nothing was sent could not be kept, for a full disk: nobody heard it.
     return 500 if status < 400 and line["sent_bytes"] == 0 else status
 
 

@@ -103,6 +103,9 @@ def test_what_is_turned_away_is_counted_by_its_reason(tmp_path: Path) -> None:
     assert read(text, "gansu_shed_total") == 1, "a probe is told, and not turned away"
 
 
+ALERTS = (Path(__file__).parents[2] / "infra/observability/alerts.yml").read_text()
+
+
 def test_failed_sign_ins_are_counted_by_their_kind(tmp_path: Path) -> None:
     metrics = Metrics("identity", measures.SERVICES)
     with Bureau(tmp_path) as bureau:
@@ -118,6 +121,20 @@ def test_failed_sign_ins_are_counted_by_their_kind(tmp_path: Path) -> None:
     assert read(text, "gansu_sign_in_failures_total", kind="code") == 1
     assert read(text, "gansu_sign_in_failures_total", kind="token") == 1
     assert read(text, "gansu_sign_in_failures_total") == 2
+
+
+def test_who_asks_for_a_code_and_who_comes_in_are_what_the_alert_asks_for(tmp_path: Path) -> None:
+    metrics = Metrics("identity", measures.SERVICES)
+    with Bureau(tmp_path) as bureau:
+        object.__setattr__(bureau.app.edge, "heard", EdgeMeter(metrics, {}))
+        bureau.ask_code("13800000001")
+        bureau.sign_in("13800000002")
+    [alert] = re.findall(r"- alert: GansuNobodySignsIn\n(.*?)for:", ALERTS, re.DOTALL)
+    asked, came_in = (
+        read(metrics.text(), name, **dict(re.findall(r'(\w+)="([^"]*)"', labels)))
+        for name, labels in re.findall(r"increase\((\w+)\{(.*?)\}", alert)
+    )
+    assert (asked, came_in) == (2, 1)
 
 
 # The store

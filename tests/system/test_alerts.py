@@ -88,6 +88,10 @@ def gauge(name: str, values: str, labels: Labels = JOURNAL, instance: str = "a")
 
 A = {**JOURNAL, "instance": "a"}
 FAILED = 'gansu_sign_in_failures_total{service="identity",kind="code"}'
+ASKED = (
+    'http_server_request_duration_seconds_count{service="identity",instance="a",route="/identity/'
+)
+CODES, SIGNED_IN = f'{ASKED}sign-in/code",status="200"}}', f'{ASKED}sign-in",status="303"}}'
 CHECKED = "gansu_conservation_checked_timestamp_seconds"
 
 CASES = [
@@ -288,6 +292,12 @@ CASES = [
         at="1445m",
         step="5m",
     ),
+    Case("GansuNobodySignsIn", "three a minute ask for a code, and nobody comes in",
+        {CODES: every(0.75), SIGNED_IN: always(7)}, [{}]),
+    Case("GansuNobodySignsIn", "nobody ever came in", {CODES: every(0.75)}, [{}]),
+    Case("GansuNobodySignsIn", "one of them comes in",
+        {CODES: every(0.75), SIGNED_IN: "0x40 1x80"}),
+    Case("GansuNobodySignsIn", "a few ask, and think better of it", {CODES: every(0.1)}),
     Case("GansuConservationViolated", "a ticket was sold twice",
         gauge("gansu_conservation_violations", "0x10 1x110"), [JOURNAL], at="3m"),
     Case("GansuConservationViolated", "the books are right",
