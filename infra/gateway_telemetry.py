@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from io import FileIO
 from os.path import samestat
@@ -30,7 +30,7 @@ import orjson
 from shared import settings
 from shared.clock import Clock, SystemClock
 from shared.observe import measures
-from shared.observe.exposition import listening
+from shared.observe.exposition import serve
 from shared.observe.metrics import Metrics
 from shared.observe.spans import tracer_of
 from shared.settings import SettingsError
@@ -195,18 +195,6 @@ def follow(log: Log, teller: Teller, stopping: threading.Event) -> None:
             teller.tell(line)
         if not lines:
             stopping.wait(IDLE_SECONDS)
-
-
-def serve(bind: str, read: Callable[[], bytes], stopping: threading.Event) -> None:
-    """Serve `/metrics` in a thread. Raises OSError where it cannot listen."""
-    server = listening(bind, read)
-
-    def loop() -> None:
-        while not stopping.is_set():
-            server.handle_request()
-        server.server_close()
-
-    threading.Thread(target=loop, name="metrics", daemon=True).start()
 
 
 def main(arguments: Sequence[str]) -> int:

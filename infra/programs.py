@@ -90,6 +90,7 @@ def notifier(plan: Plan, service: str, store: Mapping[str, str]) -> Program:
         "GANSU_ENV": "development",
         "GANSU_CONTAINER": name,
         "GANSU_REPLICA_DIRECTORY": str(plan.layout.replicas / name),
+        **plan.observed.environment(name),
         **_identitys(plan, service, "sealing"),
     }
     argv = (sys.executable, "-m", f"services.{service}.notify")

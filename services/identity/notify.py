@@ -8,6 +8,7 @@ from services.identity.notices import NOTICES, Unsealing
 from shared.clock import Clock, SystemClock
 from shared.notices.message import Notifier
 from shared.notices.program import main
+from shared.observe.notifiers import observing
 from shared.settings import IdentityNotifierSettings, load_identity_notifier
 
 IDLE_SECONDS = 1.0
@@ -27,6 +28,7 @@ if __name__ == "__main__":
             NOTICES,
             load=load_identity_notifier,
             wrapped=_unsealing,
+            observing=observing,
             idle_seconds=IDLE_SECONDS,
         )
     )

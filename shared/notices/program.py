@@ -22,6 +22,7 @@ from shared.notices.http import HttpGateway
 from shared.notices.mapping import CannotTell, Notices
 from shared.notices.message import Notifier
 from shared.notices.sender import Sender
+from shared.notices.telemetry import SILENT, Observing, Telemetry, unobserved
 from shared.settings import NotifierSettings, SettingsError, load_notifier
 from shared.storage.catalogue import Catalogue
 from shared.storage.database import JournalDatabase
@@ -51,18 +52,21 @@ def main(
     *,
     load: Callable[[], Any] = load_notifier,
     wrapped: Callable[[Any, Notifier], Notifier] = lambda _, notifier: notifier,
+    observing: Observing = unobserved,
     idle_seconds: float = IDLE_SECONDS,
 ) -> int:
-    """Send a service's notices until SIGTERM; the exit status. `load` reads the settings, and
-    `wrapped` puts around the notifier what has to be done to messages at the last moment.
+    """Send a service's notices until SIGTERM; the exit status. `load` reads the settings,
+    `wrapped` puts around the notifier what has to be done to messages at the last moment, and
+    `observing` has somebody told how it goes.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    stopping = threading.Event()
     try:
         settings = load()
+        telemetry = observing(outbox.database_of(service), stopping)
     except SettingsError as error:
         log.error("the settings cannot be used: %s", error)
         return 2
-    stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
     clock = SystemClock()
@@ -75,9 +79,9 @@ def main(
         journal = Journal(store, f"{settings.store_prefix}{service}/", clock)
         feed = Feed(journal, database, notices, catalogue, clock)
         log.info("notices of %s go to: %s", service, settings.notices)
-        sender = Sender(database, notifier, clock)
+        sender = Sender(database, notifier, clock, telemetry=telemetry)
         alive = partial(heartbeat.beat, settings.replica_directory, service, clock)
-        run(feed, sender, stopping, idle_seconds, alive)
+        run(feed, sender, stopping, idle_seconds, alive, telemetry)
         log.info("stopping")
     return 0
 
@@ -114,6 +118,7 @@ def run(
     stopping: threading.Event,
     idle_seconds: float = IDLE_SECONDS,
     alive: Callable[[], None] = lambda: None,
+    telemetry: Telemetry = SILENT,
 ) -> None:
     """Follow and send until `stopping` is set; what fails is logged and tried again. `alive` is
     called before each look.
@@ -126,6 +131,8 @@ def run(
             sender.wake()
         due = _tried(sender.step)
         troubled = read is None or due is None
+        if read == 0 and due is not None:
+            telemetry.level()
         pause = _pause(pause, idle_seconds, busy=bool(read), troubled=troubled)
         stopping.wait(0 if read else min(pause, pause if due is None else due))
 

@@ -12,6 +12,7 @@ from shared.clock import Clock
 from shared.notices import outbox
 from shared.notices.message import Message, Notifier, Unsent
 from shared.notices.outbox import Lease, Outcome
+from shared.notices.telemetry import SILENT, Telemetry
 from shared.storage.access import Database
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,13 @@ class Sender:
         clock: Clock,
         *,
         parallel: int = PARALLEL,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self._database = database
         self._notifier = notifier
         self._clock = clock
         self._parallel = parallel
+        self._telemetry = telemetry
         self._look_at = float("-inf")
         self._pause_seconds = 0.0
 
@@ -57,6 +60,7 @@ class Sender:
         claimed = outbox.claim(self._database, self._parallel)
         for message_id in claimed.failed:
             log.error("%s is given up: it was tried for too long", message_id)
+            self._telemetry.message("given_up")
         wait = self._send(claimed.leases) if claimed.leases else self._idle(claimed.wait_ms)
         self._look_at = self._clock.monotonic() + wait
         return wait
@@ -85,6 +89,7 @@ class Sender:
     def _deliver(self, lease: Lease) -> Outcome:
         outcome = self._attempt(lease.message)
         outbox.settle(self._database, lease, outcome)
+        self._telemetry.message(outcome.value)
         return outcome
 
     def _attempt(self, message: Message) -> Outcome:

@@ -19,6 +19,7 @@ import logging
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -110,6 +111,18 @@ def listening(bind: str, read: Callable[[], bytes]) -> HTTPServer:
     server = _Server((host.strip("[]"), int(port)), _Handler)
     server.read = read
     return server
+
+
+def serve(bind: str, read: Callable[[], bytes], stopping: threading.Event) -> None:
+    """Serve `/metrics` in a thread of this process. Raises OSError where it cannot listen."""
+    server = listening(bind, read)
+
+    def loop() -> None:
+        while not stopping.is_set():
+            server.handle_request()
+        server.server_close()
+
+    threading.Thread(target=loop, name="metrics", daemon=True).start()
 
 
 class _Server(HTTPServer):

@@ -159,6 +159,21 @@ GATEWAY_REQUESTS = Measure(
     " what the cache had to do with it (`hit`, `miss`, …, `none`).",
     REQUEST_SECONDS,
 )
+NOTICES = Measure(
+    "gansu_notices_total",
+    "counter",
+    ("outcome",),
+    "Messages to people: `sent`; `later`, not taken now and to be tried again; `refused` for good;"
+    " `given_up` after days. `service` is the notifier, `commerce-notices` say.",
+)
+NOTICES_LEVEL = Measure(
+    "gansu_notices_level_timestamp_seconds",
+    "gauge",
+    (),
+    "When the notifier had last read all of its service's journal and seen to all that was due, in"
+    " seconds since 1970.",
+    together="livemostrecent",
+)
 SPANS_LOST = Measure(
     "gansu_spans_lost_total",
     "counter",
@@ -175,3 +190,6 @@ SERVICES = (
 
 GATEWAY = (GATEWAY_REQUESTS, SHED, SPANS_LOST)
 """What the gateway's measures, from its log."""
+
+NOTIFIERS = (NOTICES, NOTICES_LEVEL)
+"""What a notifier measures."""

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from infra.services import SERVICES
+from shared.notices.outbox import database_of
 from tests.chart.conftest import EVERYTHING, Release, laid, values_of
 from tests.support.helm import Helm
 from tests.support.reach import matches
@@ -46,8 +47,9 @@ def test_every_selector_takes_exactly_the_pods_that_are_meant(release: Release) 
     for each in release.of("PodDisruptionBudget"):
         assert selected(release, each["spec"]["selector"]) == [each["metadata"]["name"]]
     for each in release.of("PodMonitor"):
-        web = {f"gansu-{name}" for name in SERVICES} | {"gansu-gateway"}
-        assert set(selected(release, each["spec"]["selector"])) == web
+        serving = {f"gansu-{name}" for name in SERVICES} | {"gansu-gateway"}
+        telling = {f"gansu-{name}" for name in map(database_of, SERVICES)}
+        assert set(selected(release, each["spec"]["selector"])) == serving | telling
         assert each["spec"]["jobLabel"] in labels_of(release.workloads()[0])
     for each in release.of("NetworkPolicy"):
         assert selected(release, each["spec"]["podSelector"]), each["metadata"]["name"]

@@ -19,6 +19,7 @@ from shared.notices.mapping import CannotTell
 from shared.notices.message import Message
 from shared.notices.program import EVERY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS
 from shared.notices.sender import LOOK_SECONDS, Sender
+from shared.notices.telemetry import Telemetry
 from shared.settings import NotifierSettings, SettingsError
 from shared.storage.objects import Uncertain
 
@@ -188,6 +189,36 @@ def test_a_feed_that_is_stuck_does_not_hold_up_what_stands_in_the_outbox() -> No
 
     waits(4, Steps(CannotTell("entry 7")), Sending(0))
     assert len(sent) == 4
+
+
+class Telling:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def message(self, outcome: str) -> None:
+        self.told.append(outcome)
+
+    def level(self) -> None:
+        self.told.append("level")
+
+
+@pytest.mark.parametrize(
+    ("feed", "sender", "levels"),
+    [
+        (Steps(3, 0), Steps(LOOK_SECONDS), 3),
+        (Steps(CannotTell("entry 7"), 0), Steps(LOOK_SECONDS), 3),
+        (Steps(0), Steps(Uncertain("gone")), 0),
+        (Steps(32), Steps(LOOK_SECONDS), 0),
+    ],
+    ids=["level behind three", "once a journal can be told", "no store", "never at the end"],
+)
+def test_it_says_when_it_is_level(feed: Steps, sender: Steps, levels: int) -> None:
+    telling = Telling()
+    heard = cast(Telemetry, telling)
+    program.run(cast(Feed, feed), cast(Sender, sender), Stop(4), telemetry=heard)
+    assert telling.told == ["level"] * levels
 
 
 def test_it_ends_when_it_is_told_to(caplog: pytest.LogCaptureFixture) -> None:

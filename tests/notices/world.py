@@ -24,6 +24,7 @@ from shared.notices.feed import Feed
 from shared.notices.mapping import Notices
 from shared.notices.message import Message, Notifier, Unsent
 from shared.notices.sender import LOOK_SECONDS, Sender
+from shared.notices.telemetry import SILENT, Telemetry
 from shared.storage.access import (
     FRESH,
     Change,
@@ -279,13 +280,20 @@ class Street:
         notices: Notices = NOTICES,
         parallel: int = 1,
         store: MemoryStore | None = None,
+        telemetry: Telemetry = SILENT,
     ) -> Consumer:
         """A consumer as a new process has it."""
         lived = life or Life()
         mortal = MortalDatabase(database, lived)
         return Consumer(
             Feed(self.journal(store), mortal, notices, CATALOGUE, self.clock),
-            Sender(mortal, MortalNotifier(notifier, lived), self.clock, parallel=parallel),
+            Sender(
+                mortal,
+                MortalNotifier(notifier, lived),
+                self.clock,
+                parallel=parallel,
+                telemetry=telemetry,
+            ),
         )
 
     def pass_time(self, seconds: float = LOOK_SECONDS) -> None:

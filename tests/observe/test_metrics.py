@@ -39,7 +39,7 @@ from tests.support.served import Said
 from tests.support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
-EVERY = {each.name: each for each in (*measures.SERVICES, *measures.GATEWAY)}
+EVERY = {each.name: each for each in (*measures.SERVICES, *measures.GATEWAY, *measures.NOTIFIERS)}
 
 
 def read(text: bytes, name: str, **labels: str) -> float:

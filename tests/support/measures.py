@@ -17,7 +17,7 @@ COLLECTED = frozenset({"service", "instance", "job"})
 def series() -> dict[str, frozenset[str]]:
     """Every name that can be asked for, and the labels that it has."""
     known = {"up": frozenset({"instance", "job"})}
-    for measure in (*measures.SERVICES, *measures.GATEWAY):
+    for measure in (*measures.SERVICES, *measures.GATEWAY, *measures.NOTIFIERS):
         labels = COLLECTED | set(measure.labels)
         if measure.kind == "histogram":
             known[f"{measure.name}_bucket"] = labels | {"le"}

@@ -92,6 +92,16 @@ ASKED = (
     'http_server_request_duration_seconds_count{service="identity",instance="a",route="/identity/'
 )
 CODES, SIGNED_IN = f'{ASKED}sign-in/code",status="200"}}', f'{ASKED}sign-in",status="303"}}'
+NOTIFIER = {"service": "commerce-notices"}
+LEVEL = 'gansu_notices_level_timestamp_seconds{service="commerce-notices",instance="n"}'
+
+
+def told(outcome: str, per_step: float) -> dict[str, str]:
+    """What became of a notifier's messages."""
+    labels = f'service="commerce-notices",instance="n",outcome="{outcome}"'
+    return {f"gansu_notices_total{{{labels}}}": every(per_step)}
+
+
 CHECKED = "gansu_conservation_checked_timestamp_seconds"
 
 CASES = [
@@ -298,6 +308,18 @@ CASES = [
     Case("GansuNobodySignsIn", "one of them comes in",
         {CODES: every(0.75), SIGNED_IN: "0x40 1x80"}),
     Case("GansuNobodySignsIn", "a few ask, and think better of it", {CODES: every(0.1)}),
+    Case("GansuGone", "a notifier is no more",
+        {LEVEL: "0+15x20 _x100", **ready("a", always(1))}, [NOTIFIER]),
+    Case("GansuNoticesHeldUp", "it stopped reading a quarter of an hour ago and more",
+        {LEVEL: "0+15x10 150x110"}, [NOTIFIER]),
+    Case("GansuNoticesHeldUp", "it reads and sends", {LEVEL: "0+15x120", **told("sent", 1)}),
+    Case("GansuNoticesHeldUp", "nothing that it sends is taken",
+        {LEVEL: "0+15x120", **told("later", 1), **told("sent", 0)}, [NOTIFIER], at="28m"),
+    Case("GansuNoticesHeldUp", "some of it is",
+        {LEVEL: "0+15x120", **told("later", 1), **told("sent", 0.1)}, at="28m"),
+    Case("GansuNoticesRefused", "one a minute is refused", told("refused", 0.25), [NOTIFIER],
+        at="30m"),
+    Case("GansuNoticesRefused", "one in ten minutes is", told("refused", 0.025), at="30m"),
     Case("GansuConservationViolated", "a ticket was sold twice",
         gauge("gansu_conservation_violations", "0x10 1x110"), [JOURNAL], at="3m"),
     Case("GansuConservationViolated", "the books are right",

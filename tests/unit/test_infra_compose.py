@@ -243,7 +243,7 @@ def test_prometheus_asks_whoever_tells_measures(services: dict[str, Any]) -> Non
     asked = yaml.safe_load((ROOT / "infra/observability/prometheus.yml").read_text("utf-8"))
     [platform, _] = asked["scrape_configs"]
     [found] = platform["dns_sd_configs"]
-    assert set(found["names"]) == tells == {*SERVICES, "gateway"}
+    assert set(found["names"]) == tells == {*SERVICES, *map(database_of, SERVICES), "gateway"}
     ports = {told_to(services[name])["GANSU_METRICS_BIND"] for name in tells}
     assert ports == {f"0.0.0.0:{found['port']}"}
     # The label `service` is the program's own word, not Prometheus's.
@@ -268,7 +268,8 @@ def test_what_is_told_and_not_read_is_nothing(services: dict[str, Any]) -> None:
         told = {each.removesuffix("_FILE") for each in told_to(services[name])}
         assert told - {"GUNICORN_CMD_ARGS"} <= read, name
     for notifier in map(database_of, SERVICES):
-        assert not (observation - {"GANSU_ENV"}) & told_to(services[notifier]).keys()
+        traces = {name for name in observation if name.startswith("GANSU_TRACES")}
+        assert not traces & told_to(services[notifier]).keys()
 
 
 def test_samples_are_planted_with_the_keys_of_their_service(

@@ -84,6 +84,34 @@ OVERVIEW = Dashboard(
             ],
         ),
         Row(
+            "Notices: what people are told",
+            [
+                Panel(
+                    "Messages",
+                    "What became of them; `later` are tried again.",
+                    "ops",
+                    [
+                        Query(
+                            rate("gansu_notices_total", "", "service, outcome"),
+                            "{{service}} {{outcome}}",
+                        )
+                    ],
+                ),
+                Panel(
+                    "Late",
+                    "Since when a notifier has not seen to all that its journal says.",
+                    "s",
+                    [
+                        Query(
+                            "time() - max by (service) (gansu_notices_level_timestamp_seconds)",
+                            "{{service}}",
+                        )
+                    ],
+                    limit=300,
+                ),
+            ],
+        ),
+        Row(
             "Traffic and errors",
             [
                 Panel(
