@@ -177,6 +177,14 @@ def test_a_kind_is_known_by_its_address() -> None:
     assert kind("https://ceph.gansu.example", named="ceph") == "ceph aws"
 
 
+def test_a_named_operator_reads_and_does_nothing_else() -> None:
+    told = Policies(SETTINGS, CEPH).of_bucket("gansu-media", CEPH.principal or "", "arn:operator")
+    [own] = [
+        each for each in told["Statement"] if each.get("Principal") == {"AWS": ["arn:operator"]}
+    ]
+    assert (own["Effect"], set(own["Action"])) == ("Allow", {"s3:GetObject", "s3:GetObjectVersion"})
+
+
 def test_a_stores_own_wording_is_the_same_policy() -> None:
     wanted = Policies(SETTINGS, CEPH).of_bucket("gansu-media", CEPH.principal or "")
     told = json.loads(json.dumps(wanted))
