@@ -31,6 +31,14 @@ def _moved(when: Words) -> Words:
     )
 
 
+def _may_decline(when: Words) -> Words:
+    return Words(
+        f"您的预约时间已改为{when.zh}，如有不便可在此前取消，详情请见“智慧甘肃”。",
+        f"Your appointment has been moved to {when.en}. If it does not suit you, you can cancel it"
+        " until then. Smart Gansu has the details.",
+    )
+
+
 def _given_up(when: Words) -> Words:
     return Words(
         f"您{when.zh}的预约已由代办人取消，详情请见“智慧甘肃”。",
@@ -54,10 +62,16 @@ def _cancelled(happening: Happening) -> Notice | None:
     return _telling(_given_up)(happening) if "acted_by" in happening.data else None
 
 
+def _rescheduled(happening: Happening) -> Notice | None:
+    """Who is there already can decline no more."""
+    appointment = happening.document("appointments", happening.data["appointment"])
+    return _telling(_may_decline if appointment["state"] == "booked" else _moved)(happening)
+
+
 NOTICES: Notices = {
     "appointment.booked": _telling(_booked),
     "appointment.called_off": _telling(_called_off),
-    "appointment.moved": _telling(_moved),
+    "appointment.moved": _rescheduled,
     "appointment.cancelled": _cancelled,
     # At the desk before the patient, or a matter for the desk alone.
     "appointment.checked_in": silent,

@@ -215,6 +215,50 @@ def test_the_limit_counts_under_which_it_was_booked(clinic: Clinic) -> None:
     assert clinic.booked(session)["cancel_until"] == "2025-12-29T00:00:00.000Z"
 
 
+def test_a_moved_appointment_can_be_declined_until_it_begins(clinic: Clinic) -> None:
+    session = clinic.session(start="16:00", end="17:00")
+    early, late = clinic.booked(session), clinic.booked(session, by="citizen-2")
+    to_monday(clinic, hours=-24 + 17)
+    refused(clinic.cancel(early), 409, "too-late-to-cancel")
+    clinic.move(session, 0, "08:00")
+    shown = json_of(clinic.get(f"/v1/appointments/{early['id']}", by="citizen-1"))
+    assert shown["cancel_until"] == shown["starts_at"] == "2026-01-05T00:00:00.000Z"
+    to_monday(clinic, hours=8)
+    made(clinic.cancel(early))
+    clinic.clock.pass_wall(seconds=1)
+    refused(clinic.cancel(late, by="citizen-2"), 409, "too-late-to-cancel")
+
+
+@pytest.mark.parametrize(
+    ("cancel_hours", "start", "until"),
+    [
+        (0, "08:00", "2026-01-05T08:00:00.000Z"),
+        (24, "08:00", "2026-01-05T00:00:00.000Z"),
+        (24, "20:00", "2026-01-05T12:00:00.000Z"),
+        (24, "16:00", "2026-01-04T08:00:00.000Z"),
+    ],
+)
+def test_a_move_takes_no_time_to_cancel_away(
+    clinic: Clinic, cancel_hours: int, start: str, until: str
+) -> None:
+    clinic.set_limits(cancel_hours=cancel_hours)
+    session = clinic.session(start="16:00", end="17:00")
+    appointment = clinic.booked(session)
+    clinic.move(session, 0, start)
+    path = f"/v1/appointments/{appointment['id']}"
+    assert json_of(clinic.get(path, by="citizen-1"))["cancel_until"] == until
+
+
+def test_a_slot_that_is_moved_to_where_it_is_has_not_moved(clinic: Clinic) -> None:
+    session = clinic.session()
+    appointment = clinic.booked(session)
+    before = [kind for kind, _ in clinic.events()]
+    clinic.move(session, 0, "08:00")
+    assert [kind for kind, _ in clinic.events()] == before
+    path = f"/v1/appointments/{appointment['id']}"
+    assert json_of(clinic.get(path, by="citizen-1")) == appointment
+
+
 # The day itself
 
 
@@ -242,6 +286,22 @@ def missed(clinic: Clinic, session: Json, slot: int = 0) -> None:
     clinic.clock.pass_wall(seconds=1)
     refused(clinic.at_desk("no-show", appointment, by="clinician-1"), 403, "forbidden")
     assert made(clinic.at_desk("no-show", appointment))["state"] == "no_show"
+
+
+def test_nobody_is_barred_for_an_hour_that_the_hospital_chose(clinic: Clinic) -> None:
+    """Earlier or later, with notice or without: it is not the hour that the patient took."""
+    clinic.set_limits(no_shows_max=1)
+    earlier, later = clinic.session(start="16:00", end="17:00"), clinic.session()
+    moved = [clinic.booked(earlier), clinic.booked(later, by="citizen-2")]
+    to_monday(clinic, hours=7)
+    clinic.move(earlier, 0, "07:05")
+    clinic.move(later, 0, "11:00")
+    to_monday(clinic, hours=12)
+    for appointment in moved:
+        assert made(clinic.at_desk("no-show", appointment))["state"] == "no_show"
+    afternoon = clinic.session(start="18:00", end="19:00")
+    made(clinic.book(afternoon, by="citizen-1"))
+    made(clinic.book(afternoon, by="citizen-2"))
 
 
 def test_whoever_does_not_come_too_often_is_told_until_when(clinic: Clinic) -> None:

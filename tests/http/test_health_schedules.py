@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from services.health.schemas.desks import DoctorSchema, HospitalSchema
 from services.health.schemas.schedules import AvailabilitySchema, SessionSchema
-from shared.storage.entry import decode
 from tests.support.clinic import DUNHUANG, LIMITS, LZU, PATTERN, Clinic
-from tests.support.served import Json, json_of, made, refused
+from tests.support.served import json_of, made, refused
 
 
 @pytest.fixture
@@ -19,15 +17,6 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     with Clinic(tmp_path) as clinic:
         clinic.open_desks()
         yield clinic
-
-
-def events(clinic: Clinic) -> list[tuple[str, Json]]:
-    """Everything that was ever said, in order."""
-    found = []
-    for row in clinic.store.list("health/journal/", limit=100_000):
-        entry = decode(clinic.store.get(row.key), int(row.key[-25:-5]))
-        found += [(event.kind, orjson.loads(event.data)) for event in entry.events]
-    return found
 
 
 # Hospitals
@@ -232,22 +221,16 @@ def test_a_stopped_session_cancels_all_its_appointments(clinic: Clinic) -> None:
     for number, appointment in enumerate(waiting):
         shown = clinic.get(f"/v1/appointments/{appointment['id']}", by=f"citizen-{number}")
         assert json_of(shown)["state"] == "cancelled"
-    called_off = [data for kind, data in events(clinic) if kind == "appointment.called_off"]
+    called_off = [data for kind, data in clinic.events() if kind == "appointment.called_off"]
     assert called_off == [{"appointment": item["id"]} for item in waiting]
     refused(clinic.book(session, 3), 409, "session-stopped")
     made(clinic.book(clinic.session(), by="citizen-0"))
 
 
-def move(clinic: Clinic, session: Json, slot: object, start: str, by: str = "hospital-1") -> Any:
-    path = f"/v1/sessions/{session['id']}"
-    match = {"If-Match": clinic.get(path).headers["ETag"]}
-    return clinic.ask("PATCH", f"{path}/slots/{slot}", {"start": start}, by=by, headers=match)
-
-
 def test_a_moved_slot_takes_its_patients_along(clinic: Clinic) -> None:
     session = clinic.session()
     appointment = clinic.booked(session, 1)
-    answer = move(clinic, clinic.read(session["id"]), 1, "14:00")
+    answer = clinic.move(clinic.read(session["id"]), 1, "14:00")
     assert answer.status_code == 200, answer.text
     assert json_of(answer)["slots"][1]["starts_at"] == "2026-01-05T06:00:00.000Z"
     shown = json_of(clinic.get(f"/v1/appointments/{appointment['id']}", by="citizen-1"))
@@ -255,7 +238,7 @@ def test_a_moved_slot_takes_its_patients_along(clinic: Clinic) -> None:
         "2026-01-05T06:00:00.000Z",
         "2026-01-05T06:30:00.000Z",
     )
-    assert events(clinic)[-1] == ("appointment.moved", {"appointment": appointment["id"]})
+    assert clinic.events()[-1] == ("appointment.moved", {"appointment": appointment["id"]})
     refused(clinic.book(session, 1, by="citizen-2"), 409, "slot-gone")
     other = clinic.session(hospital=DUNHUANG, start="14:00", end="14:30")
     refused(clinic.book(other), 409, "time-taken")
@@ -267,14 +250,14 @@ def test_a_slot_is_not_moved_where_somebody_has_no_time(clinic: Clinic) -> None:
     session = clinic.session(doctor)
     clinic.booked(session, 1)
     clinic.booked(clinic.session(hospital=DUNHUANG, start="14:00", end="14:30"))
-    assert refused(move(clinic, session, 1, "14:10"), 409, "patients-busy")["patients"] == 1
-    refused(move(clinic, session, 0, "08:10"), 409, "doctor-busy")
+    assert refused(clinic.move(session, 1, "14:10"), 409, "patients-busy")["patients"] == 1
+    refused(clinic.move(session, 0, "08:10"), 409, "doctor-busy")
     made(clinic.publish(doctor, start="16:00", end="17:00"))
-    refused(move(clinic, session, 0, "16:30"), 409, "doctor-busy")
-    refused(move(clinic, session, 0, "23:45"), 422, "invalid-request", "start")
-    refused(move(clinic, session, 4, "15:00"), 404, "not-found")
-    refused(move(clinic, session, "x", "15:00"), 404, "not-found")
-    refused(move(clinic, session, 0, "15:00", by="hospital-2"), 404, "not-found")
+    refused(clinic.move(session, 0, "16:30"), 409, "doctor-busy")
+    refused(clinic.move(session, 0, "23:45"), 422, "invalid-request", "start")
+    refused(clinic.move(session, 4, "15:00"), 404, "not-found")
+    refused(clinic.move(session, "x", "15:00"), 404, "not-found")
+    refused(clinic.move(session, 0, "15:00", by="hospital-2"), 404, "not-found")
 
 
 def test_a_slot_that_was_read_too_early_is_not_moved(clinic: Clinic) -> None:
@@ -297,8 +280,8 @@ def test_a_full_session_is_stopped_in_one_change(clinic: Clinic) -> None:
 
 def test_what_a_notice_is_made_of_names_no_doctor_and_no_department(clinic: Clinic) -> None:
     clinic.booked(clinic.session())
-    assert [set(data) for _, data in events(clinic)] == [{"appointment"}]
-    assert PATTERN["first"] not in str(events(clinic))
+    assert [set(data) for _, data in clinic.events()] == [{"appointment"}]
+    assert PATTERN["first"] not in str(clinic.events())
 
 
 def test_a_department_has_so_many_sessions_a_day_and_no_more(clinic: Clinic) -> None:

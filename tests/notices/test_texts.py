@@ -95,15 +95,10 @@ def see_the_doctor(clinic: Clinic) -> None:
     helped = clinic.booked(moved, 2, by="citizen-5")
     made(clinic.cancel(helped, token=clinic.acting("citizen-5", kind="guardian")))
     clinic.booked(stopped, 0, by="citizen-3")
-    address = f"/v1/sessions/{moved['id']}"
-    tag = clinic.get(address).headers["ETag"]
-    answer = clinic.ask(
-        "PATCH",
-        f"{address}/slots/3",
-        {"start": "11:15"},
-        by="hospital-1",
-        headers={"If-Match": tag},
-    )
+    there = clinic.booked(moved, 3, by="citizen-6")
+    clinic.clock.pass_wall(hours=4 * 24 - 1)
+    made(clinic.at_desk("check-in", there))
+    answer = clinic.move(moved, 3, "11:15")
     assert answer.status_code == 200, answer.text
     made(clinic.post(f"/v1/sessions/{stopped['id']}/stop", by="hospital-1"))
 
@@ -239,7 +234,13 @@ def test_one_is_told_of_what_others_cancelled() -> None:
 def test_patients_are_told_when_and_nothing_else() -> None:
     assert told("health").to("citizen-1") == [
         ("appointment.booked", "您已预约1月5日09:30，详情请见“智慧甘肃”。"),
-        ("appointment.moved", "您的预约时间已改为1月5日11:15，详情请见“智慧甘肃”。"),
+        (
+            "appointment.moved",
+            "您的预约时间已改为1月5日11:15，如有不便可在此前取消，详情请见“智慧甘肃”。",
+        ),
+    ]
+    assert told("health").to("citizen-6")[1:] == [
+        ("appointment.moved", "您的预约时间已改为1月5日11:15，详情请见“智慧甘肃”。")
     ]
     assert [kind for kind, _ in told("health").to("citizen-2")] == ["appointment.booked"]
     assert told("health").to("citizen-3")[1] == (

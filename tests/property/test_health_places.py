@@ -47,7 +47,8 @@ PLACES = 2
 # Doctors 0 and 1 are of one department; 2 is of another; 3 works at another hospital, where slots
 # are longer and overlap those of the others by halves.
 DOCTORS = (("h1", "d1", 30), ("h1", "d1", 30), ("h1", "d2", 30), ("h2", "d3", 45))
-LIMITS = {"cancel_hours": 0, "no_shows_max": 1, "no_show_days": 1, "barred_days": 1}
+LIMITS = {"no_shows_max": 1, "no_show_days": 1, "barred_days": 1}
+CANCEL_HOURS = {"h1": 0, "h2": 1}
 
 patients = st.sampled_from(PATIENTS)
 doctors = st.integers(0, len(DOCTORS) - 1)
@@ -62,7 +63,9 @@ class Booking:
     patient: str
     doctor: int
     slot: int
+    cancel_until_ms: int
     state: str = "booked"
+    moved: bool = False
 
 
 class Clinic(RuleBasedStateMachine):
@@ -87,7 +90,6 @@ class Clinic(RuleBasedStateMachine):
             [EIGHT + number * length * MINUTE_MS for number in range(2)] for *_, length in DOCTORS
         ]
         self.stopped: set[int] = set()
-        self.barred: set[tuple[str, str]] = set()
         self.claims = 0
 
     def teardown(self) -> None:
@@ -108,7 +110,8 @@ class Clinic(RuleBasedStateMachine):
                 for number, (at, department, _) in enumerate(DOCTORS)
                 if at == hospital
             ]
-            desks.plant_desk(self.database, hospital, LIMITS, [], [], rows)
+            limits = {**LIMITS, "cancel_hours": CANCEL_HOURS[hospital]}
+            desks.plant_desk(self.database, hospital, limits, [], [], rows)
         self.doctors = [f"{department}-{n}" for n, (_, department, _) in enumerate(DOCTORS)]
         for doctor, (_, _, length) in zip(self.doctors, DOCTORS, strict=True):
             every = frozenset(range(1, 8))
@@ -133,7 +136,7 @@ class Clinic(RuleBasedStateMachine):
             reasons.add("session-stopped")
         if self.starts[doctor][slot] <= self.clock.now_ms():
             reasons.add("slot-past")
-        if (patient, DOCTORS[doctor][0]) in self.barred:
+        if self.barred(patient, DOCTORS[doctor][0]):
             reasons.add("barred")
         for other in self.holding():
             if other.patient == patient and DOCTORS[other.doctor][1] == DOCTORS[doctor][1]:
@@ -143,6 +146,19 @@ class Clinic(RuleBasedStateMachine):
         if self.taken(doctor, slot) == PLACES:
             reasons.add("fully-booked")
         return reasons
+
+    def barred(self, patient: str, hospital: str) -> bool:
+        """One absence is enough."""
+        return bool(self.absences(patient, hospital))
+
+    def absences(self, patient: str, hospital: str) -> list[int]:
+        """Those that count: from hours that the patient chose."""
+        missed = [b for b in self.booked if b.state == "no_show" and not b.moved]
+        return sorted(
+            self.starts[b.doctor][b.slot]
+            for b in missed
+            if (b.patient, DOCTORS[b.doctor][0]) == (patient, hospital)
+        )
 
     def clash(self, booking: Booking, doctor: int, slot: int) -> bool:
         begin, end = self.hours(doctor, slot)
@@ -170,7 +186,8 @@ class Clinic(RuleBasedStateMachine):
         if reasons:
             assert refused(act) in reasons
             return multiple()
-        booking = Booking(act().value.key, patient, doctor, slot)
+        until = self.starts[doctor][slot] - CANCEL_HOURS[DOCTORS[doctor][0]] * HOUR_MS
+        booking = Booking(act().value.key, patient, doctor, slot, until)
         self.booked.append(booking)
         return booking
 
@@ -180,7 +197,7 @@ class Clinic(RuleBasedStateMachine):
             return appointments.cancel(self.database, booking.patient, booking.id, self.claim())
 
         reasons = {"not-booked"} if booking.state != "booked" else set()
-        if self.starts[booking.doctor][booking.slot] < self.clock.now_ms():
+        if booking.cancel_until_ms < self.clock.now_ms():
             reasons.add("too-late-to-cancel")
         self.settle(booking, "cancelled", reasons, act)
 
@@ -207,16 +224,14 @@ class Clinic(RuleBasedStateMachine):
         reasons = {"not-booked"} if booking.state != "booked" else set()
         if self.clock.now_ms() < self.hours(booking.doctor, booking.slot)[1]:
             reasons.add("not-over")
-        if self.settle(booking, "no_show", reasons, act):
-            self.barred.add((booking.patient, hospital))
+        self.settle(booking, "no_show", reasons, act)
 
-    def settle(self, booking: Booking, state: str, reasons: set[str], act: Any) -> bool:
+    def settle(self, booking: Booking, state: str, reasons: set[str], act: Any) -> None:
         if reasons:
             assert refused(act) in reasons
-            return False
+            return
         act()
         booking.state = state
-        return True
 
     @precondition(lambda self: len(self.booked) > 5)
     @rule(doctor=doctors)
@@ -252,7 +267,16 @@ class Clinic(RuleBasedStateMachine):
             assert refused(act) in reasons
             return
         act()
+        for booking in self.waiting(doctor, slot):
+            if start != self.starts[doctor][slot]:
+                booking.moved = True
+                booking.cancel_until_ms = max(booking.cancel_until_ms, start)
         self.starts[doctor][slot] = start
+
+    def waiting(self, doctor: int, slot: int) -> list[Booking]:
+        """Whom a slot takes along."""
+        there = [b for b in self.booked if (b.doctor, b.slot) == (doctor, slot)]
+        return [b for b in there if b.state in {"booked", "checked_in"}]
 
     def why_not_move(self, doctor: int, slot: int, start: int) -> set[str]:
         reasons = set()
@@ -262,12 +286,10 @@ class Clinic(RuleBasedStateMachine):
             reasons.add("slot-past")
         before = self.starts[doctor][slot]
         self.starts[doctor][slot] = start
-        own = Booking("", "", doctor, slot)
+        own = Booking("", "", doctor, slot, 0)
         if self.clash(own, doctor, 1 - slot):
             reasons.add("doctor-busy")
-        for booking in self.holding():
-            if (booking.doctor, booking.slot) != (doctor, slot) or booking.state == "no_show":
-                continue
+        for booking in self.waiting(doctor, slot):
             others = (b for b in self.holding() if b is not booking)
             if any(b.patient == booking.patient and self.clash(b, doctor, slot) for b in others):
                 reasons.add("patients-busy")
@@ -287,6 +309,13 @@ class Clinic(RuleBasedStateMachine):
         end = self.hours(booking.doctor, booking.slot)[1]
         self.clock.wall_ms = max(self.clock.wall_ms, end)
         self.miss(booking)
+
+    @precondition(lambda self: len(self.booked) > 3)
+    @rule(booking=bookings)
+    def miss_moved(self, booking: Booking) -> None:
+        """At an hour that the hospital chose, if it could."""
+        self.move_to(booking.doctor, booking.slot, 90)
+        self.miss_late(booking)
 
     @precondition(lambda self: len(self.booked) > 3)
     @rule(minutes=st.sampled_from([-600, 0, 15, 30]))
@@ -314,6 +343,15 @@ class Clinic(RuleBasedStateMachine):
             found = appointments.list_own(self.database, patient, limit=100, after=None).value
             own = {(b.id, b.state) for b in self.booked if b.patient == patient}
             assert {(hit.document.key, hit.document.body["state"]) for hit in found} == own
+
+    @invariant()
+    def what_counts_is_remembered_and_no_more(self) -> None:
+        for patient in PATIENTS:
+            for hospital in CANCEL_HOURS:
+                key = f"{patient}.{hospital}"
+                found = self.database.read(lambda view, key=key: view.get("absences", key)).value
+                missed = [] if found is None else found.body["missed"]
+                assert missed == self.absences(patient, hospital)
 
     def check_every_entry(self) -> None:
         """The laws at every single entry of the journal, not only between requests."""

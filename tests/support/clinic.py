@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from werkzeug.test import TestResponse
 
 from services.health.app import create_app
@@ -21,7 +22,9 @@ from shared.auth.subjects import subjects
 from shared.condition import Condition
 from shared.places import Places
 from shared.storage.access import Database
+from shared.storage.entry import decode
 from shared.web.service import Application, Edge
+from tests.support.ledger import entries_of
 from tests.support.served import Json, Served, all_divisions, json_of, made
 
 LZU, DUNHUANG = "lzu-first", "dunhuang-city"
@@ -66,6 +69,14 @@ class Clinic(Served):
                 body = {"account": account, "active": True}
                 made(self.post(f"{path}/staff", body, by="operator-1"))
 
+    def set_limits(self, **changes: int) -> None:
+        """Other limits of the first hospital's, for what is booked from now on."""
+        path = f"/v1/hospitals/{LZU}/desk"
+        self.clock.pass_monotonic(2)
+        match = {"If-Match": self.get(path).headers["ETag"]}
+        answer = self.ask("PUT", path, {**LIMITS, **changes}, by=STAFF[LZU], headers=match)
+        assert answer.status_code == 200, answer.text
+
     def department(self, hospital: str = LZU) -> str:
         """A new department's id."""
         body = {"name_zh": "内科", "name_en": "Internal medicine"}
@@ -92,6 +103,19 @@ class Clinic(Served):
         """A session as it is now."""
         self.clock.pass_monotonic(2)
         return json_of(self.get(f"/v1/sessions/{session_id}"))
+
+    def move(self, session: Json, slot: object, start: str, by: str = "hospital-1") -> TestResponse:
+        """Move a slot, as somebody who read the session just now."""
+        path = f"/v1/sessions/{session['id']}"
+        self.clock.pass_monotonic(2)
+        match = {"If-Match": self.get(path).headers["ETag"]}
+        return self.ask("PATCH", f"{path}/slots/{slot}", {"start": start}, by=by, headers=match)
+
+    def events(self) -> list[tuple[str, Json]]:
+        """Everything that was ever said, in order."""
+        entries = entries_of(self.store, "health/")
+        said = [event for seq, e in enumerate(entries, 1) for event in decode(e, seq).events]
+        return [(event.kind, orjson.loads(event.data)) for event in said]
 
     def free(self, session: Json) -> list[int]:
         """What is free in each slot."""

@@ -152,16 +152,20 @@ def check_in(
 def miss(
     database: Database, staff: Staff, hospital_id: str, appointment_id: str, claim: Claim
 ) -> Committed[Document]:
-    """Note that a patient did not come. Raises Refused(NOT_BOOKED, NOT_OVER)."""
+    """Note that a patient did not come, which is remembered where it counts.
+
+    Raises Refused(NOT_BOOKED, NOT_OVER).
+    """
 
     def change(tx: Transaction) -> Document:
         appointment = _at_hospital(tx, staff, hospital_id, appointment_id)
         rules.miss(appointment.body, tx.now_ms)
-        key = _absences_key(appointment.body["patient"], hospital_id)
-        absences = tx.get("absences", key)
-        missed = [] if absences is None else absences.body["missed"]
-        missed = rules.remembered(missed, appointment.body["start_ms"])
-        tx.put("absences", key, {"missed": missed})
+        if rules.counts(appointment.body):
+            key = _absences_key(appointment.body["patient"], hospital_id)
+            absences = tx.get("absences", key)
+            missed = [] if absences is None else absences.body["missed"]
+            missed = rules.remembered(missed, appointment.body["start_ms"])
+            tx.put("absences", key, {"missed": missed})
         return _settled(tx, appointment, "appointment.missed")
 
     return database.transact_once(claim, change)

@@ -6,7 +6,7 @@ goes through here.
 
 from collections.abc import Sequence
 
-from services.health.domain.appointments import check_room, entry_of, overlap
+from services.health.domain.appointments import check_room, entry_of, move, overlap
 from services.health.domain.problems import PATIENTS_BUSY
 from services.health.domain.schedules import end_ms
 from shared.errors import Refused
@@ -30,13 +30,17 @@ def release(tx: Transaction, appointment: Document) -> None:
 def rebook(tx: Transaction, appointments: Sequence[Document], moved: Body) -> None:
     """Move appointments to where the one slot of `moved` is now, on the same day, and say so.
 
-    Raises Refused(PATIENTS_BUSY) where a patient has no time then; how many is all it says.
+    One that is there already was not moved, and nobody is told. Raises Refused(PATIENTS_BUSY) where
+    a patient has no time then; how many is all it says.
     """
     slot = moved["slots"][0]
     busy = 0
     for appointment in appointments:
-        others = _without(_entries(tx, appointment.body), appointment.key)
-        body = {**appointment.body, "start_ms": slot["start_ms"], "end_ms": end_ms(moved, slot)}
+        body = appointment.body
+        if body["start_ms"] == slot["start_ms"]:
+            continue
+        move(body, slot["start_ms"], end_ms(moved, slot))
+        others = _without(_entries(tx, body), appointment.key)
         wanted = entry_of(appointment.key, body)
         busy += any(overlap(entry, wanted) for entry in others)
         _keep(tx, body, [*others, wanted])

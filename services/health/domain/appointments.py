@@ -2,6 +2,7 @@
 
 A desk's limits: an appointment can be cancelled until `cancel_hours` before it begins; whoever
 missed `no_shows_max` of them within `no_show_days` is barred for `barred_days` after the last.
+What the hospital moved can be declined until it begins, and bars nobody (docs/decisions/0054).
 """
 
 from collections.abc import Sequence
@@ -48,8 +49,24 @@ def new_appointment(
 
 def cancel_until_ms(appointment: Body) -> int:
     """The last moment at which the patient can still cancel."""
-    until: int = appointment["start_ms"] - appointment["cancel_hours"] * HOUR_MS
+    promised = appointment["start_ms"] - appointment["cancel_hours"] * HOUR_MS
+    until: int = appointment.get("decline_until_ms", promised)
     return until
+
+
+def move(appointment: Body, start_ms: int, end_ms: int) -> None:
+    """Give it another hour, as the hospital wants it.
+
+    The patient, who did not choose that hour, may decline until it begins, and never less long than
+    before.
+    """
+    appointment["decline_until_ms"] = max(cancel_until_ms(appointment), start_ms)
+    appointment["start_ms"], appointment["end_ms"] = start_ms, end_ms
+
+
+def counts(appointment: Body) -> bool:
+    """Whether missing it can bar the patient: only where the hospital never moved it."""
+    return "decline_until_ms" not in appointment
 
 
 def check_booked(appointment: Body) -> None:
