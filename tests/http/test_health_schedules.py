@@ -227,6 +227,23 @@ def test_a_stopped_session_cancels_all_its_appointments(clinic: Clinic) -> None:
     made(clinic.book(clinic.session(), by="citizen-0"))
 
 
+def test_a_stop_passes_over_what_is_over(clinic: Clinic) -> None:
+    """The desk still says who came, and who did not; nobody is told that the past is called off."""
+    session = clinic.session()
+    came, away, during, after = (
+        clinic.booked(session, slot, by=f"citizen-{number}")
+        for number, slot in enumerate((0, 0, 1, 2))
+    )
+    clinic.clock.pass_wall(hours=4 * 24 + 0.5)
+    clinic.clock.pass_monotonic(2)
+    made(clinic.post(f"/v1/sessions/{session['id']}/stop", by="hospital-1"))
+    called_off = [data for kind, data in clinic.events() if kind == "appointment.called_off"]
+    assert called_off == [{"appointment": item["id"]} for item in (during, after)]
+    assert made(clinic.at_desk("check-in", came))["state"] == "checked_in"
+    assert made(clinic.at_desk("no-show", away))["state"] == "no_show"
+    assert refused(clinic.at_desk("no-show", during), 409, "not-booked")["state"] == "cancelled"
+
+
 def test_a_moved_slot_takes_its_patients_along(clinic: Clinic) -> None:
     session = clinic.session()
     appointment = clinic.booked(session, 1)

@@ -246,7 +246,8 @@ class Clinic(RuleBasedStateMachine):
         act()
         self.stopped.add(doctor)
         for booking in self.booked:
-            if booking.doctor == doctor and booking.state == "booked":
+            over = self.hours(doctor, booking.slot)[1] <= self.clock.now_ms()
+            if booking.doctor == doctor and booking.state == "booked" and not over:
                 booking.state = "cancelled"
 
     @rule(doctor=doctors, slot=slots, minutes=st.integers(-2, 6).map(lambda n: 15 * n))

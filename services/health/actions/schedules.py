@@ -7,6 +7,7 @@ from services.health.actions.days import rebook, release
 from services.health.actions.desks import PUBLIC, Staff, at_desk, unchanged
 from services.health.domain import DAY_SESSIONS_MAX, SESSION_PLACES_MAX, SLOT_PLACES_MAX
 from services.health.domain import schedules as rules
+from services.health.domain.appointments import is_over
 from services.health.domain.problems import TOO_MANY_SESSIONS
 from services.health.domain.schedules import DayPlaces, Pattern
 from shared.errors import NOT_FOUND, Refused, invalid
@@ -98,7 +99,8 @@ def _of_day(view: View, whose: str, key: str, day: str) -> list[Body]:
 def stop(database: Database, staff: Staff, session_id: str, claim: Claim) -> Committed[Document]:
     """Stop a session; whoever waits for it loses the appointment, which is an event for each.
 
-    Raises Refused(SESSION_STOPPED, SLOT_PAST).
+    What is over is not called off, but left for the desk to settle. Raises
+    Refused(SESSION_STOPPED, SLOT_PAST).
     """
 
     def change(tx: Transaction) -> Document:
@@ -108,6 +110,8 @@ def stop(database: Database, staff: Staff, session_id: str, claim: Claim) -> Com
             "appointments_by_session", (session_id, "booked"), limit=SESSION_PLACES_MAX
         ):
             appointment = hit.document
+            if is_over(appointment.body, tx.now_ms):
+                continue
             rules.settle(session.body["slots"][appointment.body["slot"]], "cancelled")
             appointment.body["state"] = "cancelled"
             release(tx, appointment)

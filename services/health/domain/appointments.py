@@ -92,10 +92,15 @@ def check_in(appointment: Body, now_ms: int) -> None:
     appointment["state"] = "checked_in"
 
 
+def is_over(appointment: Body, now_ms: int) -> bool:
+    """Whether its slot has ended; from then on a desk can only say whether the patient came."""
+    return bool(appointment["end_ms"] <= now_ms)
+
+
 def miss(appointment: Body, now_ms: int) -> None:
     """The patient did not come. Raises Refused(NOT_BOOKED, NOT_OVER)."""
     check_booked(appointment)
-    if now_ms < appointment["end_ms"]:
+    if not is_over(appointment, now_ms):
         raise Refused(NOT_OVER, detail={"ends_at": instant(appointment["end_ms"])})
     appointment["state"] = "no_show"
 

@@ -145,7 +145,10 @@ def publish_sessions(call: Call[Health]) -> Answer:
 
 @router.route(
     "POST /v1/sessions/{session_id}/stop",
-    Words("停诊，取消全部预约", "Stop a session, with all its appointments"),
+    Words(
+        "停诊，取消尚未结束的全部预约",
+        "Stop a session, with all its appointments that are not over",
+    ),
     scope="schedules:write",
     roles=STAFF,
     answer=schemas.SessionSchema,
