@@ -72,6 +72,7 @@ def test_departments_and_doctors_are_listed_and_kept_by_their_hospital(clinic: C
     doctors = json_of(clinic.get(f"/v1/departments/{department}/doctors"))["items"]
     assert doctors == [json_of(clinic.get(f"/v1/doctors/{doctor}"))]
     assert DoctorSchema().validate(doctors[0]) == {}
+    refused(clinic.get("/v1/departments/nothing/doctors"), 404, "not-found")
     name = {"name_zh": "外科"}
     for path in (f"/v1/hospitals/{LZU}/departments", f"/v1/departments/{department}/doctors"):
         refused(clinic.post(path, name, by="hospital-2"), 404, "not-found")
@@ -208,6 +209,16 @@ def test_the_sessions_of_one_day(clinic: Clinic) -> None:
 # Stopping and moving
 
 
+def test_a_stopped_session_offers_nothing(clinic: Clinic) -> None:
+    session = clinic.session()
+    made(clinic.post(f"/v1/sessions/{session['id']}/stop", by="hospital-1"))
+    shown = clinic.read(session["id"])
+    assert (shown["free"], clinic.free(session)) == (0, [0, 0, 0, 0])
+    for path in (f"departments/{session['department_id']}", f"doctors/{session['doctor_id']}"):
+        listed = json_of(clinic.get(f"/v1/{path}/sessions?date=2026-01-05"))["items"]
+        assert [(item["id"], item["free"]) for item in listed] == [(session["id"], 0)]
+
+
 def test_a_stopped_session_cancels_all_its_appointments(clinic: Clinic) -> None:
     session = clinic.session()
     waiting = [clinic.booked(session, by=f"citizen-{number}") for number in range(3)]
@@ -291,8 +302,8 @@ def test_a_full_session_is_stopped_in_one_change(clinic: Clinic) -> None:
     for number in range(200):
         made(clinic.book(session, number // 20, by=f"citizen-{number}"))
     assert sum(clinic.free(session)) == 0
-    made(clinic.post(f"/v1/sessions/{session['id']}/stop", by="hospital-1"))
-    assert clinic.free(session) == [20] * 10
+    assert made(clinic.post(f"/v1/sessions/{session['id']}/stop", by="hospital-1"))["free"] == 0
+    assert clinic.free(session) == [0] * 10
 
 
 def test_what_a_notice_is_made_of_names_no_doctor_and_no_department(clinic: Clinic) -> None:

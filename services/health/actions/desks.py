@@ -13,6 +13,7 @@ from shared.storage.access import (
     Freshness,
     Hit,
     Position,
+    ReadView,
     Transaction,
     View,
     recent,
@@ -167,10 +168,12 @@ def list_doctors(
     freshness: Freshness = PUBLIC,
 ) -> Committed[list[Hit]]:
     """A department's doctors."""
-    return database.read(
-        lambda view: view.find("doctors_by_department", (department_id,), limit=limit, after=after),
-        freshness,
-    )
+
+    def query(view: ReadView) -> list[Hit]:
+        view.require("departments", department_id)
+        return view.find("doctors_by_department", (department_id,), limit=limit, after=after)
+
+    return database.read(query, freshness)
 
 
 # Samples

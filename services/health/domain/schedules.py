@@ -219,6 +219,12 @@ def stop(session: Body, now_ms: int) -> None:
 # Availability
 
 
+def offered(session: Body, slot: Body) -> int:
+    """How many of a slot's places are on offer: none of a stopped session, whatever is free."""
+    free: int = slot["free"] if session["state"] == "open" else 0
+    return free
+
+
 @dataclass(frozen=True, slots=True)
 class DayPlaces:
     """One day as a patient sees it: places that can be booked now, and all the places of slots

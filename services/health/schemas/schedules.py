@@ -11,7 +11,7 @@ from services.health.domain import (
     SLOT_PLACES_MAX,
     SLOTS_MAX,
 )
-from services.health.domain.schedules import DayPlaces, Pattern, end_ms
+from services.health.domain.schedules import DayPlaces, Pattern, end_ms, offered
 from services.health.schemas.common import (
     DAY,
     DEPARTMENT_ID,
@@ -193,7 +193,7 @@ def session_head_json(session: Document) -> Body:
         "opens_at": instant(body["release_ms"]),
         "starts_at": instant(min(slot["start_ms"] for slot in body["slots"])),
         "ends_at": instant(max(end_ms(body, slot) for slot in body["slots"])),
-        "free": sum(slot["free"] for slot in body["slots"]),
+        "free": sum(offered(body, slot) for slot in body["slots"]),
     }
 
 
@@ -203,7 +203,7 @@ def session_json(session: Document) -> Body:
             "slot": number,
             "starts_at": instant(slot["start_ms"]),
             "ends_at": instant(end_ms(session.body, slot)),
-            "free": slot["free"],
+            "free": offered(session.body, slot),
         }
         for number, slot in enumerate(session.body["slots"])
     ]
