@@ -288,6 +288,43 @@ def missed(clinic: Clinic, session: Json, slot: int = 0) -> None:
     assert made(clinic.at_desk("no-show", appointment))["state"] == "no_show"
 
 
+def test_who_comes_after_all_was_not_absent(clinic: Clinic) -> None:
+    """A desk that said so too early takes it back by checking the patient in, on that day."""
+    clinic.set_limits(no_shows_max=1)
+    session = clinic.session()
+    appointment = clinic.booked(session)
+    to_monday(clinic, hours=8.5)
+    made(clinic.at_desk("no-show", appointment))
+    refused(clinic.book(clinic.session(start="14:00", end="15:00")), 409, "barred")
+    seen = made(clinic.at_desk("check-in", appointment, by="clinician-1", key="there"))
+    assert seen["state"] == "checked_in"
+    assert made(clinic.at_desk("check-in", appointment, by="clinician-1", key="there")) == seen
+    refused(clinic.at_desk("check-in", appointment), 409, "not-booked")
+    assert clinic.free(session) == [2, 3, 3, 3]
+    made(clinic.book(clinic.session(start="14:00", end="15:00")))
+
+
+def test_an_absence_stands_from_the_next_day_on(clinic: Clinic) -> None:
+    appointment = clinic.booked(clinic.session())
+    to_monday(clinic, hours=8.5)
+    made(clinic.at_desk("no-show", appointment))
+    to_monday(clinic, hours=24)
+    refused(clinic.at_desk("check-in", appointment), 409, "not-today")
+
+
+def test_taking_one_absence_back_leaves_the_others(clinic: Clinic) -> None:
+    missed(clinic, clinic.session())
+    missed(clinic, clinic.session(), slot=2)
+    late = clinic.session(start="16:00", end="17:00")
+    refused(clinic.book(late), 409, "barred")
+    [second, _] = json_of(clinic.get("/v1/appointments", by="citizen-1"))["items"]
+    made(clinic.at_desk("check-in", second))
+    third = clinic.booked(late)
+    to_monday(clinic, hours=16.5)
+    made(clinic.at_desk("no-show", third))
+    refused(clinic.book(clinic.session(start="20:00", end="21:00")), 409, "barred")
+
+
 def test_nobody_is_barred_for_an_hour_that_the_hospital_chose(clinic: Clinic) -> None:
     """Earlier or later, with notice or without: it is not the hour that the patient took."""
     clinic.set_limits(no_shows_max=1)

@@ -209,7 +209,8 @@ class Clinic(RuleBasedStateMachine):
                 self.database, OPERATOR, hospital, booking.id, self.claim()
             )
 
-        reasons = {"not-booked"} if booking.state != "booked" else set()
+        waiting = booking.state in {"booked", "no_show"}
+        reasons = set() if waiting else {"not-booked"}
         if self.clock.now_ms() < midnight_ms(MONDAY):
             reasons.add("not-today")
         self.settle(booking, "checked_in", reasons, act)
@@ -317,6 +318,12 @@ class Clinic(RuleBasedStateMachine):
         """At an hour that the hospital chose, if it could."""
         self.move_to(booking.doctor, booking.slot, 90)
         self.miss_late(booking)
+
+    @precondition(lambda self: len(self.booked) > 3)
+    @rule(booking=bookings)
+    def come_after_all(self, booking: Booking) -> None:
+        self.miss_late(booking)
+        self.check_in(booking)
 
     @precondition(lambda self: len(self.booked) > 3)
     @rule(minutes=st.sampled_from([-600, 0, 15, 30]))

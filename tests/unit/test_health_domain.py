@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -189,6 +190,19 @@ def test_whoever_misses_two_within_thirty_days_is_barred_for_ten(
 
 
 def test_only_the_latest_absences_are_remembered_in_order() -> None:
-    assert appointments.remembered([1, 5], 3) == [1, 3, 5]
-    many = appointments.remembered(range(50), 50)
+    assert appointments.remembered([1, 5, 3], DESK, 6) == [1, 3, 5]
+    many = appointments.remembered(range(51), DESK, 51)
     assert (many[0], many[-1], len(many)) == (1, 50, 50)
+
+
+def test_absences_are_remembered_as_long_as_they_can_count_and_no_longer() -> None:
+    """Until a late one could be within thirty days of it and still bar for ten."""
+    kept = appointments.remembered([day * DAY_MS for day in range(1, 60)], DESK, 60 * DAY_MS)
+    assert [missed // DAY_MS for missed in kept] == list(range(21, 60))
+    for first, late in combinations(range(1, 60), 2):
+        both = [first * DAY_MS, late * DAY_MS]
+        until = appointments.barred_until_ms(both, DESK)
+        for now_ms in (60 * DAY_MS, 60 * DAY_MS + 1):
+            known = appointments.remembered(both, DESK, now_ms)
+            barred = now_ms < appointments.barred_until_ms(known, DESK)
+            assert barred == (now_ms < until)

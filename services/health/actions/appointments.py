@@ -20,6 +20,7 @@ from shared.storage.access import (
     Transaction,
     View,
 )
+from shared.storage.catalogue import Body
 
 
 def book(
@@ -43,13 +44,11 @@ def book(
             raise Refused(SLOT_GONE)
         number = schedules.bookable(session.body, start_ms, tx.now_ms)
         desk = tx.require("desks", session.body["hospital"]).body
-        absences = tx.get("absences", _absences_key(patient, session.body["hospital"]))
-        if absences is not None:
-            rules.check_not_barred(absences.body["missed"], desk, tx.now_ms)
-        _check_few_to_come(tx, account)
         body = rules.new_appointment(
             account, patient, session, number, desk["cancel_hours"], tx.now_ms
         )
+        rules.check_not_barred(_missed(tx, body), desk, tx.now_ms)
+        _check_few_to_come(tx, account)
         note(body, "booked", actor)
         appointment_id = tx.new_id("appointment")
         occupy(tx, appointment_id, body)
@@ -122,12 +121,16 @@ def _own(appointment: Document, account: str) -> Document:
 
 
 def _settled(
-    tx: Transaction, appointment: Document, event: str, actor: Actor | None = None
+    tx: Transaction,
+    appointment: Document,
+    event: str,
+    actor: Actor | None = None,
+    was: str = "booked",
 ) -> Document:
     """Count an appointment whose state was just changed in its slot, and say that it happened."""
     session = tx.require("sessions", appointment.body["session"])
     slot = session.body["slots"][appointment.body["slot"]]
-    schedules.settle(slot, appointment.body["state"])
+    schedules.settle(slot, appointment.body["state"], was)
     tx.put("sessions", session.key, session.body)
     tx.emit(event, {"appointment": appointment.key, **told(actor)})
     return tx.put("appointments", appointment.key, appointment.body)
@@ -139,12 +142,19 @@ def _settled(
 def check_in(
     database: Database, staff: Staff, hospital_id: str, appointment_id: str, claim: Claim
 ) -> Committed[Document]:
-    """Note that a patient is there, once. Raises Refused(NOT_BOOKED, NOT_TODAY)."""
+    """Note that a patient is there, once; whoever was noted as absent on that day was not.
+
+    Raises Refused(NOT_BOOKED, NOT_TODAY).
+    """
 
     def change(tx: Transaction) -> Document:
         appointment = _at_hospital(tx, staff, hospital_id, appointment_id)
-        rules.check_in(appointment.body, tx.now_ms)
-        return _settled(tx, appointment, "appointment.checked_in")
+        body = appointment.body
+        was = body["state"]
+        rules.check_in(body, tx.now_ms)
+        if was == "no_show":
+            _remember(tx, body, [each for each in _missed(tx, body) if each != body["start_ms"]])
+        return _settled(tx, appointment, "appointment.checked_in", was=was)
 
     return database.transact_once(claim, change)
 
@@ -161,18 +171,31 @@ def miss(
         appointment = _at_hospital(tx, staff, hospital_id, appointment_id)
         rules.miss(appointment.body, tx.now_ms)
         if rules.counts(appointment.body):
-            key = _absences_key(appointment.body["patient"], hospital_id)
-            absences = tx.get("absences", key)
-            missed = [] if absences is None else absences.body["missed"]
-            missed = rules.remembered(missed, appointment.body["start_ms"])
-            tx.put("absences", key, {"missed": missed})
+            missed = [*_missed(tx, appointment.body), appointment.body["start_ms"]]
+            _remember(tx, appointment.body, missed)
         return _settled(tx, appointment, "appointment.missed")
 
     return database.transact_once(claim, change)
 
 
-def _absences_key(patient: str, hospital_id: str) -> str:
-    return f"{patient}.{hospital_id}"
+def _missed(tx: Transaction, appointment: Body) -> list[int]:
+    """When the patient of an appointment missed others at that hospital."""
+    absences = tx.get("absences", _absences_key(appointment))
+    return [] if absences is None else list(absences.body["missed"])
+
+
+def _remember(tx: Transaction, appointment: Body, missed: list[int]) -> None:
+    """Keep of these absences what can still count."""
+    desk = tx.require("desks", appointment["hospital"]).body
+    kept = rules.remembered(missed, desk, tx.now_ms)
+    if kept:
+        tx.put("absences", _absences_key(appointment), {"missed": kept})
+    else:
+        tx.delete("absences", _absences_key(appointment))
+
+
+def _absences_key(appointment: Body) -> str:
+    return f"{appointment['patient']}.{appointment['hospital']}"
 
 
 def read_at_desk(

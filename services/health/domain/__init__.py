@@ -44,7 +44,7 @@ CATALOGUE = Catalogue(
     ),
     # A patient's day, by patient and date: all appointments on it that hold a place.
     Collection("days"),
-    # When a patient did not come to a hospital, by patient and hospital.
+    # When a patient did not come to a hospital, by patient and hospital, while that can count.
     Collection("absences"),
 )
 

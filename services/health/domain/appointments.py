@@ -5,7 +5,7 @@ missed `no_shows_max` of them within `no_show_days` is barred for `barred_days` 
 What the hospital moved can be declined until it begins, and bars nobody (docs/decisions/0054).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.health.domain import ABSENCES_MAX
 from services.health.domain.problems import (
@@ -85,8 +85,9 @@ def cancel(appointment: Body, now_ms: int) -> None:
 
 
 def check_in(appointment: Body, now_ms: int) -> None:
-    """The patient is there. Raises Refused(NOT_BOOKED, NOT_TODAY)."""
-    check_booked(appointment)
+    """The patient is there, perhaps after all. Raises Refused(NOT_BOOKED, NOT_TODAY)."""
+    if appointment["state"] != "no_show":
+        check_booked(appointment)
     if day_of(now_ms).isoformat() != appointment["date"]:
         raise Refused(NOT_TODAY, detail={"date": appointment["date"]})
     appointment["state"] = "checked_in"
@@ -144,9 +145,14 @@ def _in_the_way(problem: Problem, entry: Body, account: str) -> Refused:
 # No-shows
 
 
-def remembered(missed: Sequence[int], start_ms: int) -> list[int]:
-    """The times of missed appointments with one more, oldest first."""
-    return sorted([*missed, start_ms])[-ABSENCES_MAX:]
+def remembered(missed: Iterable[int], desk: Body, now_ms: int) -> list[int]:
+    """Which of these times of missed appointments can still count, oldest first.
+
+    Whom one helps to bar missed the last less than `no_show_days` after it, and is free again
+    `barred_days` after that. Nothing older is kept: it tells when somebody needed a doctor.
+    """
+    since_ms = now_ms - (desk["no_show_days"] + desk["barred_days"]) * DAY_MS
+    return sorted(each for each in missed if each > since_ms)[-ABSENCES_MAX:]
 
 
 def barred_until_ms(missed: Sequence[int], desk: Body) -> int:

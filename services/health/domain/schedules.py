@@ -186,9 +186,9 @@ def take(slot: Body) -> None:
     slot["booked"] += 1
 
 
-def settle(slot: Body, state: str) -> None:
-    """Let a booked place become one of another state; a cancelled one is free again."""
-    slot["booked"] -= 1
+def settle(slot: Body, state: str, was: str = "booked") -> None:
+    """Let a place become one of another state; a cancelled one is free again."""
+    slot[was] -= 1
     slot["free" if state == "cancelled" else state] += 1
 
 
