@@ -4,12 +4,18 @@ import gzip
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
+
 from shared.auth.subjects import service_subject
+from shared.storage.entry import decode
 from tests.support.clinic import LZU, Clinic
-from tests.support.served import made
+from tests.support.ledger import entries_of
+from tests.support.served import Json, json_of, made
 from tests.support.tokens import SUBJECT_KEY
 
 ACCOUNTS = ("citizen-13811112222", "hospital-62010319800101123X", "operator-secret")
+KEPT = ("desks", "staff", "departments", "doctors", "publications")
+"""What staff alone change."""
 
 
 def everything_stored(clinic: Clinic) -> bytes:
@@ -20,6 +26,13 @@ def everything_stored(clinic: Clinic) -> bytes:
         with suppress(OSError):
             stored += gzip.decompress(item)
     return stored
+
+
+def stored_documents(clinic: Clinic) -> list[tuple[str, Json]]:
+    """Everything that was ever written, in order."""
+    entries = entries_of(clinic.store, "health/")
+    writes = [write for seq, e in enumerate(entries, 1) for write in decode(e, seq).writes]
+    return [(each.collection, orjson.loads(each.body)) for each in writes if each.body is not None]
 
 
 def use_every_write(clinic: Clinic) -> None:
@@ -40,6 +53,7 @@ def use_every_write(clinic: Clinic) -> None:
     late = clinic.booked(session, 1, by="citizen-2")
     clinic.clock.pass_wall(hours=1)
     made(clinic.at_desk("no-show", late, by=staff))
+    clinic.booked(session, 3, by="citizen-3")
     made(clinic.post(f"{path}/stop", by=staff))
 
 
@@ -51,6 +65,52 @@ def test_no_route_stores_an_account_id(tmp_path: Path) -> None:
         assert service_subject(account, SUBJECT_KEY).encode() in stored
     for account in ACCOUNTS:
         assert account.encode() not in stored
+
+
+def test_the_journal_says_who_of_the_staff_changed_what(tmp_path: Path) -> None:
+    """On what only staff change, and in the event where patients change it too."""
+    with Clinic(tmp_path) as clinic:
+        use_every_write(clinic)
+        clinic.set_limits()
+        documents = stored_documents(clinic)
+        events = clinic.events()
+    staff, operator = (service_subject(account, SUBJECT_KEY) for account in ACCOUNTS[1:])
+    keeper, opener = (service_subject(each, SUBJECT_KEY) for each in ("hospital-1", "operator-1"))
+    by = {(collection, body["by"]) for collection, body in documents if collection in KEPT}
+    assert by == {
+        ("desks", opener),
+        ("desks", keeper),
+        ("staff", opener),
+        ("staff", operator),
+        ("departments", keeper),
+        ("doctors", keeper),
+        ("publications", staff),
+    }
+    session = [body for collection, body in documents if collection == "sessions"][-1]
+    assert (session["by"], [slot.get("by") for slot in session["slots"]]) == (
+        staff,
+        [staff, None, None, None],
+    )
+    told = {kind: data.get("by") for kind, data in events}
+    assert told == {
+        "appointment.booked": None,
+        "appointment.cancelled": None,
+        "appointment.moved": staff,
+        "appointment.checked_in": staff,
+        "appointment.missed": staff,
+        "appointment.called_off": staff,
+    }
+
+
+def test_nobody_outside_is_told_who_of_the_staff_it_was(tmp_path: Path) -> None:
+    with Clinic(tmp_path) as clinic:
+        use_every_write(clinic)
+        mine = json_of(clinic.get("/v1/appointments", by=ACCOUNTS[0]))["items"]
+        session = f"/v1/sessions/{mine[0]['session_id']}"
+        public = [session, f"/v1/hospitals/{LZU}/desk", f"/v1/doctors/{mine[0]['doctor_id']}"]
+        answers = [*mine, *(json_of(clinic.get(path)) for path in public)]
+    assert len(answers) == 5
+    assert [answer for answer in answers if "by" in answer or "sub_" in str(answer)] == []
 
 
 def test_nothing_personal_reaches_the_log(tmp_path: Path) -> None:

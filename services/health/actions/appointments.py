@@ -82,7 +82,7 @@ def cancel(
         rules.cancel(appointment.body, tx.now_ms)
         release(tx, appointment)
         note(appointment.body, "cancelled", actor)
-        return _settled(tx, appointment, "appointment.cancelled", actor)
+        return _settled(tx, appointment, "appointment.cancelled", told(actor))
 
     return database.transact_once(claim, change)
 
@@ -121,18 +121,16 @@ def _own(appointment: Document, account: str) -> Document:
 
 
 def _settled(
-    tx: Transaction,
-    appointment: Document,
-    event: str,
-    actor: Actor | None = None,
-    was: str = "booked",
+    tx: Transaction, appointment: Document, event: str, who: Body, was: str = "booked"
 ) -> Document:
-    """Count an appointment whose state was just changed in its slot, and say that it happened."""
+    """Count an appointment whose state was just changed in its slot, and say that it happened, with
+    what the event is to tell of `who` did it.
+    """
     session = tx.require("sessions", appointment.body["session"])
     slot = session.body["slots"][appointment.body["slot"]]
     schedules.settle(slot, appointment.body["state"], was)
     tx.put("sessions", session.key, session.body)
-    tx.emit(event, {"appointment": appointment.key, **told(actor)})
+    tx.emit(event, {"appointment": appointment.key, **who})
     return tx.put("appointments", appointment.key, appointment.body)
 
 
@@ -154,7 +152,7 @@ def check_in(
         rules.check_in(body, tx.now_ms)
         if was == "no_show":
             _remember(tx, body, [each for each in _missed(tx, body) if each != body["start_ms"]])
-        return _settled(tx, appointment, "appointment.checked_in", was=was)
+        return _settled(tx, appointment, "appointment.checked_in", {"by": staff.subject}, was)
 
     return database.transact_once(claim, change)
 
@@ -173,7 +171,7 @@ def miss(
         if rules.counts(appointment.body):
             missed = [*_missed(tx, appointment.body), appointment.body["start_ms"]]
             _remember(tx, appointment.body, missed)
-        return _settled(tx, appointment, "appointment.missed")
+        return _settled(tx, appointment, "appointment.missed", {"by": staff.subject})
 
     return database.transact_once(claim, change)
 

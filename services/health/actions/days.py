@@ -27,7 +27,7 @@ def release(tx: Transaction, appointment: Document) -> None:
     _keep(tx, appointment.body, _without(_entries(tx, appointment.body), appointment.key))
 
 
-def rebook(tx: Transaction, appointments: Sequence[Document], moved: Body) -> None:
+def rebook(tx: Transaction, appointments: Sequence[Document], moved: Body, by: str) -> None:
     """Move appointments to where the one slot of `moved` is now, on the same day, and say so.
 
     One that is there already was not moved, and nobody is told. Raises Refused(PATIENTS_BUSY) where
@@ -45,7 +45,7 @@ def rebook(tx: Transaction, appointments: Sequence[Document], moved: Body) -> No
         busy += any(overlap(entry, wanted) for entry in others)
         _keep(tx, body, [*others, wanted])
         tx.put("appointments", appointment.key, body)
-        tx.emit("appointment.moved", {"appointment": appointment.key})
+        tx.emit("appointment.moved", {"appointment": appointment.key, "by": by})
     if busy:
         raise Refused(PATIENTS_BUSY, detail={"patients": busy})
 

@@ -50,14 +50,15 @@ def _member(hospital_id: str, subject: str) -> str:
 
 
 def open_desk(
-    database: Database, hospital_id: str, claim: Claim, limits: Body
+    database: Database, staff: Staff, hospital_id: str, claim: Claim, limits: Body
 ) -> Committed[Document]:
     """Let a hospital take appointments. Raises Refused(DESK_OPEN)."""
 
     def change(tx: Transaction) -> Document:
         if tx.get("desks", hospital_id) is not None:
             raise Refused(DESK_OPEN)
-        return tx.put("desks", hospital_id, {**limits, "opened_ms": tx.now_ms})
+        body = {**limits, "opened_ms": tx.now_ms, "by": staff.subject}
+        return tx.put("desks", hospital_id, body)
 
     return database.transact_once(claim, change)
 
@@ -77,7 +78,7 @@ def change_limits(
     def change(tx: Transaction) -> Document:
         desk = at_desk(tx, staff, hospital_id)
         unchanged(desk, revision)
-        return tx.put("desks", hospital_id, {**desk.body, **limits})
+        return tx.put("desks", hospital_id, {**desk.body, **limits, "by": staff.subject})
 
     return database.transact(change)
 
@@ -89,13 +90,13 @@ def unchanged(document: Document, revision: int) -> None:
 
 
 def set_member(
-    database: Database, hospital_id: str, claim: Claim, subject: str, *, active: bool
+    database: Database, staff: Staff, hospital_id: str, claim: Claim, subject: str, *, active: bool
 ) -> Committed[Document]:
     """Let somebody work at a hospital's desk, or no longer."""
 
     def change(tx: Transaction) -> Document:
         tx.require("desks", hospital_id)
-        body = {"hospital": hospital_id, "active": active}
+        body = {"hospital": hospital_id, "active": active, "by": staff.subject}
         return tx.put("staff", _member(hospital_id, subject), body)
 
     return database.transact_once(claim, change)
@@ -111,7 +112,7 @@ def add_department(
 
     def change(tx: Transaction) -> Document:
         at_desk(tx, staff, hospital_id)
-        body = {**department, "hospital": hospital_id}
+        body = {**department, "hospital": hospital_id, "by": staff.subject}
         return tx.put("departments", tx.new_id("department"), body)
 
     return database.transact_once(claim, change)
@@ -127,7 +128,7 @@ def add_doctor(
         hospital_id = department.body["hospital"]
         at_desk(tx, staff, hospital_id)
         body = {**doctor, "hospital": hospital_id, "department": department_id}
-        return tx.put("doctors", tx.new_id("doctor"), body)
+        return tx.put("doctors", tx.new_id("doctor"), {**body, "by": staff.subject})
 
     return database.transact_once(claim, change)
 

@@ -51,7 +51,8 @@ def publish(
         at_desk(tx, staff, doctor.body["hospital"])
         if pattern.first < day_of(tx.now_ms):
             raise invalid("first", "不能早于今天", "is over")
-        return tx.put("publications", tx.new_id("publication"), _published(tx, doctor, pattern))
+        body = {**_published(tx, doctor, pattern), "by": staff.subject}
+        return tx.put("publications", tx.new_id("publication"), body)
 
     return database.transact_once(claim, change)
 
@@ -106,6 +107,7 @@ def stop(database: Database, staff: Staff, session_id: str, claim: Claim) -> Com
     def change(tx: Transaction) -> Document:
         session = _own_session(tx, staff, session_id)
         rules.stop(session.body, tx.now_ms)
+        session.body["by"] = staff.subject
         for hit in tx.find(
             "appointments_by_session", (session_id, "booked"), limit=SESSION_PLACES_MAX
         ):
@@ -116,7 +118,7 @@ def stop(database: Database, staff: Staff, session_id: str, claim: Claim) -> Com
             appointment.body["state"] = "cancelled"
             release(tx, appointment)
             tx.put("appointments", appointment.key, appointment.body)
-            tx.emit("appointment.called_off", {"appointment": appointment.key})
+            tx.emit("appointment.called_off", {"appointment": appointment.key, "by": staff.subject})
         return tx.put("sessions", session_id, session.body)
 
     return database.transact_once(claim, change)
@@ -136,6 +138,7 @@ def move_slot(
         if not 0 <= slot < len(session.body["slots"]):
             raise Refused(NOT_FOUND)
         rules.move(session.body, slot, start_minute, tx.now_ms)
+        session.body["slots"][slot]["by"] = staff.subject
         moved = {**session.body, "slots": [session.body["slots"][slot]]}
         others = tx.find(
             "sessions_by_doctor",
@@ -145,7 +148,7 @@ def move_slot(
         rules.check_apart(
             moved, (hit.document.body for hit in others if hit.document.key != session_id)
         )
-        rebook(tx, _waiting(tx, session_id, slot), moved)
+        rebook(tx, _waiting(tx, session_id, slot), moved, staff.subject)
         return tx.put("sessions", session_id, session.body)
 
     return database.transact(change)

@@ -81,7 +81,9 @@ def read_desk(call: Call[Health]) -> Answer:
 )
 def open_desk(call: Call[Health]) -> Answer:
     hospital = call.parts.hospitals.require(call.path["hospital_id"])
-    made = actions.open_desk(call.parts.database, hospital.id, call.claim, call.body)
+    made = actions.open_desk(
+        call.parts.database, staff_of(call), hospital.id, call.claim, call.body
+    )
     return _desk_answer(made)
 
 
@@ -116,6 +118,7 @@ def set_member(call: Call[Health]) -> Answer:
     subject = call.parts.subject_of(call.body["account"])
     made = actions.set_member(
         call.parts.database,
+        staff_of(call),
         call.path["hospital_id"],
         call.claim,
         subject,
