@@ -114,5 +114,5 @@ def _with(**replaced: Callable[..., Committed[Document]]) -> Application:
     read, clock = settings.load(), SystemClock()
     database = open_database(read, _NAME, domain.CATALOGUE, clock)
     edge = open_edge(read, _NAME, clock)
-    gallery = Gallery(*open_objects(read, _NAME, PICTURES, clock))
+    gallery = Gallery(*open_objects(read, _NAME, PICTURES, clock), clock)
     return create_app(database, divisions.read(divisions.FILE), gallery, 0, edge, Condition(clock))

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
+from shared.clock import Clock, new_id
 from shared.errors import BUSY, NOT_FOUND, Problem, Refused
-from shared.storage.objects import Absent, Exists, ObjectStore, StoreError
+from shared.storage.objects import Absent, ObjectStore, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -106,24 +107,27 @@ def _encoded(picture: Image.Image, size: Size) -> bytes:
 
 
 class Gallery:
-    """The pictures of products, under `prefix` of a store. An id stands for one upload for ever.
+    """The pictures of products, under `prefix` of a store.
 
     What the store does not answer is Refused(BUSY).
     """
 
-    def __init__(self, store: ObjectStore, prefix: str) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, clock: Clock) -> None:
         self._store = store
         self._prefix = prefix
+        self._clock = clock
 
-    def keep(self, picture_id: str, sizes: dict[str, bytes]) -> None:
-        """Store every size. What an earlier attempt of the same upload stored is passed over."""
+    def keep(self, sizes: dict[str, bytes]) -> str:
+        """Store every size, and give the id under which they can be read. No two calls give the
+        same, so that what nothing names now can be dropped: nothing ever will.
+        """
+        picture_id = new_id("picture", self._clock.now_ms(), self._clock.random(10))
         for name, content in sizes.items():
             try:
                 self._store.create(self._key(picture_id, name), content)
-            except Exists:
-                self._check(picture_id, name)
             except StoreError as error:
                 raise _busy(error) from error
+        return picture_id
 
     def read(self, picture_id: str, size: str) -> bytes:
         """One size of a picture. Raises Refused(NOT_FOUND) where it is not, or not yet, kept."""
@@ -133,13 +137,6 @@ class Gallery:
             raise Refused(NOT_FOUND) from None
         except StoreError as error:
             raise _busy(error) from error
-
-    def _check(self, picture_id: str, size: str) -> None:
-        """What exists, or is being created, is taken for stored only where it can be read."""
-        try:
-            self.read(picture_id, size)
-        except Refused as refusal:
-            raise Refused(BUSY, retry_after_seconds=2) from refusal
 
     def drop(self, picture_ids: Sequence[str]) -> None:
         """Remove pictures that no product names any more: their bytes only cost, where the store

@@ -24,7 +24,7 @@ _edge = open_edge(_settings, _NAME, _clock, observer=_observer)
 app = create_app(
     _database,
     divisions.read(divisions.FILE),
-    Gallery(*open_objects(_settings, _NAME, PICTURES, _clock, _observer)),
+    Gallery(*open_objects(_settings, _NAME, PICTURES, _clock, _observer), _clock),
     _settings.orders_a_minute,
     _edge,
     open_condition(_settings, _NAME, _database, _edge, _observer),

@@ -194,6 +194,38 @@ def test_an_upload_that_is_sent_again_is_the_same_picture(fresh_shop: Shop) -> N
     assert shop.get(f"{below(first['picture'])}/160").status_code == 200
 
 
+def test_an_upload_that_is_sent_again_after_its_key_was_forgotten_is_still_seen(
+    fresh_shop: Shop,
+) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    give(shop, product, photo(), key="synchronised")
+    shop.clock.pass_wall(hours=73)
+    shop.order(product)
+    again = give(shop, product, photo(), key="synchronised")["picture"]
+    shop.clock.pass_monotonic(2)
+    assert json_of(shop.get(f"/v1/products/{product}"))["picture"] == again
+    for name in SIZES:
+        assert shop.get(f"{below(again)}/{name}").status_code == 200
+    assert len(objects(shop)) == len(SIZES)
+
+
+@pytest.mark.parametrize("later", ["removal", "another"])
+def test_an_upload_that_is_sent_again_leaves_no_bytes_that_nobody_sees(
+    fresh_shop: Shop, later: str
+) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    give(shop, product, photo(), key="once")
+    if later == "removal":
+        made(shop.post(f"/v1/products/{product}/picture/removal", by="merchant-1"))
+    else:
+        give(shop, product, photo(90, 90))
+    seen, kept = json_of(shop.get(f"/v1/products/{product}"))["picture"], objects(shop)
+    assert give(shop, product, photo(), key="once")["picture"] == seen
+    assert objects(shop) == kept
+
+
 def test_nobody_gives_or_takes_a_picture_of_anothers_product(shop: Shop) -> None:
     product = shop.lily()
     path = f"/v1/products/{product}/picture"

@@ -283,13 +283,12 @@ class Duties:
         vault.seal("names", "account_2", b"name")
 
     def _show(self, store: Watched, prefix: str) -> None:
-        gallery = Gallery(store, prefix)
+        gallery = Gallery(store, prefix, self.clock)
         file = io.BytesIO()
         Image.new("RGB", (32, 32), "red").save(file, "PNG")
-        for picture in ("first", "second"):
-            gallery.keep(picture, sized(file.getvalue()))
-            assert gallery.read(picture, "160")
-        gallery.drop(["first"])
+        first, second = (gallery.keep(sized(file.getvalue())) for _ in range(2))
+        assert gallery.read(second, "160")
+        gallery.drop([first])
 
 
 def _silent(label: str, total: int | None) -> AbstractContextManager[Callable[[int], object]]:

@@ -81,7 +81,7 @@ class Shop(Served):
         return stock
 
     def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
-        gallery = Gallery(self.store, "commerce/pictures/")
+        gallery = Gallery(self.store, "commerce/pictures/", self.clock)
         return create_app(database, all_divisions(), gallery, self._orders_max, edge, condition)
 
 

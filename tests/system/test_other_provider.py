@@ -133,7 +133,7 @@ def test_a_service_takes_another_providers_tokens_by_configuration(
     with Shop(tmp_path) as shop:
         lily = shop.lily(on_hand=3)
         edge = open_edge(settings, "commerce", clock)
-        gallery = Gallery(shop.store, "commerce/pictures/")
+        gallery = Gallery(shop.store, "commerce/pictures/", clock)
         client = Client(
             create_app(shop.database, all_divisions(), gallery, 20, edge, Condition(clock))
         )

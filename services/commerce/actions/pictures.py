@@ -1,7 +1,5 @@
 """The picture of a product."""
 
-import hashlib
-
 from services.commerce.actions import goods
 from services.commerce.actions.goods import PUBLIC, Offer
 from services.commerce.actions.keepers import Keeper, own_product
@@ -30,24 +28,23 @@ def set_picture(
     takes it away. The bytes are stored before the product names them: a crash or a
     refusal in between leaves some that nobody sees.
     """
-    # The same request again has the same id, and finds its own bytes.
-    picture_id = f"picture_{hashlib.sha256(f'{claim}'.encode()).hexdigest()[:32]}"
     database.read(lambda view: own_product(view, keeper, product_id), PUBLIC)
-    if sizes is not None:
-        gallery.keep(picture_id, sizes)
+    picture_id = None if sizes is None else gallery.keep(sizes)
     replaced: list[str] = []
 
     def change(tx: Transaction) -> Document:
         body = dict(own_product(tx, keeper, product_id).body)
         replaced[:] = [body.pop("picture")] if "picture" in body else []
-        if sizes is not None:
+        if picture_id is not None:
             body["picture"] = picture_id
         return tx.put("products", product_id, body)
 
     made = database.transact_once(claim, change)
-    gallery.drop(replaced)
     # As everyone sees it now, also in the answer to a repeated request.
     shown = goods.read_product(database, product_id, Freshness(0.0, made.seq))
+    # What is not named now never will be again; a repeated request's own is not either.
+    seen = shown.value.product.body.get("picture")
+    gallery.drop([each for each in (picture_id, *replaced) if each not in (None, seen)])
     return Committed(shown.value, made.seq)
 
 
