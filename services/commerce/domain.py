@@ -4,8 +4,11 @@ Pure Python on plain documents. Each function takes bodies as they stand, and ei
 or raises `Refused` with one of the problems declared here.
 
 The law of stock: on hand + reserved + sold = received, none below zero, at every entry. Ordering
-moves units from on hand to reserved, cancelling moves them back, fulfilment moves them on to sold;
-only a merchant's count or delivery changes what was received.
+moves units from on hand to reserved, a cancellation or refusal moves them back, fulfilment moves
+them on to sold; only a merchant's count or delivery changes what was received.
+
+Each store's part of an order is placed until one of three ends it, once and for good: the store
+hands it over (fulfilled) or refuses it, or the buyer cancels whatever is still placed.
 
 An order names no person: its citizen is a subject id, and where it goes is not kept here yet.
 """
@@ -54,8 +57,11 @@ CATALOGUE = Catalogue(
     ),
 )
 
-STATES = ("placed", "fulfilled", "cancelled")
+STATES = ("placed", "fulfilled", "refused", "cancelled")
 """What a store's part of an order can be."""
+
+REASONS = ("out_of_stock", "cannot_deliver", "buyer_unreachable")
+"""Why a store refuses its part of an order."""
 
 CATEGORIES = ("agricultural", "herbal_medicine", "food_and_drink", "cultural_works")
 
@@ -70,6 +76,9 @@ NOT_CANCELLABLE = Problem(
 )
 NOT_FULFILLABLE = Problem(
     "not-fulfillable", 409, "该部分订单不能发货", "This part of the order cannot be fulfilled"
+)
+NOT_REFUSABLE = Problem(
+    "not-refusable", 409, "该部分订单已不能拒绝", "This part of the order can no longer be refused"
 )
 COUNT_TOO_LOW = Problem(
     "count-too-low", 409, "库存不能为负", "The stock on hand cannot go below zero"
@@ -205,11 +214,23 @@ def check_total(order: Body, expected: int | None) -> None:
 
 
 def order_state(order: Body) -> str:
-    """The state of an order as a whole, from its parts'."""
+    """The state of an order as a whole, from its parts': theirs where they agree, and otherwise
+    what its buyer has got, or still waits for.
+    """
     states = {part["state"] for part in order["parts"]}
     if len(states) == 1:
         return str(next(iter(states)))
-    return "partly_fulfilled"
+    if "fulfilled" in states:
+        return "partly_fulfilled"
+    return "placed" if "placed" in states else "cancelled"
+
+
+def due(order: Body) -> int:
+    """What an order costs, in fen, without the parts that were refused or cancelled."""
+    return sum(part["total"] for part in order["parts"] if part["state"] in _STANDING)
+
+
+_STANDING = ("placed", "fulfilled")
 
 
 def close(order: Body, now_ms: int) -> None:
@@ -225,15 +246,16 @@ def consignment(order_id: str, part: Body, now_ms: int) -> Body:
 
 
 def cancel(order: Body) -> list[Body]:
-    """Cancel a whole order; the lines to release. Raises Refused(NOT_CANCELLABLE).
+    """Cancel what of an order is still placed; the parts whose lines are to be released.
 
-    It can be cancelled until any store has fulfilled its part.
+    Raises Refused(NOT_CANCELLABLE) where no part is.
     """
-    if order_state(order) != "placed":
+    waiting = [part for part in order["parts"] if part["state"] == "placed"]
+    if not waiting:
         raise Refused(NOT_CANCELLABLE, detail={"state": order_state(order)})
-    for part in order["parts"]:
+    for part in waiting:
         part["state"] = "cancelled"
-    return [line for part in order["parts"] for line in part["lines"]]
+    return waiting
 
 
 def part_of(order: Body, store: str) -> Body:
@@ -244,8 +266,22 @@ def part_of(order: Body, store: str) -> Body:
 
 def fulfil(part: Body) -> list[Body]:
     """Mark a store's part as handed over; the lines that are sold. Raises NOT_FULFILLABLE."""
+    return _ended(part, "fulfilled", NOT_FULFILLABLE)
+
+
+def refuse(part: Body, reason: str) -> list[Body]:
+    """Mark a store's part as one that it will not hand over, and why (`REASONS`); the lines to
+    release. Raises NOT_REFUSABLE.
+    """
+    lines = _ended(part, "refused", NOT_REFUSABLE)
+    part["reason"] = reason
+    return lines
+
+
+def _ended(part: Body, state: str, otherwise: Problem) -> list[Body]:
+    """A part's lines, once it is in `state`. Raises `otherwise` where it has ended before."""
     if part["state"] != "placed":
-        raise Refused(NOT_FULFILLABLE, detail={"state": part["state"]})
-    part["state"] = "fulfilled"
+        raise Refused(otherwise, detail={"state": part["state"]})
+    part["state"] = state
     lines: list[Body] = part["lines"]
     return lines

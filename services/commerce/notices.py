@@ -15,6 +15,12 @@ _CANCELLED = Words(
 )
 
 
+_REFUSED = Words(
+    "很抱歉，您的订单中有一家店铺不能交货，详情请见“智慧甘肃”。",
+    "We are sorry: a store cannot deliver its part of your order. Smart Gansu has the details.",
+)
+
+
 def _order_placed(happening: Happening) -> Notice:
     order = happening.document("orders", happening.data["order"])
     return Notice(order["citizen"], _PLACED)
@@ -28,9 +34,15 @@ def _order_cancelled(happening: Happening) -> Notice | None:
     return Notice(order["citizen"], _CANCELLED)
 
 
+def _order_refused(happening: Happening) -> Notice:
+    order = happening.document("orders", happening.data["order"])
+    return Notice(order["citizen"], _REFUSED)
+
+
 NOTICES: Notices = {
     "order.placed": _order_placed,
     "order.cancelled": _order_cancelled,
+    "order.refused": _order_refused,
     # One is present when goods change hands.
     "order.fulfilled": silent,
 }

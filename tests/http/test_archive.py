@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from werkzeug.test import TestResponse
 
+from services.commerce.domain import STATES
+from tests.http.test_commerce_orders import cancel, fulfil, refuse
+from tests.http.test_commerce_parts import order_of_two
 from tests.support.clinic import Clinic
 from tests.support.gate import Gate
 from tests.support.served import Json, Served, json_of, made, refused
@@ -33,11 +35,6 @@ def pages(served: Served, path: str, by: str, limit: int = 2) -> list[Json]:
         after = f"&after={page['after']}"
 
 
-def fulfil(shop: Shop, order: Json) -> TestResponse:
-    store = order["parts"][0]["store_id"]
-    return shop.post(f"/v1/stores/{store}/orders/{order['id']}/fulfilment", by="merchant-1")
-
-
 # Commerce
 
 
@@ -47,9 +44,8 @@ def test_closed_orders_leave_and_are_there_all_the_same(fresh_shop: Shop) -> Non
     orders = [shop.order(lily, by=f"citizen-{number % 2}") for number in range(10)]
     for order in orders[:4]:
         made(fulfil(shop, order))
-    for number in (4, 5):
-        path = f"/v1/orders/{orders[number]['id']}/cancellation"
-        made(shop.post(path, by=f"citizen-{number % 2}"))
+    made(shop.post(f"/v1/orders/{orders[4]['id']}/cancellation", by="citizen-0"))
+    made(refuse(shop, orders[5]))
     paths = [(f"/v1/orders/{each['id']}", f"citizen-{n % 2}") for n, each in enumerate(orders)]
     store = orders[0]["parts"][0]["store_id"]
     shop.clock.pass_wall(hours=LATER_HOURS)
@@ -60,7 +56,7 @@ def test_closed_orders_leave_and_are_there_all_the_same(fresh_shop: Shop) -> Non
         lists = [pages(shop, "/v1/orders?", f"citizen-{n}") for n in range(2)]
         lists += [
             pages(shop, f"/v1/stores/{store}/orders?state={state}&", "merchant-1")
-            for state in ("placed", "fulfilled", "cancelled")
+            for state in STATES
         ]
         return [*[(each.json, each.headers["ETag"]) for each in found], *lists]
 
@@ -77,6 +73,22 @@ def test_closed_orders_leave_and_are_there_all_the_same(fresh_shop: Shop) -> Non
         refused(shop.post(f"{path}/cancellation", by=by), 409, "not-cancellable")
     refused(fulfil(shop, orders[0]), 409, "not-fulfillable")
     assert shop.stock(lily) == {"received": 50, "on_hand": 41, "reserved": 5, "sold": 4}
+
+
+def test_an_order_of_two_stores_leaves_once_neither_has_anything_to_do(fresh_shop: Shop) -> None:
+    shop = fresh_shop
+    lily, pepper = shop.lily(5), shop.lily(5, by="merchant-2")
+    order = order_of_two(shop, lily, pepper)
+    made(fulfil(shop, order))
+    shop.clock.pass_wall(hours=LATER_HOURS)
+    shop.archive()
+    assert shop.in_replica("orders") == [order["id"]]
+    left = made(cancel(shop, order))
+    shop.clock.pass_wall(hours=LATER_HOURS)
+    shop.archive()
+    assert (shop.in_replica("orders"), shop.in_replica("consignments")) == ([], [])
+    assert json_of(shop.get(f"/v1/orders/{order['id']}", by="citizen-1")) == left
+    assert shop.stock(pepper, by="merchant-2")["reserved"] == 0
 
 
 def test_what_closed_lately_stays(fresh_shop: Shop) -> None:

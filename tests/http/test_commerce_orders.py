@@ -29,6 +29,15 @@ def cancel(shop: Shop, order: Json, **options: Any) -> TestResponse:
     return shop.post(f"/v1/orders/{order['id']}/cancellation", **options)
 
 
+def refuse(
+    shop: Shop, order: Json, part: int = 0, reason: str = "out_of_stock", **options: Any
+) -> TestResponse:
+    store = order["parts"][part]["store_id"]
+    options.setdefault("by", "merchant-1")
+    path = f"/v1/stores/{store}/orders/{order['id']}/refusal"
+    return shop.post(path, {"reason": reason}, **options)
+
+
 def stock(received: int, on_hand: int, reserved: int, sold: int) -> Json:
     return {"received": received, "on_hand": on_hand, "reserved": reserved, "sold": sold}
 
@@ -164,57 +173,18 @@ def test_a_stores_orders_by_state(shop: Shop) -> None:
     orders = [shop.order(lily) for _ in range(7)]
     fulfil(shop, orders[1])
     cancel(shop, orders[3])
+    refuse(shop, orders[5])
     path = f"/v1/stores/{store_of(shop, lily)}/orders"
 
     def ids(query: str) -> list[str]:
         return [item["order_id"] for item in pages(shop, f"{path}{query}", by="merchant-1")]
 
-    waiting = [orders[at]["id"] for at in (6, 5, 4, 2, 0)]
+    waiting = [orders[at]["id"] for at in (6, 4, 2, 0)]
     assert ids("") == waiting
     assert ids("?state=placed") == waiting
     assert ids("?state=fulfilled") == [orders[1]["id"]]
     assert ids("?state=cancelled") == [orders[3]["id"]]
-
-
-# Cancelling and fulfilling
-
-
-def test_a_cancelled_order_gives_back_what_it_held_once(shop: Shop) -> None:
-    lily = shop.lily(5)
-    order = shop.order(lily, 4)
-    cancelled = made(cancel(shop, order))
-    assert cancelled["state"] == "cancelled"
-    assert shop.stock(lily) == stock(5, 5, 0, 0)
-    problem = refused(cancel(shop, order), 409, "not-cancellable")
-    assert problem["state"] == "cancelled"
-    assert refused(fulfil(shop, order), 409, "not-fulfillable")["state"] == "cancelled"
-    assert shop.stock(lily) == stock(5, 5, 0, 0)
-
-
-def test_what_is_fulfilled_is_sold_and_cannot_be_cancelled(shop: Shop) -> None:
-    lily = shop.lily(5)
-    order = shop.order(lily, 2)
-    part = made(fulfil(shop, order))
-    assert part["state"] == "fulfilled"
-    assert shop.stock(lily) == stock(5, 3, 0, 2)
-    assert json_of(shop.get(f"/v1/orders/{order['id']}", by="citizen-1"))["state"] == "fulfilled"
-    refused(cancel(shop, order), 409, "not-cancellable")
-    refused(fulfil(shop, order), 409, "not-fulfillable")
-    assert shop.stock(lily) == stock(5, 3, 0, 2)
-
-
-def test_an_order_that_one_of_two_stores_fulfilled(shop: Shop) -> None:
-    lily, pepper = shop.lily(5), shop.lily(5, by="merchant-2")
-    lines = order_of(lily)["lines"] + order_of(pepper)["lines"]
-    order = made(shop.post("/v1/orders", {"lines": lines}, by="citizen-1"))
-    made(fulfil(shop, order))
-    seen = json_of(shop.get(f"/v1/orders/{order['id']}", by="citizen-1"))
-    assert seen["state"] == "partly_fulfilled"
-    assert [part["state"] for part in seen["parts"]] == ["fulfilled", "placed"]
-    assert refused(cancel(shop, order), 409, "not-cancellable")["state"] == "partly_fulfilled"
-    assert shop.stock(pepper, by="merchant-2") == stock(5, 4, 1, 0)
-    made(fulfil(shop, order, part=1, by="merchant-2"))
-    assert json_of(shop.get(f"/v1/orders/{order['id']}", by="citizen-1"))["state"] == "fulfilled"
+    assert ids("?state=refused") == [orders[5]["id"]]
 
 
 # Stock
@@ -349,4 +319,7 @@ def test_every_post_is_taken_once(shop: Shop) -> None:
     second = shop.order(lily, 2)
     gone = made(cancel(shop, second, key="c"))
     assert made(cancel(shop, second, key="c")) == gone
+    third = shop.order(lily, 2)
+    not_had = made(refuse(shop, third, by="merchant-9", key="r"))
+    assert made(refuse(shop, third, by="merchant-9", key="r")) == not_had
     assert shop.stock(lily, by="merchant-9") == stock(8, 6, 0, 2)

@@ -72,6 +72,9 @@ def trade(shop: Shop) -> None:
     helped = shop.order(lily, 1, by="citizen-5")
     token = shop.acting("citizen-5")
     made(shop.post(f"/v1/orders/{helped['id']}/cancellation", token=token))
+    not_had = shop.order(lily, 1, by="citizen-6")
+    path = f"/v1/stores/{not_had['parts'][0]['store_id']}/orders/{not_had['id']}/refusal"
+    made(shop.post(path, {"reason": "out_of_stock"}, by="merchant-1"))
 
 
 def see_the_sights(gate: Gate) -> None:
@@ -194,7 +197,13 @@ def test_a_message_has_its_events_id_and_kind(service: str) -> None:
 def test_a_citizen_is_told_of_each_order() -> None:
     words = ("order.placed", "您的订单已提交，详情请见“智慧甘肃”。")
     assert told("commerce").to("citizen-1") == told("commerce").to("citizen-2") == [words]
-    assert len(told("commerce").messages) == 4
+    assert len(told("commerce").messages) == 6
+
+
+def test_a_citizen_is_told_of_what_a_store_refused() -> None:
+    assert told("commerce").to("citizen-6")[1:] == [
+        ("order.refused", "很抱歉，您的订单中有一家店铺不能交货，详情请见“智慧甘肃”。")
+    ]
 
 
 def test_visitors_are_told_of_their_tickets_and_when_a_session_is_cancelled() -> None:

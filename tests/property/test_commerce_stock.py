@@ -1,4 +1,4 @@
-"""Stock against a model: whatever is ordered, cancelled, fulfilled and counted, in any order.
+"""Stock against a model: whatever is ordered, cancelled, refused, fulfilled and counted.
 
 The real actions on the real engine in memory, and beside them a few lines of arithmetic that know
 how it has to come out.
@@ -27,7 +27,7 @@ from services.commerce import domain
 from services.commerce.actions import goods, orders
 from services.commerce.actions.keepers import Keeper
 from services.commerce.domain import Line
-from shared.errors import Problem, Refused
+from shared.errors import NOT_FOUND, Problem, Refused
 from shared.storage.access import Claim
 from shared.storage.database import JournalDatabase
 from shared.storage.entry import decode
@@ -198,15 +198,49 @@ class Shop(RuleBasedStateMachine):
             claim = self.claim(order.citizen, "cancel")
             return orders.cancel_order(self.database, order.citizen, order.id, claim)
 
-        if set(order.states.values()) != {"placed"}:
+        waiting = [store for store, state in order.states.items() if state == "placed"]
+        if not waiting:
             assert_refused(act, domain.NOT_CANCELLABLE)
             return
         act()
         assert_refused(act, domain.NOT_CANCELLABLE)
+        for store in waiting:
+            self.free(order, store)
+            order.states[store] = "cancelled"
+
+    @rule(order=orders, store=st.integers(0, 1), reason=st.sampled_from(domain.REASONS))
+    def refuse(self, order: Order, store: int, reason: str) -> None:
+        def act() -> object:
+            return orders.refuse_order(
+                self.database,
+                self.keeper(store),
+                self.stores[store],
+                order.id,
+                self.claim("m", "refuse"),
+                reason,
+            )
+
+        if self.refused_unless_placed(act, order, store, domain.NOT_REFUSABLE):
+            return
+        act()
+        assert_refused(act, domain.NOT_REFUSABLE)
+        self.free(order, store)
+        order.states[store] = "refused"
+
+    def free(self, order: Order, store: int) -> None:
+        """A store's part of an order no longer holds anything."""
         for product, quantity in order.quantities.items():
-            self.stock[product].reserved -= quantity
-            self.stock[product].on_hand += quantity
-        order.states = dict.fromkeys(order.states, "cancelled")
+            if store_of(product) == store:
+                self.stock[product].reserved -= quantity
+                self.stock[product].on_hand += quantity
+
+    def refused_unless_placed(self, act: Any, order: Order, store: int, problem: Problem) -> bool:
+        """Whether a store cannot do that to its part; then it was refused."""
+        if store not in order.states:
+            assert_refused(act, NOT_FOUND)
+        elif order.states[store] != "placed":
+            assert_refused(act, problem)
+        return order.states.get(store) != "placed"
 
     @rule(order=orders, store=st.integers(0, 1))
     def fulfil(self, order: Order, store: int) -> None:
@@ -216,12 +250,7 @@ class Shop(RuleBasedStateMachine):
                 self.database, self.keeper(store), self.stores[store], order.id, claim
             )
 
-        if store not in order.states:
-            with pytest.raises(Refused, match="not-found"):
-                act()
-            return
-        if order.states[store] != "placed":
-            assert_refused(act, domain.NOT_FULFILLABLE)
+        if self.refused_unless_placed(act, order, store, domain.NOT_FULFILLABLE):
             return
         act()
         assert_refused(act, domain.NOT_FULFILLABLE)
@@ -259,6 +288,12 @@ class Shop(RuleBasedStateMachine):
                 ).value
                 expected = {o.id for o in self.placed if o.states.get(store) == state}
                 assert {hit.document.key for hit in listed} == expected
+
+    @invariant()
+    def an_order_is_over_once_no_part_is_placed(self) -> None:
+        for order in self.placed:
+            body = orders.read_order(self.database, order.citizen, order.id).value.body
+            assert ("closed_ms" in body) == ("placed" not in order.states.values())
 
     def check_every_entry(self) -> None:
         """The law of stock at every single entry of the journal, not only between requests."""

@@ -7,8 +7,9 @@
 `audit` reads the entries themselves and checks, at *every* one of them: that it follows the one
 before; that on hand + reserved + sold = received for each product and none is below zero; that what
 is reserved and sold is exactly what the orders say; that an order comes whole (with its
-idempotency row, its event and a consignment for each part), once, and never goes; that no
-idempotency key is answered twice. `contradictions` compares the end with what clients were told.
+idempotency row, its event and a consignment for each part), once, and never goes; that a part of it
+that is no longer placed stays as it is; that no idempotency key is answered twice. `contradictions`
+compares the end with what clients were told.
 
 A broken law is a sentence in a list, not an exception: one walk shows all that is wrong.
 """
@@ -136,6 +137,10 @@ class _Auditor:
             self._book(earlier, -1)
             if _contents(earlier) != _contents(order):
                 self._fault(seq, f"order {write.key} has other contents than it was placed with")
+            for was, part in zip(earlier["parts"], order["parts"], strict=True):
+                if was["state"] not in ("placed", part["state"]):
+                    ended = f"{was['state']}, then {part['state']}"
+                    self._fault(seq, f"a part of order {write.key} is {ended}")
         self._book(order, +1)
         self.ledger.orders[write.key] = order
 

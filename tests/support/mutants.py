@@ -419,8 +419,15 @@ MUTANTS = (
     Mutant(
         "releases an order's units twice",
         "services/commerce/domain.py",
-        '    if order_state(order) != "placed":',
-        '    if order_state(order) == "fulfilled":',
+        '[part for part in order["parts"] if part["state"] == "placed"]',
+        '[part for part in order["parts"] if part["state"] != "fulfilled"]',
+        "tests/property/test_commerce_stock.py::test_stock_is_conserved_and_never_below_zero",
+    ),
+    Mutant(
+        "lets a store refuse what it has handed over",
+        "services/commerce/domain.py",
+        '    if part["state"] != "placed":\n        raise Refused(otherwise',
+        '    if part["state"] == "cancelled":\n        raise Refused(otherwise',
         "tests/property/test_commerce_stock.py::test_stock_is_conserved_and_never_below_zero",
     ),
     Mutant(

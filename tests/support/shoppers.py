@@ -85,22 +85,29 @@ class Market:
         return Citizen(self, door, keeps=keeps)
 
     def keep(self, door: Door, chance: random.Random, stop: threading.Event) -> None:
-        """Hand over what was ordered, and take deliveries."""
+        """Hand over or refuse what was ordered, and take deliveries."""
         with closing(self.owner(door)) as owner:
             while not stop.wait(chance.uniform(0.05, 0.2)):
                 store = chance.choice(self.stores)
                 reply = owner.ask("GET", f"/commerce/v1/stores/{store}/orders?limit=20")
                 if reply is not None and reply.body["items"]:
-                    self._hand_over(owner, store, chance.choice(reply.body["items"])["order_id"])
+                    end = self._refuse if chance.random() < 0.2 else self._hand_over
+                    end(owner, store, chance.choice(reply.body["items"])["order_id"])
                 if chance.random() < 0.3:
                     self.deliver(owner, chance.choice(self.products), 5)
 
     def _hand_over(self, owner: Client, store: str, order: str) -> None:
         path = f"/commerce/v1/stores/{store}/orders/{order}/fulfilment"
-        reply = owner.insist(path, None, new_key())
-        assert reply.status in (201, 409), f"handing over was answered {reply}"
+        self._ended(order, store, owner.insist(path, None, new_key()))
+
+    def _refuse(self, owner: Client, store: str, order: str) -> None:
+        path = f"/commerce/v1/stores/{store}/orders/{order}/refusal"
+        self._ended(order, store, owner.insist(path, {"reason": "cannot_deliver"}, new_key()))
+
+    def _ended(self, order: str, store: str, reply: Reply) -> None:
+        assert reply.status in (201, 409), f"handing over or refusing was answered {reply}"
         if reply.status == 201:
-            self.told.states[order, store] = "fulfilled"
+            self.told.states[order, store] = reply.body["state"]
 
     def assert_books_agree(self) -> Ledger:
         return self.fleet.assert_books_agree()
@@ -175,4 +182,4 @@ class Citizen(Party):
     def _gone(self, order: str, reply: Reply) -> None:
         if reply.status == 201:
             for part in reply.body["parts"]:
-                self.market.told.states[order, part["store_id"]] = "cancelled"
+                self.market.told.states[order, part["store_id"]] = part["state"]

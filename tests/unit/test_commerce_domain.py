@@ -135,20 +135,27 @@ def order_in(*states: str) -> dict[str, Any]:
         (("fulfilled", "placed"), "partly_fulfilled"),
         (("fulfilled", "fulfilled"), "fulfilled"),
         (("cancelled", "cancelled"), "cancelled"),
+        (("refused",), "refused"),
+        (("refused", "placed"), "placed"),
+        (("cancelled", "placed"), "placed"),
+        (("refused", "fulfilled"), "partly_fulfilled"),
+        (("fulfilled", "cancelled"), "partly_fulfilled"),
+        (("refused", "fulfilled", "placed"), "partly_fulfilled"),
+        (("refused", "cancelled"), "cancelled"),
     ],
 )
 def test_the_state_of_an_order_is_that_of_its_parts(states: tuple[str, ...], state: str) -> None:
     assert domain.order_state(order_in(*states)) == state
 
 
-def test_an_order_is_cancelled_whole_and_once() -> None:
-    order = order_in("placed", "placed")
-    assert [line["product"] for line in domain.cancel(order)] == ["p0", "p1"]
-    assert domain.order_state(order) == "cancelled"
+def test_what_is_still_placed_is_cancelled_once() -> None:
+    order = order_in("placed", "fulfilled", "refused", "placed")
+    assert [part["store"] for part in domain.cancel(order)] == ["s0", "s3"]
+    assert order == order_in("cancelled", "fulfilled", "refused", "cancelled")
     refusal(lambda: domain.cancel(order), domain.NOT_CANCELLABLE)
 
 
-@pytest.mark.parametrize("states", [("fulfilled",), ("fulfilled", "placed"), ("cancelled",)])
+@pytest.mark.parametrize("states", [("fulfilled",), ("fulfilled", "refused"), ("cancelled",)])
 def test_an_order_that_has_gone_on_is_not_cancelled(states: tuple[str, ...]) -> None:
     order = order_in(*states)
     refusal(lambda: domain.cancel(order), domain.NOT_CANCELLABLE)
@@ -161,3 +168,34 @@ def test_a_part_is_fulfilled_once() -> None:
     refusal(lambda: domain.fulfil(part), domain.NOT_FULFILLABLE)
     cancelled = order_in("cancelled")["parts"][0]
     refusal(lambda: domain.fulfil(cancelled), domain.NOT_FULFILLABLE)
+
+
+def test_a_part_is_refused_once_and_says_why() -> None:
+    part = domain.part_of(order_in("placed", "placed"), "s1")
+    assert [line["product"] for line in domain.refuse(part, "cannot_deliver")] == ["p1"]
+    assert (part["state"], part["reason"]) == ("refused", "cannot_deliver")
+
+
+@pytest.mark.parametrize("state", ["refused", "fulfilled", "cancelled"])
+def test_a_part_that_has_ended_is_not_refused(state: str) -> None:
+    [part] = order_in(state)["parts"]
+    told = refusal(lambda: domain.refuse(part, "out_of_stock"), domain.NOT_REFUSABLE)
+    assert told.detail == {"state": state}
+    assert [part] == order_in(state)["parts"]
+
+
+def test_an_order_is_over_once_no_part_is_placed() -> None:
+    for states in (("placed", "refused"), ("fulfilled", "placed")):
+        order = order_in(*states)
+        domain.close(order, 7)
+        assert "closed_ms" not in order
+    order = order_in("fulfilled", "refused", "cancelled")
+    domain.close(order, 7)
+    assert order["closed_ms"] == 7
+
+
+def test_nothing_is_due_for_what_was_refused_or_cancelled() -> None:
+    order = order_in("placed", "fulfilled", "refused", "cancelled")
+    for number, part in enumerate(order["parts"]):
+        part["total"] = 10**number
+    assert domain.due(order) == 11

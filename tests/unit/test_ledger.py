@@ -81,8 +81,8 @@ class History:
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], Told]:
-    """A journal of five orders and what was told of them: the fourth is cancelled, in the last
-    entry but one, and the fifth handed over, in the last.
+    """A journal of five orders and what was told of them: in its last three entries the first is
+    refused, the fourth cancelled and the fifth handed over.
     """
     store, told = MemoryStore(), Told()
     directory = tmp_path_factory.mktemp("replicas")
@@ -104,9 +104,12 @@ def _trade(database: JournalDatabase, told: Told) -> None:
         known = Placed(made.key, CITIZEN, {LILY: 2, WALNUT: 1})
         told.placed[claim_row(CITIZEN, PLACE, key)] = known
     placed = [each.order for each in told.placed.values()]
+    refusal = claim("refuse", "r")
+    orders.refuse_order(database, OWNER, STORE_ID, placed[0], refusal, "out_of_stock")
     orders.cancel_order(database, CITIZEN, placed[3], claim("cancel", "c"))
     orders.fulfil_order(database, OWNER, STORE_ID, placed[4], claim("fulfil", "f"))
-    told.states = {(placed[3], STORE_ID): "cancelled", (placed[4], STORE_ID): "fulfilled"}
+    ends = {0: "refused", 3: "cancelled", 4: "fulfilled"}
+    told.states = {(placed[number], STORE_ID): state for number, state in ends.items()}
     told.received.update({LILY: 10, WALNUT: 10})
     told.refused[claim_row(CITIZEN, PLACE, "key-9")] = "sold-out"
 
@@ -121,13 +124,13 @@ def claim(route: str, key: str) -> Claim:
     return Claim(CITIZEN, route, key, digest="")
 
 
-ORDER = -4  # the third order: neither cancelled nor handed over
+ORDER = -6  # the third order: neither refused nor cancelled nor handed over
 
 
 def test_an_honest_journal_breaks_no_law(history: History) -> None:
     assert history.faults() == ""
     assert history.contradictions() == ""
-    assert len(history.entries) == 9
+    assert len(history.entries) == 10
 
 
 def test_an_oversell_is_a_fault(history: History) -> None:
@@ -203,6 +206,12 @@ def test_an_order_that_goes_is_a_fault(history: History) -> None:
 def test_an_order_that_changes_its_lines_is_a_fault(history: History) -> None:
     history.forge(-2, "orders", lambda order: order["parts"][0]["lines"].pop())
     assert "other contents" in history.faults()
+
+
+def test_a_part_that_ends_twice_is_a_fault(history: History) -> None:
+    """As a store would leave it that hands over what was cancelled before."""
+    history.forge(-4, "orders", lambda order: order["parts"][0].update(state="cancelled"))
+    assert "is cancelled, then fulfilled" in history.faults()
 
 
 def test_time_that_goes_back_is_a_fault(history: History) -> None:

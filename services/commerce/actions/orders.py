@@ -1,7 +1,7 @@
-"""Orders: citizens place and cancel them, stores fulfil their parts."""
+"""Orders: citizens place and cancel them, stores fulfil or refuse their parts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.commerce import domain
 from services.commerce.actions.keepers import Keeper, own_store
@@ -78,6 +78,14 @@ def _consign(tx: Transaction, order_id: str, part: Body) -> None:
     tx.put("consignments", f"{order_id}.{part['store']}", row)
 
 
+def _move(tx: Transaction, lines: Sequence[Body], units: Callable[[Body, int], None]) -> None:
+    """Let the units of an order's lines go where `units` takes them."""
+    for line in lines:
+        stock = tx.require("stock", line["product"])
+        units(stock.body, line["quantity"])
+        tx.put("stock", line["product"], stock.body)
+
+
 def _for_sale(tx: Transaction, line: Line) -> Body:
     product = tx.get("products", line.product)
     if product is None:
@@ -89,15 +97,12 @@ def _for_sale(tx: Transaction, line: Line) -> Body:
 def cancel_order(
     database: Database, citizen: str, order_id: str, claim: Claim, actor: Actor | None = None
 ) -> Committed[Document]:
-    """Cancel a citizen's own order, whole. Raises Refused(NOT_CANCELLABLE)."""
+    """Cancel what of a citizen's own order is still placed. Raises Refused(NOT_CANCELLABLE)."""
 
     def change(tx: Transaction) -> Document:
         order = _own(tx.require("orders", order_id), citizen)
-        for line in domain.cancel(order.body):
-            stock = tx.require("stock", line["product"])
-            domain.release(stock.body, line["quantity"])
-            tx.put("stock", line["product"], stock.body)
-        for part in order.body["parts"]:
+        for part in domain.cancel(order.body):
+            _move(tx, part["lines"], domain.release)
             _consign(tx, order_id, part)
         domain.close(order.body, tx.now_ms)
         note(order.body, "cancelled", actor)
@@ -181,16 +186,29 @@ def fulfil_order(
     """Mark a store's part of an order as handed over. Raises Refused(NOT_FULFILLABLE)."""
 
     def change(tx: Transaction) -> Document:
-        own_store(tx, keeper, store_id)
-        order = _order_of(tx, store_id, order_id)
-        part = domain.part_of(order.body, store_id)
-        for line in domain.fulfil(part):
-            stock = tx.require("stock", line["product"])
-            domain.sell(stock.body, line["quantity"])
-            tx.put("stock", line["product"], stock.body)
+        order, part = _part(tx, keeper, store_id, order_id)
+        _move(tx, domain.fulfil(part), domain.sell)
         _consign(tx, order_id, part)
         domain.close(order.body, tx.now_ms)
         tx.emit("order.fulfilled", {"order": order_id, "store": store_id})
+        return tx.put("orders", order_id, order.body)
+
+    return database.transact_once(claim, change)
+
+
+def refuse_order(
+    database: Database, keeper: Keeper, store_id: str, order_id: str, claim: Claim, reason: str
+) -> Committed[Document]:
+    """Put a store's part of an order back on sale, as one that it will not hand over. Raises
+    Refused(NOT_REFUSABLE).
+    """
+
+    def change(tx: Transaction) -> Document:
+        order, part = _part(tx, keeper, store_id, order_id)
+        _move(tx, domain.refuse(part, reason), domain.release)
+        _consign(tx, order_id, part)
+        domain.close(order.body, tx.now_ms)
+        tx.emit("order.refused", {"order": order_id, "store": store_id})
         return tx.put("orders", order_id, order.body)
 
     return database.transact_once(claim, change)
@@ -203,6 +221,13 @@ def _own(order: Document, citizen: str) -> Document:
     if order.body["citizen"] != citizen:
         raise Refused(NOT_FOUND)
     return order
+
+
+def _part(tx: Transaction, keeper: Keeper, store_id: str, order_id: str) -> tuple[Document, Body]:
+    """An order, and the part in it of a store that is the keeper's."""
+    own_store(tx, keeper, store_id)
+    order = _order_of(tx, store_id, order_id)
+    return order, domain.part_of(order.body, store_id)
 
 
 def _order_of(view: View, store_id: str, order_id: str) -> Document:

@@ -5,6 +5,7 @@ from services.commerce.domain import (
     NOT_CANCELLABLE,
     NOT_FOR_SALE,
     NOT_FULFILLABLE,
+    NOT_REFUSABLE,
     PRICE_CHANGED,
     SOLD_OUT,
     TOO_MANY_ORDERS,
@@ -82,7 +83,7 @@ def read_order(call: Call[Commerce]) -> Answer:
 
 @router.route(
     "POST /v1/orders/{order_id}/cancellation",
-    Words("取消整张订单", "Cancel a whole order"),
+    Words("取消订单中尚未交货的部分", "Cancel what of an order is still placed"),
     scope="orders:write",
     roles=CITIZEN,
     answer=schemas.OrderSchema,
@@ -162,6 +163,27 @@ def fulfil_order(call: Call[Commerce]) -> Answer:
         call.path["store_id"],
         call.path["order_id"],
         call.claim,
+    )
+    return _store_order_answer(call, found)
+
+
+@router.route(
+    "POST /v1/stores/{store_id}/orders/{order_id}/refusal",
+    Words("拒绝店铺的那部分订单", "Refuse a store's part of an order"),
+    scope="stores:write",
+    roles=MERCHANT,
+    body=schemas.RefusalSchema,
+    answer=schemas.StoreOrderSchema,
+    problems=(NOT_REFUSABLE,),
+)
+def refuse_order(call: Call[Commerce]) -> Answer:
+    found = orders.refuse_order(
+        call.parts.database,
+        keeper_of(call),
+        call.path["store_id"],
+        call.path["order_id"],
+        call.claim,
+        call.body["reason"],
     )
     return _store_order_answer(call, found)
 

@@ -5,7 +5,9 @@ from typing import ClassVar
 from services.commerce.domain import (
     LINES_MAX,
     QUANTITY_MAX,
+    REASONS,
     STATES,
+    due,
     order_state,
     part_of,
 )
@@ -53,6 +55,12 @@ class NewOrderSchema(Schema):
     )
 
 
+class RefusalSchema(Schema):
+    EXAMPLE: ClassVar[Example] = {"reason": "out_of_stock"}
+
+    reason = Choice(*REASONS)
+
+
 class LineSchema(Schema):
     product_id = Text(100)
     quantity = Whole(1, QUANTITY_MAX)
@@ -62,6 +70,11 @@ class LineSchema(Schema):
 class OrderPartSchema(Schema):
     store_id = Text(100)
     state = Choice(*STATES)
+    reason = Choice(
+        *REASONS,
+        required=False,
+        doc=Words("店铺拒绝的原因；仅在已拒绝时有", "Why the store refused it; only where it did"),
+    )
     lines = Items(LineSchema, LINES_MAX, minimum=1)
     total = Part(MoneySchema)
 
@@ -86,13 +99,18 @@ class OrderSchema(Schema):
         "state": "placed",
         "placed_at": "2026-05-01T08:30:00.000Z",
         "total": {"amount": 9800, "currency": "CNY"},
+        "due": {"amount": 9800, "currency": "CNY"},
         "parts": [_PART_EXAMPLE],
     }
 
     id = Text(100)
     state = Choice(*STATES, "partly_fulfilled")
     placed_at = Instant()
-    total = Part(MoneySchema)
+    total = Part(MoneySchema, doc=Words("下单时的总价", "As it was ordered"))
+    due = Part(
+        MoneySchema,
+        doc=Words("其中未被拒绝或取消的部分", "Without the parts that were refused or cancelled"),
+    )
     parts = Items(
         OrderPartSchema,
         LINES_MAX,
@@ -134,6 +152,7 @@ def order_json(order: Document, opened: Open) -> Body:
         "state": order_state(body),
         "placed_at": instant(body["placed_ms"]),
         "total": money(body["total"]),
+        "due": money(due(body)),
         "parts": [_part_json(part) for part in body["parts"]],
         **acts_json(body, opened),
     }
@@ -152,6 +171,7 @@ def _part_json(part: Body) -> Body:
     return {
         "store_id": part["store"],
         "state": part["state"],
+        **({"reason": part["reason"]} if "reason" in part else {}),
         "lines": [
             {
                 "product_id": line["product"],
