@@ -271,7 +271,9 @@ def test_a_stores_own_products(market: Shop) -> None:
     store = json_of(market.get("/v1/pavilions/longnan/stores"))["items"][0]["id"]
     page = json_of(market.get(f"/v1/stores/{store}/products?sort=price&division=621200"))
     assert names(page) == [WALNUT, PEPPER, DANGSHEN]
-    assert json_of(market.get("/v1/stores/nowhere/products"))["items"] == []
+    empty = json_of(market.get(f"/v1/stores/{market.open_store()}/products"))
+    assert empty == {"items": [], "after": None}
+    refused(market.get("/v1/stores/nowhere/products"), 404, "not-found")
 
 
 # Reference data

@@ -158,9 +158,11 @@ def search_products(
     after: Position | None,
     freshness: Freshness = PUBLIC,
 ) -> Committed[list[Offer]]:
-    """Products that match."""
+    """Products that match. A store that they are to be of has to be there."""
 
     def query(view: ReadView) -> list[Offer]:
+        if "store" in search.equal:
+            view.require("stores", str(search.equal["store"]))
         hits = view.search(search, limit=limit, after=after)
         return [_offer(view, hit.document, hit.position) for hit in hits]
 
