@@ -45,4 +45,9 @@ NOTICES: Notices = {
     "order.refused": _order_refused,
     # One is present when goods change hands.
     "order.fulfilled": silent,
+    # Nobody's affair but the store's: they say who keeps what.
+    "product.added": silent,
+    "product.changed": silent,
+    "stock.adjusted": silent,
+    "stock.counted": silent,
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.commerce import domain
-from services.commerce.actions.keepers import Keeper, own_product, own_store, unchanged
+from services.commerce.actions.keepers import Keeper, kept_by, own_product, own_store, unchanged
 from shared.storage.access import (
     FRESH,
     Claim,
@@ -72,7 +72,9 @@ def add_product(
 
     def change(tx: Transaction) -> Document:
         own_store(tx, keeper, store_id)
-        return _shelve(tx, store_id, tx.new_id("product"), product, 0)
+        product_id = tx.new_id("product")
+        tx.emit("product.added", {"product": product_id, **kept_by(keeper)})
+        return _shelve(tx, store_id, product_id, product, 0)
 
     return database.transact_once(claim, change)
 
@@ -93,6 +95,7 @@ def change_product(
     def change(tx: Transaction) -> Offer:
         product = own_product(tx, keeper, product_id)
         unchanged(product, revision)
+        tx.emit("product.changed", {"product": product_id, **kept_by(keeper)})
         return _offer(tx, tx.put("products", product_id, {**product.body, **changes}))
 
     return database.transact(change)
@@ -108,6 +111,7 @@ def count_stock(
         stock = tx.require("stock", product_id)
         unchanged(stock, revision)
         domain.adjust(stock.body, on_hand - stock.body["on_hand"])
+        tx.emit("stock.counted", {"product": product_id, **kept_by(keeper)})
         return tx.put("stock", product_id, stock.body)
 
     return database.transact(change)
@@ -122,6 +126,7 @@ def adjust_stock(
         own_product(tx, keeper, product_id)
         stock = tx.require("stock", product_id)
         domain.adjust(stock.body, delta)
+        tx.emit("stock.adjusted", {"product": product_id, **kept_by(keeper)})
         return tx.put("stock", product_id, stock.body)
 
     return database.transact_once(claim, change)

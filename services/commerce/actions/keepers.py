@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared.errors import NOT_FOUND, STALE, Refused
 from shared.storage.access import Document, View
+from shared.storage.catalogue import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,11 @@ class Keeper:
 
     subject: str
     operator: bool = False
+
+
+def kept_by(keeper: Keeper) -> Body:
+    """What an event says of who did it: an operator may keep what is another's."""
+    return {"by": keeper.subject}
 
 
 def own_store(view: View, keeper: Keeper, store_id: str) -> Document:

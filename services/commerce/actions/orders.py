@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from services.commerce import domain
-from services.commerce.actions.keepers import Keeper, own_store
+from services.commerce.actions.keepers import Keeper, kept_by, own_store
 from services.commerce.domain import Line
 from shared.auth.acting import Actor, note, told
 from shared.clock import id_at
@@ -190,7 +190,7 @@ def fulfil_order(
         _move(tx, domain.fulfil(part), domain.sell)
         _consign(tx, order_id, part)
         domain.close(order.body, tx.now_ms)
-        tx.emit("order.fulfilled", {"order": order_id, "store": store_id})
+        tx.emit("order.fulfilled", {"order": order_id, "store": store_id, **kept_by(keeper)})
         return tx.put("orders", order_id, order.body)
 
     return database.transact_once(claim, change)
@@ -208,7 +208,7 @@ def refuse_order(
         _move(tx, domain.refuse(part, reason), domain.release)
         _consign(tx, order_id, part)
         domain.close(order.body, tx.now_ms)
-        tx.emit("order.refused", {"order": order_id, "store": store_id})
+        tx.emit("order.refused", {"order": order_id, "store": store_id, **kept_by(keeper)})
         return tx.put("orders", order_id, order.body)
 
     return database.transact_once(claim, change)

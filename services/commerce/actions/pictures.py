@@ -2,7 +2,7 @@
 
 from services.commerce.actions import goods
 from services.commerce.actions.goods import PUBLIC, Offer
-from services.commerce.actions.keepers import Keeper, own_product
+from services.commerce.actions.keepers import Keeper, kept_by, own_product
 from services.commerce.pictures import Gallery
 from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import (
@@ -37,6 +37,7 @@ def set_picture(
         replaced[:] = [body.pop("picture")] if "picture" in body else []
         if picture_id is not None:
             body["picture"] = picture_id
+        tx.emit("product.changed", {"product": product_id, **kept_by(keeper)})
         return tx.put("products", product_id, body)
 
     made = database.transact_once(claim, change)
