@@ -49,7 +49,7 @@ CATALOGUE = Catalogue(
             Index("holds_by_session", ("session", "held_until_ms")),
             Index("holds_by_day", ("attraction", "day", "held_until_ms")),
             Index("holds_by_time", ("held_until_ms",)),
-            # Only what holds or has bought a place is `taking` it.
+            # Only what holds or has bought a place that it can give back is `taking` it.
             Index("taking_by_session", ("taking",)),
         ),
         archive=Archive(since="ends_ms", list="bookings_by_citizen"),
@@ -195,10 +195,15 @@ def check_open(session: Body, product: Body, now_ms: int) -> None:
     """Raise CLOSED, OVER or NOT_ON_SALE where nobody can book now."""
     if session["state"] != "open":
         raise Refused(CLOSED)
-    if now_ms >= ends_ms(session):
-        raise Refused(OVER, detail={"ended_at": instant(ends_ms(session))})
+    check_not_over(session, now_ms)
     if now_ms < on_sale_ms(session, product):
         raise Refused(NOT_ON_SALE, detail={"on_sale_at": instant(on_sale_ms(session, product))})
+
+
+def check_not_over(session: Body, now_ms: int) -> None:
+    """Raise OVER."""
+    if now_ms >= ends_ms(session):
+        raise Refused(OVER, detail={"ended_at": instant(ends_ms(session))})
 
 
 def check_visitors(visitors: Sequence[str]) -> None:
@@ -292,13 +297,26 @@ def check_refundable(booking: Body, session: Body, now_ms: int) -> None:
         raise Refused(NOT_REFUNDABLE, detail={"state": state})
 
 
+def unused(booking: Body) -> list[Body]:
+    """The tickets that nobody has come in with."""
+    return [ticket for ticket in booking["tickets"] if not ticket["admitted_ms"]]
+
+
 def give_back(booking: Body, session: Body, day: Body, state: str) -> None:
-    """End a booking that takes places, which become free."""
-    places = len(booking["tickets"])
-    session["held" if booking["state"] == "held" else "sold"] -= places
-    session["free"] += places
-    day["booked"] -= places
-    booking["state"] = state
+    """End what a booking takes: the places of its unused tickets become free.
+
+    One that somebody came in with stays what it is, and only its unused tickets are void: who has
+    been there counts in the day's maximum whatever becomes of the session.
+    """
+    given = unused(booking)
+    session["held" if booking["state"] == "held" else "sold"] -= len(given)
+    session["free"] += len(given)
+    day["booked"] -= len(given)
+    if len(given) == len(booking["tickets"]):
+        booking["state"] = state
+    else:
+        for ticket in given:
+            ticket["void"] = True
     del booking["taking"]
     booking.pop("held_until_ms", None)
 
@@ -315,10 +333,11 @@ def set_capacity(session: Body, wanted: int) -> None:
     session["free"] = session["capacity"] - taken
 
 
-def close(session: Body) -> None:
-    """Let nobody book or come in any more. Raises CLOSED where that is so already."""
+def close(session: Body, now_ms: int) -> None:
+    """Let nobody book or come in any more. Raises CLOSED where that is so already, OVER."""
     if session["state"] != "open":
         raise Refused(CLOSED)
+    check_not_over(session, now_ms)
     session["state"] = "closed"
 
 
@@ -370,9 +389,9 @@ def crowd_level(admitted: int, daily_max: int, thresholds: Sequence[int]) -> str
     return LEVELS[reached]
 
 
-def visit_keys(booking: Body) -> Iterable[str]:
-    """The keys under which a booking's visitors have their day."""
-    return (visit_key(booking, ticket["visitor"]) for ticket in booking["tickets"])
+def visit_keys(booking: Body, tickets: Iterable[Body]) -> Iterable[str]:
+    """The keys under which the visitors of some of a booking's tickets have their day."""
+    return (visit_key(booking, ticket["visitor"]) for ticket in tickets)
 
 
 def visit_key(placed: Body, visitor: str) -> str:

@@ -45,9 +45,22 @@ def _booking_cancelled(happening: Happening) -> Notice | None:
     return Notice(booking["citizen"], text)
 
 
+def _booking_partly_cancelled(happening: Happening) -> Notice:
+    """Told where a session was cancelled while some of a booking's visitors were inside."""
+    booking = happening.document("bookings", happening.data["booking"])
+    entry = moment(domain.begins_ms(booking))
+    text = Words(
+        f"很抱歉，{entry.zh}的场次已取消，您未使用的门票随之作废，详情请见“智慧甘肃”。",
+        f"We are sorry: entry on {entry.en} is cancelled, and your unused tickets with it."
+        " Smart Gansu has the details.",
+    )
+    return Notice(booking["citizen"], text)
+
+
 NOTICES: Notices = {
     "booking.confirmed": _booking_confirmed,
     "booking.cancelled": _booking_cancelled,
+    "booking.partly_cancelled": _booking_partly_cancelled,
     # Each of its bookings is cancelled behind it, with an event of its own.
     "session.cancelled": silent,
     # Never below what is held and sold, so nobody loses a place.

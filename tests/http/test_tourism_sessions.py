@@ -14,7 +14,7 @@ from services.tourism.schemas.tickets import (
     ProductsSchema,
     SessionsSchema,
 )
-from tests.support.gate import DAILY_MAX, Gate, pattern_of
+from tests.support.gate import DAILY_MAX, Gate, pattern_of, visitor
 from tests.support.served import Json, json_of, made, refused
 
 OPEN = "/v1/products/ticket/sessions"
@@ -236,6 +236,63 @@ def test_a_closed_session_cancels_every_booking(gate: Gate) -> None:
     refused(change(gate, session, 5), 409, "session-closed")
     refused(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"), 409, "session-closed")
     assert made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="close"))
+
+
+def test_a_session_that_is_over_cannot_be_closed(gate: Gate) -> None:
+    session = gate.open_session()
+    booking = gate.confirmed(session)
+    gate.to_start(session)
+    gate.clock.pass_wall(hours=2)
+    refused(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"), 409, "session-over")
+    seen = json_of(gate.get(f"/v1/bookings/{booking['id']}", by="citizen-1"))
+    assert seen["state"] == "confirmed"
+
+
+def test_who_has_come_in_counts_on_when_the_session_is_closed(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    session, later = gate.open_session(DAILY_MAX), gate.open_session(DAILY_MAX, hours=4)
+    inside = [gate.confirmed(session, 5, by=f"citizen-{n}") for n in range(DAILY_MAX // 5)]
+    gate.to_start(later)
+    for booking in inside:
+        for ticket in booking["tickets"]:
+            made(gate.admit(ticket["id"]))
+
+    made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"))
+
+    refused(gate.hold(later, by="citizen-90"), 409, "day-full")
+    seen = json_of(gate.get(f"/v1/bookings/{inside[0]['id']}", by="citizen-0"))
+    assert seen["state"] == "confirmed"
+    assert {ticket["state"] for ticket in seen["tickets"]} == {"used"}
+    row = gate.counts(session)
+    assert [row[name] for name in ("sold", "admitted")] == [DAILY_MAX, DAILY_MAX]
+
+
+def test_tickets_that_a_closure_leaves_unused_are_void_and_their_places_free(
+    fresh_gate: Gate,
+) -> None:
+    gate = fresh_gate
+    session, later = gate.open_session(), gate.open_session(hours=4)
+    body = {"session_id": session, "visitors": [visitor(1), visitor(2)]}
+    booking = made(gate.post("/v1/bookings", body, by="citizen-1"))
+    used, unused = (ticket["id"] for ticket in booking["tickets"])
+    made(gate.act(booking, "confirmation"))
+    gate.to_start(later)
+    made(gate.admit(used))
+
+    made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"))
+
+    seen = json_of(gate.get(f"/v1/bookings/{booking['id']}", by="citizen-1"))
+    states = [ticket["state"] for ticket in seen["tickets"]]
+    assert (seen["state"], states) == ("confirmed", ["used", "void"])
+    refused(gate.admit(unused), 409, "ticket-not-valid")
+    refused(gate.act(booking, "cancellation"), 409, "not-refundable")
+    gate.clock.pass_monotonic(2)
+    crowd = json_of(gate.get("/v1/attractions/mogao/crowd"))
+    assert (crowd["booked"], crowd["admitted"]) == (1, 1)
+    again = gate.post("/v1/bookings", body | {"session_id": later}, by="citizen-1")
+    refused(again, 409, "has-ticket-already", "visitors.0.document")
+    body = {"session_id": later, "visitors": [visitor(2)]}
+    made(gate.post("/v1/bookings", body, by="citizen-1"))
 
 
 # Whose it is

@@ -78,15 +78,20 @@ def trade(shop: Shop) -> None:
 
 
 def see_the_sights(gate: Gate) -> None:
-    early, late = gate.open_session(), gate.open_session()
+    early, late, forgotten = (gate.open_session() for _ in range(3))
     gate.confirmed(early, 2)
     gate.confirmed(late, 3, by="citizen-2")
-    made(gate.hold(late, 1, by="citizen-3"))
+    made(gate.hold(forgotten, 1, by="citizen-7"))
     own = gate.confirmed(early, by="citizen-4")
     made(gate.act(own, "cancellation", by="citizen-4"))
     helped = gate.confirmed(early, by="citizen-5")
     made(gate.act(helped, "cancellation", token=gate.acting("citizen-5")))
-    made(gate.post(f"/v1/sessions/{late}/closure", by="scenic-1"))
+    family = gate.confirmed(late, 2, by="citizen-6")
+    gate.to_start(late)
+    made(gate.hold(late, 1, by="citizen-3"))
+    made(gate.admit(family["tickets"][0]["id"]))
+    for session in (late, forgotten):
+        made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"))
 
 
 def see_the_doctor(clinic: Clinic) -> None:
@@ -216,6 +221,19 @@ def test_visitors_are_told_of_their_tickets_and_when_a_session_is_cancelled() ->
         ("booking.cancelled", cancelled),
     ]
     assert told("tourism").to("citizen-3") == [("booking.cancelled", cancelled)]
+
+
+def test_whose_companions_are_inside_is_told_of_the_other_tickets() -> None:
+    assert told("tourism").to("citizen-6")[1:] == [
+        (
+            "booking.partly_cancelled",
+            "很抱歉，1月2日10:02的场次已取消，您未使用的门票随之作废，详情请见“智慧甘肃”。",
+        )
+    ]
+
+
+def test_nobody_is_told_of_a_hold_that_had_expired_before_its_session_was_cancelled() -> None:
+    assert told("tourism").to("citizen-7") == []
 
 
 def test_who_cancels_a_booking_need_not_be_told() -> None:

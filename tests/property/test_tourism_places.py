@@ -114,6 +114,11 @@ class Turnstile(RuleBasedStateMachine):
     def taken_on(self, day: date) -> int:
         return sum(self.taken(number) for number, (on, _) in enumerate(SESSIONS) if on == day)
 
+    def over(self, session: int) -> bool:
+        day, start = SESSIONS[session]
+        ends = {"day": day.isoformat(), "end": start + WINDOW_MINUTES}
+        return self.clock.now_ms() >= domain.ends_ms(ends)
+
     def has_ticket(self, session: int) -> set[int]:
         day = SESSIONS[session][0]
         return {
@@ -125,7 +130,7 @@ class Turnstile(RuleBasedStateMachine):
 
     # What people do
 
-    @rule(minutes=st.integers(1, 20))
+    @rule(minutes=st.integers(1, 20) | st.just(240))
     def wait(self, minutes: int) -> None:
         self.clock.pass_wall(seconds=60 * minutes)
 
@@ -141,6 +146,8 @@ class Turnstile(RuleBasedStateMachine):
         free = self.capacity[session] - self.taken(session)
         if not self.open[session]:
             assert_refused(act, domain.CLOSED)
+        elif self.over(session):
+            assert_refused(act, domain.OVER)
         elif self.has_ticket(session) & set(visitors):
             assert_refused(act, domain.HAS_TICKET)
         elif free < len(visitors):
@@ -160,7 +167,7 @@ class Turnstile(RuleBasedStateMachine):
         def act() -> Any:
             return bookings.confirm_booking(self.database, "sub_c", booking.id, self.claim())
 
-        if booking.state == "held" and not self.lives(booking):
+        if booking.state == "expired" or (booking.state == "held" and not self.lives(booking)):
             assert_refused(act, domain.EXPIRED)
         elif booking.state != "held":
             assert_refused(act, domain.NOT_HELD)
@@ -217,13 +224,28 @@ class Turnstile(RuleBasedStateMachine):
 
     @rule(session=places, really=st.integers(0, 7))
     def close(self, session: int, really: int) -> None:
-        if really or not self.open[session]:
+        if really:
             return
-        sessions.close_session(self.database, STAFF, self.ids[session], self.claim())
+
+        def act() -> Any:
+            return sessions.close_session(self.database, STAFF, self.ids[session], self.claim())
+
+        if not self.open[session]:
+            assert_refused(act, domain.CLOSED)
+            return
+        if self.over(session):
+            assert_refused(act, domain.OVER)
+            return
+        act()
         self.open[session] = False
         for booking in self.made:
-            if booking.session == session and booking.state in {"held", "confirmed"}:
-                booking.state = "cancelled"
+            if booking.session != session or booking.state not in {"held", "confirmed"}:
+                continue
+            if booking.admitted:
+                # Tickets are used from the first on.
+                booking.people = booking.people[: booking.admitted]
+            else:
+                booking.state = "cancelled" if self.lives(booking) else "expired"
 
     # What has to hold
 

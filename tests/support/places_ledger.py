@@ -73,10 +73,10 @@ class _Books:
     def _book(self, booking: Body | None, sign: int) -> None:
         if booking is None or booking["state"] not in _COUNTED:
             return
-        self._taken[booking["session"], _COUNTED[booking["state"]]] += sign * len(
-            booking["tickets"]
-        )
-        for ticket in booking["tickets"]:
+        # A closed session leaves a booking the tickets that were used, and the others are void.
+        tickets = [ticket for ticket in booking["tickets"] if not ticket.get("void")]
+        self._taken[booking["session"], _COUNTED[booking["state"]]] += sign * len(tickets)
+        for ticket in tickets:
             self._tickets[f"{_day_of(booking)}.{ticket['visitor']}"] += sign
 
     def _check(self, seq: int, key: str) -> None:

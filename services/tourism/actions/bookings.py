@@ -64,7 +64,7 @@ def hold_places(
         booking_id = tx.new_id("booking")
         body = domain.new_booking(citizen, session_id, session.body, product, visitors, tx.now_ms)
         note(body, "held", actor)
-        for key in domain.visit_keys(body):
+        for key in domain.visit_keys(body, body["tickets"]):
             tx.put("visits", key, {"booking": booking_id})
         return tx.put("bookings", booking_id, body)
 

@@ -53,10 +53,11 @@ def expire(tx: Transaction, booking: Document, session: Document) -> None:
 
 
 def give_back(tx: Transaction, booking: Document, session: Document, state: str) -> None:
+    """Let go of what a booking takes of `session`; visitors of unused tickets may book anew."""
     day = day_counts(tx, session.body)
     domain.give_back(booking.body, session.body, day, state)
     put_session(tx, session, day)
-    for key in domain.visit_keys(booking.body):
+    for key in domain.visit_keys(booking.body, domain.unused(booking.body)):
         tx.delete("visits", key)
     tx.put("bookings", booking.key, booking.body)
 

@@ -217,15 +217,15 @@ def change_capacity(
 def close_session(
     database: Database, keeper: Keeper, session_id: str, claim: Claim
 ) -> Committed[Document]:
-    """Cancel a session; its bookings are cancelled behind it, some at a time.
+    """Cancel a session that is not over; its bookings are cancelled behind it, some at a time.
 
     The answer is the session as it was closed. Whoever was stopped in the middle repeats the
-    request, and the rest is cancelled then.
+    request, and the rest is cancelled then. Raises Refused(CLOSED, OVER).
     """
 
     def change(tx: Transaction) -> Document:
         session = kept_session(tx, keeper, session_id)
-        domain.close(session.body)
+        domain.close(session.body, tx.now_ms)
         tx.emit("session.cancelled", {"session": session_id})
         return tx.put("sessions", session_id, session.body)
 
@@ -241,10 +241,21 @@ def _cancel_some(tx: Transaction, session_id: str) -> int:
     if hits:
         session = tx.require("sessions", session_id)
         for hit in hits:
-            give_back(tx, hit.document, session, "cancelled")
-            tx.emit("booking.cancelled", told(hit.document))
-        tx.put("sessions", session_id, session.body)
+            _call_off(tx, hit.document, session)
     return len(hits)
+
+
+def _call_off(tx: Transaction, booking: Document, session: Document) -> None:
+    """Give back what a booking takes of a closed session, and tell whoever counted on it."""
+    if domain.is_expired(booking.body, tx.now_ms):
+        give_back(tx, booking, session, "expired")
+        return
+    void = domain.unused(booking.body)
+    give_back(tx, booking, session, "cancelled")
+    if booking.body["state"] == "cancelled":
+        tx.emit("booking.cancelled", told(booking))
+    elif void:
+        tx.emit("booking.partly_cancelled", told(booking))
 
 
 def read_crowd(

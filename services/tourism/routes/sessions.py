@@ -3,7 +3,7 @@
 from services.tourism.actions import sessions as actions
 from services.tourism.actions.keepers import PUBLIC
 from services.tourism.actions.sessions import Capacity
-from services.tourism.domain import CLOSED, SESSIONS_MAX
+from services.tourism.domain import CLOSED, OVER, SESSIONS_MAX
 from services.tourism.routes.parts import CALENDAR, STAFF, Tourism, keeper_of, new_router
 from services.tourism.schemas import tickets as schemas
 from services.tourism.schemas.tickets import (
@@ -194,7 +194,7 @@ def _capacity_answer(call: Call[Tourism], found: Committed[Capacity]) -> Answer:
     scope="sessions:write",
     roles=STAFF,
     answer=schemas.SessionSchema,
-    problems=(CLOSED,),
+    problems=(CLOSED, OVER),
 )
 def close_session(call: Call[Tourism]) -> Answer:
     return _session_answer(

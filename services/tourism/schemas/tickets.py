@@ -375,7 +375,8 @@ _TICKET_STATES = {"held": "waiting", "confirmed": "valid", "cancelled": "void", 
 
 
 def _ticket_json(booking_id: str, number: int, ticket: Body, state: str) -> Body:
-    shown: Body = {"id": ticket_key(booking_id, number), "state": _TICKET_STATES[state]}
+    standing = "void" if ticket.get("void") else _TICKET_STATES[state]
+    shown: Body = {"id": ticket_key(booking_id, number), "state": standing}
     if ticket["admitted_ms"]:
         shown |= {"state": "used", "admitted_at": instant(ticket["admitted_ms"])}
     return shown
