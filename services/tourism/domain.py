@@ -37,6 +37,8 @@ CATALOGUE = Catalogue(
         indexes=(
             Index("sessions_by_product", ("product", "day", "start")),
             Index("sessions_by_attraction", ("attraction", "day", "start")),
+            # Only one that is closed and may have bookings left is `closing`, and says since when.
+            Index("sessions_closing", ("closing_ms",)),
         ),
         conserved=Conserved("capacity", ("free", "held", "sold")),
     ),
@@ -339,6 +341,7 @@ def close(session: Body, now_ms: int) -> None:
         raise Refused(CLOSED)
     check_not_over(session, now_ms)
     session["state"] = "closed"
+    session["closing_ms"] = now_ms
 
 
 def ticket_key(booking_id: str, number: int) -> str:

@@ -3,7 +3,7 @@
 The only module of the service that does anything when it is imported.
 """
 
-from services.tourism.actions.places import LETTING_GO
+from services.tourism.actions.upkeep import UPKEEP
 from services.tourism.app import create_app
 from services.tourism.domain import CATALOGUE
 from shared import divisions, places, settings
@@ -17,7 +17,7 @@ _NAME = "tourism"
 _settings = settings.load()
 _clock = SystemClock()
 _observer = observing(settings.load_observation(), _settings, _NAME, _clock)
-_database = open_database(_settings, _NAME, CATALOGUE, _clock, LETTING_GO, _observer)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, UPKEEP, _observer)
 _divisions = divisions.read(divisions.FILE)
 
 _edge = open_edge(_settings, _NAME, _clock, observer=_observer)

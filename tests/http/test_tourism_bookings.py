@@ -3,7 +3,6 @@
 import orjson
 import pytest
 
-from services.tourism.actions.places import LETTING_GO
 from services.tourism.domain import HOLDS_MAX
 from services.tourism.schemas.tickets import AdmittedSchema, BookingSchema
 from shared.auth.subjects import service_subject
@@ -77,20 +76,13 @@ def test_a_session_that_looks_full_does_not_stay_so(fresh_gate: Gate) -> None:
     gate = fresh_gate
     session = gate.open_session(2)
     mine = made(gate.hold(session, 2))
-    database = gate.database
-
-    def is_due() -> bool:
-        now_ms = gate.clock.now_ms()
-        return database.read(lambda view: LETTING_GO.due(view, now_ms)).value
-
     gate.clock.pass_wall(seconds=15 * 60 - 1)
-    assert not is_due()
-    assert database.transact(LETTING_GO.change).value == 0
+    assert not gate.is_untidy()
     gate.clock.pass_wall(seconds=1)
-    assert is_due()
-    assert database.transact(LETTING_GO.change).value == 1
+    assert gate.is_untidy()
+    gate.tidy()
 
-    assert not is_due()
+    assert not gate.is_untidy()
     assert json_of(gate.get(f"/v1/sessions/{session}"))["available"] == 2
     shown = json_of(gate.get(f"/v1/bookings/{mine['id']}", by="citizen-1"))
     assert shown["state"] == "expired"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.tourism.actions.sessions import CANCELLED_MAX
+from services.tourism.actions import closing
+from services.tourism.actions.closing import CALLED_OFF_MAX
 from services.tourism.domain import HOLDS_MAX
 from services.tourism.schemas.attractions import AttractionsSchema, CrowdSchema
 from services.tourism.schemas.tickets import (
@@ -14,6 +15,7 @@ from services.tourism.schemas.tickets import (
     ProductsSchema,
     SessionsSchema,
 )
+from shared.errors import BUSY, Refused
 from tests.support.gate import DAILY_MAX, Gate, pattern_of, visitor
 from tests.support.served import Json, json_of, made, refused
 
@@ -218,7 +220,7 @@ def test_a_cap_change_lets_expired_holds_go(gate: Gate) -> None:
 
 
 def test_a_closed_session_cancels_every_booking(gate: Gate) -> None:
-    number = CANCELLED_MAX + 5
+    number = CALLED_OFF_MAX + 5
     session = gate.open_session(number)
     people = [f"citizen-{100 + place // HOLDS_MAX}" for place in range(number - 1)]
     booked = [made(gate.hold(session, by=person)) for person in people]
@@ -236,6 +238,50 @@ def test_a_closed_session_cancels_every_booking(gate: Gate) -> None:
     refused(change(gate, session, 5), 409, "session-closed")
     refused(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"), 409, "session-closed")
     assert made(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="close"))
+
+
+def half_closed(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[Json]]:
+    """A session whose closure was stopped once the session itself was closed, and its bookings."""
+    session = gate.open_session(CALLED_OFF_MAX + 5)
+    booked = [gate.confirmed(session, by=f"citizen-{n}") for n in range(CALLED_OFF_MAX + 1)]
+
+    def away(*_: object) -> None:
+        raise Refused(BUSY, retry_after_seconds=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(closing, "_call_off_all", away)
+        refused(gate.post(f"/v1/sessions/{session}/closure", by="scenic-1"), 503, "busy")
+    return session, booked
+
+
+def states(gate: Gate, booked: list[Json]) -> set[str]:
+    paths = [f"/v1/bookings/{booking['id']}" for booking in booked]
+    seen = [json_of(gate.get(path, by=f"citizen-{n}")) for n, path in enumerate(paths)]
+    return {booking["state"] for booking in seen}
+
+
+def test_a_closure_that_was_cut_short_is_finished_by_who_asks_again(
+    fresh_gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = fresh_gate
+    session, booked = half_closed(gate, monkeypatch)
+    assert states(gate, booked) == {"confirmed"}
+    again = gate.post(f"/v1/sessions/{session}/closure", by="scenic-1", key="another")
+    refused(again, 409, "session-closed")
+    assert states(gate, booked) == {"cancelled"}
+    assert not gate.is_untidy()
+
+
+def test_a_closure_that_was_cut_short_is_finished_where_nobody_asks_again(
+    fresh_gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = fresh_gate
+    _, booked = half_closed(gate, monkeypatch)
+    gate.tidy()
+    assert gate.is_untidy()
+    gate.tidy()
+    assert states(gate, booked) == {"cancelled"}
+    assert not gate.is_untidy()
 
 
 def test_a_session_that_is_over_cannot_be_closed(gate: Gate) -> None:

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from services.tourism import domain
-from services.tourism.actions import bookings, sessions
+from services.tourism.actions import bookings, closing, sessions
 from services.tourism.actions.keepers import Keeper
 from services.tourism.domain import Window
 from shared.errors import Problem, Refused
@@ -228,7 +228,7 @@ class Turnstile(RuleBasedStateMachine):
             return
 
         def act() -> Any:
-            return sessions.close_session(self.database, STAFF, self.ids[session], self.claim())
+            return closing.close_session(self.database, STAFF, self.ids[session], self.claim())
 
         if not self.open[session]:
             assert_refused(act, domain.CLOSED)

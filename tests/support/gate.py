@@ -12,6 +12,7 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from services.tourism.actions import sessions as actions
+from services.tourism.actions.upkeep import UPKEEP
 from services.tourism.app import create_app
 from services.tourism.domain import CATALOGUE
 from shared import divisions, places
@@ -94,6 +95,15 @@ class Gate(Served):
         path = f"/v1/attractions/mogao/sessions?limit=100&day={_day(session)}"
         rows = json_of(self.get(path, by="scenic-1"))["items"]
         return next(row for row in rows if row["id"] == session)
+
+    def is_untidy(self) -> bool:
+        """Whether the service's chore is due."""
+        now_ms = self.clock.now_ms()
+        return self.database.read(lambda view: UPKEEP.due(view, now_ms)).value
+
+    def tidy(self) -> None:
+        """Do the chore once, as a container does while it serves."""
+        self.database.transact(UPKEEP.change)
 
     def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
         attractions = places.read(ATTRACTIONS, all_divisions())

@@ -4,5 +4,5 @@ People are subjects, visitors are digests (`shared.auth.subjects`). What a calle
 NOT_FOUND, so that nobody learns what exists.
 
 Whoever writes to a session first lets go of holds on it that have expired; where nobody writes, the
-service does it by itself (`places.LETTING_GO`).
+service does it by itself (`upkeep`).
 """

@@ -1,14 +1,13 @@
 """Places given back: expired holds, and the counts of session and day.
 
 Whoever writes to a session lets go of its expired holds first, so nobody is refused a place that is
-free. `LETTING_GO` does it too when nobody writes, so that a session which looks full does not stay
-so.
+free. `let_go` does it too when nobody writes, so that a session which looks full does not stay so.
 """
 
 from services.tourism import domain
 from shared.auth import acting
 from shared.auth.acting import Actor
-from shared.storage.access import Chore, Document, ReadView, Transaction
+from shared.storage.access import Document, ReadView, Transaction
 from shared.storage.catalogue import Body
 
 RELEASED_MAX = 20
@@ -22,20 +21,15 @@ def release_expired(tx: Transaction, session: Document) -> None:
         give_back(tx, hit.document, session, "expired")
 
 
-def _any_expired(view: ReadView, now_ms: int) -> bool:
+def any_expired(view: ReadView, now_ms: int) -> bool:
     return view.find("holds_by_time", (), until=now_ms, limit=1) != []
 
 
-def let_go(tx: Transaction) -> int:
-    """Let go of the longest expired holds on any sessions; how many."""
-    hits = tx.find("holds_by_time", (), until=tx.now_ms, limit=RELEASED_MAX)
-    for hit in hits:
+def let_go(tx: Transaction) -> None:
+    """Let go of the longest expired holds on any sessions."""
+    for hit in tx.find("holds_by_time", (), until=tx.now_ms, limit=RELEASED_MAX):
         session = tx.require("sessions", hit.document.body["session"])
         give_back(tx, hit.document, session, "expired")
-    return len(hits)
-
-
-LETTING_GO = Chore(_any_expired, let_go)
 
 
 def release_day(tx: Transaction, session: Document) -> None:

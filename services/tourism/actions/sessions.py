@@ -6,7 +6,7 @@ from datetime import date
 
 from services.tourism import domain
 from services.tourism.actions.keepers import PUBLIC, Keeper, kept, kept_session
-from services.tourism.actions.places import give_back, release_expired, told
+from services.tourism.actions.places import release_expired
 from services.tourism.domain import Pattern, Window
 from shared.errors import STALE, Refused
 from shared.storage.access import (
@@ -23,9 +23,6 @@ from shared.storage.access import (
 )
 from shared.storage.catalogue import Body
 from shared.times import day_of
-
-CANCELLED_MAX = 50
-"""Bookings that one transaction cancels when a session is closed; there may be thousands."""
 
 SESSIONS_LISTED_MAX = 1000
 """Of one product in a month, of one attraction on a day."""
@@ -212,50 +209,6 @@ def change_capacity(
         return Capacity(tx.put("capacities", session_id, {"requested": wanted}), session.body)
 
     return database.transact(change)
-
-
-def close_session(
-    database: Database, keeper: Keeper, session_id: str, claim: Claim
-) -> Committed[Document]:
-    """Cancel a session that is not over; its bookings are cancelled behind it, some at a time.
-
-    The answer is the session as it was closed. Whoever was stopped in the middle repeats the
-    request, and the rest is cancelled then. Raises Refused(CLOSED, OVER).
-    """
-
-    def change(tx: Transaction) -> Document:
-        session = kept_session(tx, keeper, session_id)
-        domain.close(session.body, tx.now_ms)
-        tx.emit("session.cancelled", {"session": session_id})
-        return tx.put("sessions", session_id, session.body)
-
-    closed = database.transact_once(claim, change)
-    while database.transact(lambda tx: _cancel_some(tx, session_id)).value:
-        pass
-    return closed
-
-
-def _cancel_some(tx: Transaction, session_id: str) -> int:
-    """Cancel some bookings of a closed session; how many."""
-    hits = tx.find("taking_by_session", (session_id,), limit=CANCELLED_MAX)
-    if hits:
-        session = tx.require("sessions", session_id)
-        for hit in hits:
-            _call_off(tx, hit.document, session)
-    return len(hits)
-
-
-def _call_off(tx: Transaction, booking: Document, session: Document) -> None:
-    """Give back what a booking takes of a closed session, and tell whoever counted on it."""
-    if domain.is_expired(booking.body, tx.now_ms):
-        give_back(tx, booking, session, "expired")
-        return
-    void = domain.unused(booking.body)
-    give_back(tx, booking, session, "cancelled")
-    if booking.body["state"] == "cancelled":
-        tx.emit("booking.cancelled", told(booking))
-    elif void:
-        tx.emit("booking.partly_cancelled", told(booking))
 
 
 def read_crowd(

@@ -1,5 +1,6 @@
 """Ticket products and their sessions over HTTP: calendars for everyone, changes for staff."""
 
+from services.tourism.actions import closing
 from services.tourism.actions import sessions as actions
 from services.tourism.actions.keepers import PUBLIC
 from services.tourism.actions.sessions import Capacity
@@ -198,7 +199,7 @@ def _capacity_answer(call: Call[Tourism], found: Committed[Capacity]) -> Answer:
 )
 def close_session(call: Call[Tourism]) -> Answer:
     return _session_answer(
-        actions.close_session(
+        closing.close_session(
             call.parts.database, keeper_of(call), call.path["session_id"], call.claim
         )
     )
