@@ -4,9 +4,10 @@ Pure Python on plain documents. Each function takes bodies as they stand, and ei
 or raises `Refused` with one of the problems declared here.
 
 The law of a session: free + held + sold = capacity, none below zero, at every entry. Holding takes
-places from free, confirming moves them on to sold, cancelling and expiring give them back; only
-the attraction's staff change the capacity, and never below what is held and sold. A day of an
-attraction counts the places that all its sessions have held or sold (`booked`), and who came in.
+places from free, confirming moves them on to sold, cancelling and expiring give them back. The
+capacity is what the attraction's staff asked for, or what is held and sold where that is more: what
+is given back then is not sold again. A day of an attraction counts the places that all its sessions
+have held or sold (`booked`), and who came in.
 
 A visitor is a keyed digest of an identity document's number; neither number nor name is kept.
 """
@@ -326,12 +327,19 @@ def give_back(booking: Body, session: Body, day: Body, state: str) -> None:
 # What staff do
 
 
-def set_capacity(session: Body, wanted: int) -> None:
+def set_capacity(session: Body, requested: int) -> None:
     """Change how many places there are, to no fewer than are held and sold. Raises CLOSED."""
     if session["state"] != "open":
         raise Refused(CLOSED)
+    fit(session, requested)
+
+
+def fit(session: Body, requested: int) -> None:
+    """Let a session have as many places as staff asked for, or as many as are taken where that is
+    more: what is given back comes nearer to what was asked, and is not sold again.
+    """
     taken = session["held"] + session["sold"]
-    session["capacity"] = max(wanted, taken)
+    session["capacity"] = max(requested, taken)
     session["free"] = session["capacity"] - taken
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from services.tourism.actions import closing
 from services.tourism.actions.closing import CALLED_OFF_MAX
+from services.tourism.actions.places import RELEASED_MAX
 from services.tourism.domain import HOLDS_MAX
 from services.tourism.schemas.attractions import AttractionsSchema, CrowdSchema
 from services.tourism.schemas.tickets import (
@@ -200,6 +201,34 @@ def test_a_cap_goes_no_lower_than_what_is_taken_and_says_so(gate: Gate) -> None:
     raised = json_of(change(gate, session, 6))
     assert (raised["effective"], raised["outcome"]) == (6, "as_requested")
     made(gate.hold(session, 2))
+
+
+def test_places_that_come_back_are_not_sold_above_what_was_asked(gate: Gate) -> None:
+    session = gate.open_session(10)
+    gate.confirmed(session, 3)
+    held = made(gate.hold(session, 5))
+    etag = gate.get(f"/v1/sessions/{session}/capacity", by="scenic-1").headers["ETag"]
+    change(gate, session, 4, etag)
+    made(gate.act(held, "cancellation"))
+    seen = gate.get(f"/v1/sessions/{session}/capacity", by="scenic-1")
+    shown = [json_of(seen)[name] for name in ("requested", "effective", "taken", "outcome")]
+    assert shown == [4, 4, 3, "as_requested"]
+    assert refused(gate.hold(session, 2), 409, "no-places-left")["available"] == 1
+    made(gate.hold(session, 1))
+
+
+def test_holds_that_expired_are_not_sold_again_above_what_was_asked(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    number = RELEASED_MAX + 5
+    session = gate.open_session(number)
+    for place in range(number):
+        made(gate.hold(session, by=f"citizen-{place // HOLDS_MAX}"))
+    gate.clock.pass_wall(seconds=15 * 60)
+    assert json_of(change(gate, session, 0))["effective"] == 5
+    refused(gate.hold(session, by="citizen-90"), 409, "no-places-left")
+    gate.tidy()
+    row = gate.counts(session)
+    assert [row[name] for name in ("capacity", "available", "held")] == [0, 0, 0]
 
 
 def test_bookings_do_not_make_a_cap_stale(gate: Gate) -> None:

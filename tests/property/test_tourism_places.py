@@ -76,7 +76,7 @@ class Turnstile(RuleBasedStateMachine):
             directory=Path(self.directory.name),
             clock=self.clock,
         )
-        self.capacity = [6, 6, 6]
+        self.asked = [6, 6, 6]
         self.open = [True] * len(SESSIONS)
         self.made: list[Booking] = []
         self.claims = 0
@@ -97,7 +97,7 @@ class Turnstile(RuleBasedStateMachine):
         sessions.plant_operator(self.database, "mogao", kept)
         self.ids = []
         for number, (day, start) in enumerate(SESSIONS):
-            window = Window(start, start + WINDOW_MINUTES, self.capacity[number])
+            window = Window(start, start + WINDOW_MINUTES, self.asked[number])
             sessions.plant_product(self.database, "ticket", PRODUCT, [day], [window])
             self.ids.append(domain.session_key("ticket", day, start))
 
@@ -143,7 +143,7 @@ class Turnstile(RuleBasedStateMachine):
                 self.database, "sub_c", self.claim(), self.ids[session], digests
             )
 
-        free = self.capacity[session] - self.taken(session)
+        free = max(0, self.asked[session] - self.taken(session))
         if not self.open[session]:
             assert_refused(act, domain.CLOSED)
         elif self.over(session):
@@ -219,8 +219,16 @@ class Turnstile(RuleBasedStateMachine):
             assert_refused(act, domain.CLOSED)
             return
         changed = act().value.session
-        self.capacity[session] = max(capacity, self.taken(session))
-        assert changed["capacity"] == self.capacity[session]
+        self.asked[session] = capacity
+        assert changed["capacity"] == max(capacity, self.taken(session))
+
+    @rule(booking=bookings)
+    def lower_and_give_back(self, booking: Booking) -> None:
+        """What comes back while more is taken than staff asked for."""
+        self.resize(booking.session, 0)
+        self.cancel(booking)
+        self.sessions_are_what_the_model_says()
+        self.resize(booking.session, 6)
 
     @rule(session=places, really=st.integers(0, 7))
     def close(self, session: int, really: int) -> None:
@@ -260,7 +268,7 @@ class Turnstile(RuleBasedStateMachine):
             assert body["sold"] == sold
             assert held <= body["held"] <= held + expired
             assert body["admitted"] == sum(b.admitted for b in mine)
-            assert body["capacity"] == self.capacity[number]
+            assert body["capacity"] == max(self.asked[number], body["held"] + body["sold"])
 
     def check_every_entry(self) -> None:
         """The laws at every single entry of the journal, not only between requests."""

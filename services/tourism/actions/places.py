@@ -50,6 +50,7 @@ def give_back(tx: Transaction, booking: Document, session: Document, state: str)
     """Let go of what a booking takes of `session`; visitors of unused tickets may book anew."""
     day = day_counts(tx, session.body)
     domain.give_back(booking.body, session.body, day, state)
+    domain.fit(session.body, tx.require("capacities", session.key).body["requested"])
     put_session(tx, session, day)
     for key in domain.visit_keys(booking.body, domain.unused(booking.body)):
         tx.delete("visits", key)

@@ -194,19 +194,22 @@ def read_capacity(
 
 
 def change_capacity(
-    database: Database, keeper: Keeper, session_id: str, revision: int, wanted: int
+    database: Database, keeper: Keeper, session_id: str, revision: int, requested: int
 ) -> Committed[Capacity]:
-    """Give a session as many places as are wanted, or as many as are taken where that is more."""
+    """Give a session as many places as are asked for, or as many as are taken while that is more.
+
+    Raises Refused(STALE, CLOSED).
+    """
 
     def change(tx: Transaction) -> Capacity:
         session = kept_session(tx, keeper, session_id)
         if tx.require("capacities", session_id).revision != revision:
             raise Refused(STALE)
         release_expired(tx, session)
-        domain.set_capacity(session.body, wanted)
+        domain.set_capacity(session.body, requested)
         tx.put("sessions", session_id, session.body)
         tx.emit("session.cap_changed", {"session": session_id})
-        return Capacity(tx.put("capacities", session_id, {"requested": wanted}), session.body)
+        return Capacity(tx.put("capacities", session_id, {"requested": requested}), session.body)
 
     return database.transact(change)
 
