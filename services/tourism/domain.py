@@ -249,7 +249,9 @@ def new_booking(
     visitors: Sequence[str],
     now_ms: int,
 ) -> Body:
-    """A booking that holds a place for each visitor, at the price of the moment (fen)."""
+    """A booking that holds a place for each visitor, at the price of the moment (fen), until its
+    session ends at the latest.
+    """
     return {
         "citizen": citizen,
         "session": session_id,
@@ -263,7 +265,7 @@ def new_booking(
         "state": "held",
         "price": product["price"],
         "placed_ms": now_ms,
-        "held_until_ms": now_ms + product["hold_minutes"] * MINUTE_MS,
+        "held_until_ms": min(now_ms + product["hold_minutes"] * MINUTE_MS, ends_ms(session)),
         "tickets": [{"visitor": visitor, "admitted_ms": 0} for visitor in visitors],
     }
 
@@ -274,14 +276,16 @@ def is_expired(booking: Body, now_ms: int) -> bool:
 
 
 def confirm(booking: Body, session: Body, now_ms: int) -> None:
-    """Turn a hold into tickets. Raises NOT_HELD, EXPIRED, CLOSED.
+    """Turn a hold into tickets. Raises NOT_HELD, OVER, EXPIRED, CLOSED.
 
     An expired hold is refused even where its place is still there: what was told has to hold.
     """
+    if booking["state"] not in {"held", "expired"}:
+        raise Refused(NOT_HELD, detail={"state": booking["state"]})
+    # Before what says that one may book again.
+    check_not_over(session, now_ms)
     if booking["state"] == "expired" or is_expired(booking, now_ms):
         raise Refused(EXPIRED)
-    if booking["state"] != "held":
-        raise Refused(NOT_HELD, detail={"state": booking["state"]})
     if session["state"] != "open":
         raise Refused(CLOSED)
     places = len(booking["tickets"])

@@ -132,6 +132,18 @@ def test_the_sale_opens_thirty_days_ahead_and_ends_with_the_session(gate: Gate) 
     refused(gate.hold("ticket.nothing"), 409, "no-such-session")
 
 
+def test_a_hold_ends_with_its_session(gate: Gate) -> None:
+    session = gate.open_session()
+    gate.to_start(session)
+    gate.clock.pass_wall(hours=2, seconds=-60)
+    held = made(gate.hold(session))
+    ends_at = json_of(gate.get(f"/v1/sessions/{session}"))["ends_at"]
+    assert held["held_until"] == ends_at
+    gate.clock.pass_wall(seconds=60)
+    problem = refused(gate.act(held, "confirmation"), 409, "session-over")
+    assert problem["ended_at"] == ends_at
+
+
 def test_an_attraction_takes_no_more_than_its_day_may(fresh_gate: Gate) -> None:
     gate = fresh_gate
     session = gate.open_session(2 * DAILY_MAX)

@@ -114,10 +114,12 @@ class Turnstile(RuleBasedStateMachine):
     def taken_on(self, day: date) -> int:
         return sum(self.taken(number) for number, (on, _) in enumerate(SESSIONS) if on == day)
 
-    def over(self, session: int) -> bool:
+    def ends_ms(self, session: int) -> int:
         day, start = SESSIONS[session]
-        ends = {"day": day.isoformat(), "end": start + WINDOW_MINUTES}
-        return self.clock.now_ms() >= domain.ends_ms(ends)
+        return domain.ends_ms({"day": day.isoformat(), "end": start + WINDOW_MINUTES})
+
+    def over(self, session: int) -> bool:
+        return self.clock.now_ms() >= self.ends_ms(session)
 
     def has_ticket(self, session: int) -> set[int]:
         day = SESSIONS[session][0]
@@ -157,6 +159,7 @@ class Turnstile(RuleBasedStateMachine):
         else:
             made = act().value
             until = self.clock.now_ms() + HOLD_SECONDS * 1000
+            until = min(until, self.ends_ms(session))
             booking = Booking(made.key, session, visitors, "held", until)
             self.made.append(booking)
             return booking
@@ -167,10 +170,12 @@ class Turnstile(RuleBasedStateMachine):
         def act() -> Any:
             return bookings.confirm_booking(self.database, "sub_c", booking.id, self.claim())
 
-        if booking.state == "expired" or (booking.state == "held" and not self.lives(booking)):
-            assert_refused(act, domain.EXPIRED)
-        elif booking.state != "held":
+        if booking.state not in {"held", "expired"}:
             assert_refused(act, domain.NOT_HELD)
+        elif self.over(booking.session):
+            assert_refused(act, domain.OVER)
+        elif not self.lives(booking):
+            assert_refused(act, domain.EXPIRED)
         else:
             act()
             booking.state = "confirmed"

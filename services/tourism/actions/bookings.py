@@ -94,7 +94,10 @@ def _check_free_day(tx: Transaction, session: Document, visitor: str, place: int
 def confirm_booking(
     database: Database, citizen: str, booking_id: str, claim: Claim, actor: Actor | None = None
 ) -> Committed[Document]:
-    """Turn a citizen's own hold into tickets. Raises Refused(EXPIRED, NOT_HELD, CLOSED)."""
+    """Turn a citizen's own hold into tickets.
+
+    Raises Refused(NOT_HELD, OVER, EXPIRED, CLOSED).
+    """
 
     def change(tx: Transaction) -> Document:
         booking = _own(tx.require("bookings", booking_id), citizen)

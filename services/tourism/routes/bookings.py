@@ -96,7 +96,7 @@ def read_booking(call: Call[Tourism]) -> Answer:
     scope="tickets:write",
     roles=CITIZEN,
     answer=schemas.BookingSchema,
-    problems=(domain.EXPIRED, domain.NOT_HELD, domain.CLOSED),
+    problems=(domain.EXPIRED, domain.NOT_HELD, domain.CLOSED, domain.OVER),
 )
 def confirm_booking(call: Call[Tourism]) -> Answer:
     found = actions.confirm_booking(
