@@ -25,6 +25,9 @@ CAPACITY_MAX = 20_000
 PATTERN_DAYS_MAX = 62
 WINDOWS_MAX = 12
 SESSIONS_MAX = 200
+"""Sessions that are opened at once."""
+DAY_SESSIONS_MAX = 24 * 60
+"""Sessions of one product on one day: no two start in the same minute."""
 HOLDS_MAX = 10
 """Holds that one account can have at once: nobody keeps a session from others without tickets."""
 CURRENCY = "CNY"
@@ -201,6 +204,12 @@ def check_open(session: Body, product: Body, now_ms: int) -> None:
     check_not_over(session, now_ms)
     if now_ms < on_sale_ms(session, product):
         raise Refused(NOT_ON_SALE, detail={"on_sale_at": instant(on_sale_ms(session, product))})
+
+
+def available(session: Body, product: Body, room: int, now_ms: int) -> int:
+    """How many places of a session can be booked now, at an attraction whose day has `room`."""
+    on_sale = on_sale_ms(session, product) <= now_ms < ends_ms(session)
+    return min(session["free"], room) if session["state"] == "open" and on_sale else 0
 
 
 def check_not_over(session: Body, now_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""Attractions, calendars and what staff do with sessions."""
+"""Attractions, and what staff do with sessions."""
 
 from typing import Any
 
@@ -10,11 +10,8 @@ from services.tourism.actions.places import RELEASED_MAX
 from services.tourism.domain import HOLDS_MAX
 from services.tourism.schemas.attractions import AttractionsSchema, CrowdSchema
 from services.tourism.schemas.tickets import (
-    CalendarSchema,
     CapacitySchema,
     OwnSessionsSchema,
-    ProductsSchema,
-    SessionsSchema,
 )
 from shared.errors import BUSY, Refused
 from tests.support.gate import DAILY_MAX, Gate, pattern_of, visitor
@@ -71,53 +68,6 @@ def test_a_level_is_shown_only_where_it_has_a_source(gate: Gate) -> None:
     assert levels["mingsha"] == "5A"
     assert levels["yeliguan"] is levels["mogao"] is levels["zhongshan"] is None
     assert "note" not in json_of(gate.get("/v1/attractions/mogao"))
-
-
-# Calendars
-
-
-def test_a_month_is_small_and_not_sent_twice(fresh_gate: Gate) -> None:
-    gate = fresh_gate
-    windows = [(480 + 40 * number, 520 + 40 * number, 6000) for number in range(6)]
-    body = pattern_of("2026-01-01", *windows, last="2026-01-31")
-    assert made(gate.post(OPEN, body, by="scenic-1"))["opened"] == 186
-    answer = gate.get("/v1/products/ticket/calendar?month=2026-01")
-    calendar = json_of(answer)
-    assert CalendarSchema().validate(calendar) == {}
-    assert calendar["days"][30] == {"day": 31, "sessions": 6, "available": 36_000}
-    assert len(answer.data) <= 2048
-    known = {"If-None-Match": answer.headers["ETag"]}
-    path = "/v1/products/ticket/calendar?month=2026-01"
-    assert gate.get(path, headers=known).status_code == 304
-    made(gate.hold("ticket.20260105.0800", 2))
-    gate.clock.pass_monotonic(2)
-    later = json_of(gate.get(path, headers=known))
-    assert later["days"][4]["available"] == 35_998
-    day = json_of(gate.get(f"{OPEN}?day=2026-01-05"))
-    assert SessionsSchema().validate(day) == {}
-    assert [session["available"] for session in day["items"]] == [5998] + [6000] * 5
-    assert json_of(gate.get("/v1/products/ticket/calendar?month=2026-02"))["days"] == []
-
-
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [
-        ("calendar", "month"),
-        ("calendar?month=2026-13", "month"),
-        ("calendar?month=2026-1", "month"),
-        ("sessions", "day"),
-        ("sessions?day=2026-02-30", "day"),
-    ],
-)
-def test_a_month_or_day_that_is_none_is_named(gate: Gate, path: str, field: str) -> None:
-    refused(gate.get(f"/v1/products/ticket/{path}"), 422, "invalid-request", field)
-
-
-def test_products_are_listed_with_their_price(gate: Gate) -> None:
-    products = json_of(gate.get("/v1/attractions/mogao/products"))
-    assert ProductsSchema().validate(products) == {}
-    assert [product["sample"] for product in products["items"]] == [True]
-    refused(gate.get("/v1/attractions/nowhere/products"), 404, "not-found")
 
 
 # Opening

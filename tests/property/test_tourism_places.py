@@ -265,7 +265,7 @@ class Turnstile(RuleBasedStateMachine):
     @invariant()
     def sessions_are_what_the_model_says(self) -> None:
         for number, key in enumerate(getattr(self, "ids", [])):
-            body = sessions.read_session(self.database, key).value.body
+            body = sessions.read_capacity(self.database, STAFF, key).value.session
             mine = [b for b in self.made if b.session == number]
             sold = sum(len(b.people) for b in mine if b.state == "confirmed")
             held = sum(len(b.people) for b in mine if b.state == "held" and self.lives(b))

@@ -1,4 +1,4 @@
-"""Ticket products, their sessions, and how crowded an attraction is."""
+"""Ticket products, what staff do with their sessions, and how crowded an attraction is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,6 @@ from shared.storage.access import (
 )
 from shared.storage.catalogue import Body
 from shared.times import day_of
-
-SESSIONS_LISTED_MAX = 1000
-"""Of one product in a month, of one attraction on a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,51 +104,6 @@ def read_product(
 ) -> Committed[Document]:
     """A ticket product."""
     return database.read_one("products", product_id, freshness)
-
-
-def read_session(
-    database: Database, session_id: str, freshness: Freshness = PUBLIC
-) -> Committed[Document]:
-    """A session, as everyone may see it."""
-    return database.read_one("sessions", session_id, freshness)
-
-
-def list_sessions(
-    database: Database, product_id: str, first: str, last: str, freshness: Freshness = PUBLIC
-) -> Committed[list[Body]]:
-    """The sessions of a product on the days from `first` to `last`, in order of time."""
-
-    def query(view: ReadView) -> list[Body]:
-        view.require("products", product_id)
-        hits = view.find(
-            "sessions_by_product",
-            (product_id,),
-            limit=SESSIONS_LISTED_MAX,
-            after=(first, -1, ""),
-            until=last,
-        )
-        return [hit.document.body for hit in hits]
-
-    return database.read(query, freshness)
-
-
-def list_own_sessions(
-    database: Database,
-    keeper: Keeper,
-    attraction: str,
-    day: str,
-    *,
-    limit: int,
-    after: Position | None,
-    freshness: Freshness = FRESH,
-) -> Committed[list[Hit]]:
-    """All sessions of a day at the keeper's attraction, in order of time."""
-
-    def query(view: ReadView) -> list[Hit]:
-        kept(view, keeper, attraction)
-        return view.find("sessions_by_attraction", (attraction, day), limit=limit, after=after)
-
-    return database.read(query, freshness)
 
 
 def open_sessions(

@@ -1,10 +1,10 @@
 """Ticket products and their sessions over HTTP: calendars for everyone, changes for staff."""
 
-from services.tourism.actions import closing
+from services.tourism.actions import calendars, closing
 from services.tourism.actions import sessions as actions
 from services.tourism.actions.keepers import PUBLIC
 from services.tourism.actions.sessions import Capacity
-from services.tourism.domain import CLOSED, OVER, SESSIONS_MAX
+from services.tourism.domain import CLOSED, OVER
 from services.tourism.routes.parts import CALENDAR, STAFF, Tourism, keeper_of, new_router
 from services.tourism.schemas import tickets as schemas
 from services.tourism.schemas.tickets import (
@@ -19,7 +19,7 @@ from services.tourism.schemas.tickets import (
 )
 from shared.language import Words
 from shared.schemas import PageQuery
-from shared.storage.access import Committed, Document
+from shared.storage.access import Committed
 from shared.web.routes import Answer, Call
 
 router = new_router()
@@ -65,8 +65,12 @@ def read_product(call: Call[Tourism]) -> Answer:
 )
 def read_calendar(call: Call[Tourism]) -> Answer:
     product, month = call.path["product_id"], call.query["month"]
-    found = actions.list_sessions(
-        call.parts.database, product, f"{month}-01", f"{month}-31", call.freshness(PUBLIC)
+    found = calendars.read_calendar(
+        call.parts.database,
+        product,
+        [f"{month}-{day:02d}" for day in range(1, 32)],
+        call.parts.clock.now_ms(),
+        call.freshness(PUBLIC),
     )
     return Answer(calendar_json(product, month, found.value), found.seq)
 
@@ -80,10 +84,14 @@ def read_calendar(call: Call[Tourism]) -> Answer:
 )
 def list_sessions(call: Call[Tourism]) -> Answer:
     day = day_named(call.query["day"], "day").isoformat()
-    found = actions.list_sessions(
-        call.parts.database, call.path["product_id"], day, day, call.freshness(PUBLIC)
+    found = calendars.list_sessions(
+        call.parts.database,
+        call.path["product_id"],
+        day,
+        call.parts.clock.now_ms(),
+        call.freshness(PUBLIC),
     )
-    items = [session_json(session) for session in found.value[:SESSIONS_MAX]]
+    items = [session_json(offer.session.body, offer.available) for offer in found.value]
     return Answer({"items": items}, found.seq)
 
 
@@ -94,13 +102,14 @@ def list_sessions(call: Call[Tourism]) -> Answer:
     answer=schemas.SessionSchema,
 )
 def read_session(call: Call[Tourism]) -> Answer:
-    return _session_answer(
-        actions.read_session(call.parts.database, call.path["session_id"], call.freshness(PUBLIC))
+    found = calendars.read_session(
+        call.parts.database,
+        call.path["session_id"],
+        call.parts.clock.now_ms(),
+        call.freshness(PUBLIC),
     )
-
-
-def _session_answer(found: Committed[Document]) -> Answer:
-    return Answer(session_json(found.value.body), found.seq, found.value.revision)
+    session = found.value.session
+    return Answer(session_json(session.body, found.value.available), found.seq, session.revision)
 
 
 # For staff
@@ -115,16 +124,17 @@ def _session_answer(found: Committed[Document]) -> Answer:
     answer=schemas.OwnSessionsSchema,
 )
 def list_own_sessions(call: Call[Tourism]) -> Answer:
-    found = actions.list_own_sessions(
+    found = calendars.list_own_sessions(
         call.parts.database,
         keeper_of(call),
         call.path["attraction_id"],
-        call.query["day"],
+        day_named(call.query["day"], "day").isoformat(),
+        call.parts.clock.now_ms(),
         limit=call.page.fetch,
         after=call.page.after,
         freshness=call.freshness(),
     )
-    return call.page.answer(found, lambda hit: own_session_json(hit.document.body))
+    return call.page.answer(found, own_session_json)
 
 
 @router.route(
@@ -198,8 +208,7 @@ def _capacity_answer(call: Call[Tourism], found: Committed[Capacity]) -> Answer:
     problems=(CLOSED, OVER),
 )
 def close_session(call: Call[Tourism]) -> Answer:
-    return _session_answer(
-        closing.close_session(
-            call.parts.database, keeper_of(call), call.path["session_id"], call.claim
-        )
+    found = closing.close_session(
+        call.parts.database, keeper_of(call), call.path["session_id"], call.claim
     )
+    return Answer(session_json(found.value.body, 0), found.seq, found.value.revision)

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from datetime import date
-from itertools import groupby
 from typing import Any, ClassVar
 
+from services.tourism.actions.calendars import DayPlaces, Offer
 from services.tourism.actions.sessions import Capacity
 from services.tourism.domain import (
     CAPACITY_MAX,
+    DAY_SESSIONS_MAX,
     DOCUMENTS,
     SESSIONS_MAX,
     STATES,
@@ -52,6 +53,7 @@ from shared.times import instant
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MONTH = r"^20[2-9][0-9]-(0[1-9]|1[0-2])$"
 GANSU_TIME = Words("甘肃当地时间", "Local time in Gansu")
+AVAILABLE = Words("当前可订票数", "Places that can be booked now")
 HELD_OR_SOLD = Words("已预留和已售", "Held and sold")
 PRODUCT_ID = "sample-mogao-a"
 SESSION_ID = "sample-mogao-a.20261201.0830"
@@ -89,11 +91,11 @@ class SessionSchema(Schema):
     ends_at = Instant()
     state = Choice("open", "closed")
     capacity = Whole(0, CAPACITY_MAX)
-    available = Whole(0, CAPACITY_MAX, doc=Words("余票", "Places that can be booked now"))
+    available = Whole(0, CAPACITY_MAX, doc=AVAILABLE)
 
 
 class SessionsSchema(Schema):
-    items = Items(SessionSchema, SESSIONS_MAX)
+    items = Items(SessionSchema, DAY_SESSIONS_MAX)
 
 
 class DayQuery(Schema):
@@ -110,8 +112,10 @@ class MonthQuery(Schema):
 
 class CalendarDaySchema(Schema):
     day = Whole(1, 31)
-    sessions = Whole(0, SESSIONS_MAX, doc=Words("开放场次", "Open sessions"))
-    available = Whole(0, SESSIONS_MAX * CAPACITY_MAX, doc=Words("余票", "Places left"))
+    sessions = Whole(
+        0, DAY_SESSIONS_MAX, doc=Words("未取消的场次", "Sessions, cancelled ones aside")
+    )
+    available = Whole(0, DAY_SESSIONS_MAX * CAPACITY_MAX, doc=AVAILABLE)
 
 
 class CalendarSchema(Schema):
@@ -299,7 +303,7 @@ def product_json(product: Document, language: Language) -> Body:
     }
 
 
-def session_json(session: Body) -> Body:
+def session_json(session: Body, available: int) -> Body:
     day = date.fromisoformat(session["day"])
     return {
         "id": session_key(session["product"], day, session["start"]),
@@ -312,22 +316,23 @@ def session_json(session: Body) -> Body:
         "ends_at": instant(ends_ms(session)),
         "state": session["state"],
         "capacity": session["capacity"],
-        "available": session["free"] if session["state"] == "open" else 0,
+        "available": available,
     }
 
 
-def own_session_json(session: Body) -> Body:
+def own_session_json(offer: Offer) -> Body:
+    session = offer.session.body
     counts = {name: session[name] for name in ("held", "sold", "admitted")}
-    return {**session_json(session), **counts}
+    return {**session_json(session, offer.available), **counts}
 
 
-def calendar_json(product_id: str, month: str, sessions: Sequence[Body]) -> Body:
+def calendar_json(product_id: str, month: str, days: Sequence[DayPlaces]) -> Body:
     """A month in at most 2 KB, whatever is in it."""
-    days = []
-    for day, group in groupby(sessions, key=lambda session: session["day"]):
-        opened = [session["free"] for session in group if session["state"] == "open"]
-        days.append({"day": int(day[-2:]), "sessions": len(opened), "available": sum(opened)})
-    return {"product_id": product_id, "month": month, "days": days}
+    shown = [
+        {"day": int(each.day[-2:]), "sessions": each.sessions, "available": each.available}
+        for each in days
+    ]
+    return {"product_id": product_id, "month": month, "days": shown}
 
 
 def capacity_json(session_id: str, capacity: Capacity) -> Body:
