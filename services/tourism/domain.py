@@ -133,7 +133,7 @@ class Pattern:
 
 
 def check_pattern(pattern: Pattern, today: date) -> None:
-    """Raise Refused(INVALID) for days that are past, in disorder or too many."""
+    """Raise Refused(INVALID) for days that are past, in disorder, too many or none."""
     if pattern.first < today:
         raise invalid("first_day", "不能早于今天", "may not be before today")
     if not 0 <= (pattern.last - pattern.first).days < PATTERN_DAYS_MAX:
@@ -142,6 +142,8 @@ def check_pattern(pattern: Pattern, today: date) -> None:
             f"须在起始日之后，且不超过 {PATTERN_DAYS_MAX} 天",
             f"has to be within {PATTERN_DAYS_MAX} days of first_day",
         )
+    if not pattern.days():
+        raise invalid("weekdays", "日期范围内没有这些星期", "do not occur between the two dates")
     if any(window.start >= window.end for window in pattern.windows):
         raise invalid("windows", "结束须晚于开始", "have to end after they start")
     starts = {window.start for window in pattern.windows}

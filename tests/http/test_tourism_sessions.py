@@ -88,6 +88,7 @@ BAD_PATTERNS: dict[str, tuple[Json, str]] = {
     "backwards": ({"last_day": "2026-01-04"}, "last_day"),
     "too long": ({"last_day": "2026-12-31"}, "last_day"),
     "no weekday": ({"weekdays": []}, "weekdays"),
+    "a weekday on none of its days": ({"weekdays": [2, 7]}, "weekdays"),
     "an eighth weekday": ({"weekdays": [8]}, "weekdays.0"),
     "no window": ({"windows": []}, "windows"),
     "a window that ends first": (
