@@ -1,5 +1,7 @@
 """What reaches tourism's journal and log: no account ids, and above all no identity documents."""
 
+from stdnum.cn import ric
+
 from shared.auth.subjects import document_digest, service_subject
 from tests.support.gate import Gate
 from tests.support.served import Json, json_of, made, refused
@@ -55,9 +57,17 @@ def test_a_number_counts_with_its_kind_and_its_service() -> None:
     assert len(digests) == 3
 
 
+def resident(born: str) -> str:
+    """A number with the right check character."""
+    first = f"620102{born}000"
+    return first + ric.calc_check_digit(first + "0")
+
+
 def test_a_number_that_a_resident_cannot_have_is_named(gate: Gate) -> None:
     session = gate.open_session()
-    for number in (NUMBER[:-1] + "0", "110105194912310", "0" + NUMBER[1:], PASSPORT):
+    impossible = (NUMBER[:-1] + "0", "110105194912310", "0" + NUMBER[1:], PASSPORT)
+    never_born = (resident("00009900"), resident("20250229"), resident("20260102"))
+    for number in (*impossible, *never_born):
         wrong = {"document": {"kind": "resident_id", "number": number}}
         body = {"session_id": session, "visitors": [documents()[1], wrong]}
         answer = gate.post("/v1/bookings", body, by="citizen-1")

@@ -14,10 +14,10 @@ from typing import Protocol
 
 import orjson
 from stdnum.cn import ric
-from stdnum.exceptions import ValidationError
 
 from services.identity.domain.sign_ins import Limit
 from shared.errors import Problem, Refused, invalid
+from shared.residents import born_of
 from shared.storage.catalogue import Body, Collection
 from shared.times import DAY_MS, day_of
 
@@ -57,7 +57,6 @@ VERIFIER_DOWN = Problem(
     "The authority that verifies names does not answer; try again later",
 )
 
-_NUMBER = re.compile(r"[0-9]{17}[0-9X]")
 # What a Chinese name is written with: ideographs, and the dot of names from other languages.
 _NAME = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f·]{2,50}")
 
@@ -93,20 +92,10 @@ def person(name: str, number: str, now_ms: int, at: str = "") -> Person:
     if not _NAME.fullmatch(written) or written.startswith("·") or written.endswith("·"):
         raise invalid(f"{at}name", "须为身份证上的中文姓名", "has to be the name on the ID card")
     compact = number.strip().upper()
-    if not _NUMBER.fullmatch(compact) or compact[-1] != ric.calc_check_digit(compact):
-        raise _no_number(at)
-    try:
-        born = ric.get_birth_date(compact)
-    except ValidationError:
-        raise _no_number(at) from None
-    today = day_of(now_ms)
-    if not today.year - 130 <= born.year or born > today:
-        raise _no_number(at)
+    born = born_of(compact, day_of(now_ms))
+    if born is None:
+        raise invalid(f"{at}number", "须为有效的身份证号码", "has to be a valid resident ID number")
     return Person(written, compact, born)
-
-
-def _no_number(at: str) -> Refused:
-    return invalid(f"{at}number", "须为有效的身份证号码", "has to be a valid resident ID number")
 
 
 def birthday(born: date, years: int) -> date:
