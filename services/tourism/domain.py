@@ -9,7 +9,8 @@ capacity is what the attraction's staff asked for, or what is held and sold wher
 is given back then is not sold again. A day of an attraction counts the places that all its sessions
 have held or sold (`booked`), and who came in.
 
-A visitor is a keyed digest of an identity document's number; neither number nor name is kept.
+A visitor is a keyed digest of an identity document's number; neither number nor name is kept. What
+staff and gates change says by whom (a subject) in the journal, and in no answer or notice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,9 +65,9 @@ CATALOGUE = Catalogue(
     Collection("visits"),
     Collection("days"),
     # What staff asked a session's capacity to be: it changes with their decisions alone, so that
-    # an If-Match on it is not made stale by every booking.
+    # an If-Match on it is not made stale by every booking. `by` is who asked, once it was changed.
     Collection("capacities"),
-    # What staff asked for when they opened sessions.
+    # What staff asked for when they opened sessions, and who it was (`by`).
     Collection("openings"),
 )
 
@@ -380,10 +381,16 @@ def ticket_named(ticket_id: str) -> tuple[str, int]:
 
 
 def admit(
-    booking: Body, number: int, session: Body, day: Body, now_ms: int, visitor: str | None
+    booking: Body,
+    number: int,
+    session: Body,
+    day: Body,
+    now_ms: int,
+    visitor: str | None,
+    by: str,
 ) -> None:
-    """Let a ticket's visitor in, once. Raises USED with the time of the first admission,
-    NOT_VALID, NOT_NOW, OTHER_VISITOR.
+    """Let a ticket's visitor in, once; `by` is who did. Raises USED with the time of the first
+    admission, NOT_VALID, NOT_NOW, OTHER_VISITOR.
     """
     ticket = booking["tickets"][number]
     if visitor is not None and visitor != ticket["visitor"]:
@@ -395,7 +402,7 @@ def admit(
     if not begins_ms(session) <= now_ms < ends_ms(session):
         window = {"from": instant(begins_ms(session)), "until": instant(ends_ms(session))}
         raise Refused(NOT_NOW, detail=window)
-    ticket["admitted_ms"] = now_ms
+    ticket |= {"admitted_ms": now_ms, "admitted_by": by}
     session["admitted"] += 1
     day["admitted"] += 1
 

@@ -3,13 +3,14 @@
 from stdnum.cn import ric
 
 from shared.auth.subjects import document_digest, service_subject
-from tests.support.gate import Gate
+from tests.support.gate import Gate, pattern_of
 from tests.support.served import Json, json_of, made, refused
 from tests.support.tokens import SUBJECT_KEY
 
 CITIZEN = "citizen-13811112222"
 NUMBER = "11010519491231002X"
 PASSPORT = "E98765432"
+STAFF = ("scenic-1", "operator-1", "gate-1", "everyone")
 
 
 def documents() -> list[Json]:
@@ -46,6 +47,37 @@ def test_no_document_number_is_stored_answered_or_logged(fresh_gate: Gate) -> No
             assert secret.encode() not in place
     assert b"doc_" not in answered + log
     assert b"sub_" not in answered + log
+
+
+def test_what_staff_change_says_who_changed_it_and_shows_it_to_nobody(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    day, path = gate.tomorrow, "/v1/products/ticket/sessions"
+    opened = gate.post(path, pattern_of(day, (600, 720, 10)), by="scenic-1")
+    session = f"ticket.{day.replace('-', '')}.1000"
+    ticket = gate.confirmed(session)["tickets"][0]["id"]
+    seen = gate.get(f"/v1/sessions/{session}/capacity", by="operator-1")
+    lowered = gate.ask(
+        "PUT",
+        f"/v1/sessions/{session}/capacity",
+        {"capacity": 5},
+        by="operator-1",
+        headers={"If-Match": seen.headers["ETag"]},
+    )
+    gate.to_start(session)
+    admitted = gate.admit(ticket, by="gate-1")
+    closed = gate.post(f"/v1/sessions/{session}/closure", by="everyone")
+
+    who = [service_subject(account, SUBJECT_KEY) for account in STAFF]
+    documents, events = gate.journal()
+    assert [body["by"] for body in documents["openings"]] == [who[0]]
+    assert documents["capacities"][-1] == {"requested": 5, "by": who[1]}
+    assert documents["bookings"][-1]["tickets"][0]["admitted_by"] == who[2]
+    assert ("session.cap_changed", {"session": session, "by": who[1]}) in events
+    assert ("session.cancelled", {"session": session, "by": who[3]}) in events
+    own = gate.get("/v1/bookings", by="citizen-1")
+    for answer in (opened, lowered, admitted, closed, own):
+        assert answer.status_code < 300
+        assert b"sub_" not in answer.data
 
 
 def test_a_number_counts_with_its_kind_and_its_service() -> None:

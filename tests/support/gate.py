@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import orjson
 from werkzeug.test import TestResponse
 
 from services.tourism.actions import sessions as actions
@@ -19,8 +20,10 @@ from shared import divisions, places
 from shared.auth.subjects import documents, service_subject
 from shared.condition import Condition
 from shared.storage.access import Database
+from shared.storage.entry import decode
 from shared.times import DAY_MS, day_of, milliseconds
 from shared.web.service import Application, Edge
+from tests.support.ledger import entries_of
 from tests.support.served import Json, Served, all_divisions, json_of, made
 
 ATTRACTIONS = divisions.REFERENCE / "gansu_attractions.json"
@@ -95,6 +98,18 @@ class Gate(Served):
         path = f"/v1/attractions/mogao/sessions?limit=100&day={_day(session)}"
         rows = json_of(self.get(path, by="scenic-1"))["items"]
         return next(row for row in rows if row["id"] == session)
+
+    def journal(self) -> tuple[dict[str, list[Json]], list[tuple[str, Json]]]:
+        """All that was ever written: bodies by collection, and events; both in order."""
+        bodies: dict[str, list[Json]] = {}
+        events = []
+        for seq, stored in enumerate(entries_of(self.store, "tourism/"), 1):
+            entry = decode(stored, seq)
+            events += [(event.kind, orjson.loads(event.data)) for event in entry.events]
+            for write in entry.writes:
+                if write.body is not None:
+                    bodies.setdefault(write.collection, []).append(orjson.loads(write.body))
+        return bodies, events
 
     def is_untidy(self) -> bool:
         """Whether the service's chore is due."""

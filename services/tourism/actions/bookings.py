@@ -171,7 +171,7 @@ def admit(
         kept(tx, keeper, booking.body["attraction"], gate=True)
         session = tx.require("sessions", booking.body["session"])
         day = day_counts(tx, session.body)
-        domain.admit(booking.body, number, session.body, day, tx.now_ms, visitor)
+        domain.admit(booking.body, number, session.body, day, tx.now_ms, visitor, keeper.subject)
         put_session(tx, session, day)
         return tx.put("bookings", booking_id, booking.body)
 

@@ -27,7 +27,7 @@ def close_session(
     def change(tx: Transaction) -> Document:
         session = kept_session(tx, keeper, session_id)
         domain.close(session.body, tx.now_ms)
-        tx.emit("session.cancelled", {"session": session_id})
+        tx.emit("session.cancelled", {"session": session_id, "by": keeper.subject})
         return tx.put("sessions", session_id, session.body)
 
     try:

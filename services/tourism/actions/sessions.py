@@ -117,7 +117,12 @@ def open_sessions(
         domain.check_pattern(pattern, day_of(tx.now_ms))
         wanted = [(day, window) for day in pattern.days() for window in pattern.windows]
         opened = sum(_open(tx, product_id, product, day, window) for day, window in wanted)
-        body = {"product": product_id, "opened": opened, "kept": len(wanted) - opened}
+        body = {
+            "product": product_id,
+            "opened": opened,
+            "kept": len(wanted) - opened,
+            "by": keeper.subject,
+        }
         return tx.put("openings", tx.new_id("opening"), body)
 
     return database.transact_once(claim, change)
@@ -160,8 +165,9 @@ def change_capacity(
         release_expired(tx, session)
         domain.set_capacity(session.body, requested)
         tx.put("sessions", session_id, session.body)
-        tx.emit("session.cap_changed", {"session": session_id})
-        return Capacity(tx.put("capacities", session_id, {"requested": requested}), session.body)
+        tx.emit("session.cap_changed", {"session": session_id, "by": keeper.subject})
+        asked = {"requested": requested, "by": keeper.subject}
+        return Capacity(tx.put("capacities", session_id, asked), session.body)
 
     return database.transact(change)
 
