@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.bureau import APP, FIRM, REDIRECT, Bureau
+from tests.support.bureau import APP, FIRM, OPERATOR, REDIRECT, Bureau
+from tests.support.people import as_, plant, set_account
 from tests.support.served import json_of, made, refused
-
-OPERATOR = "operator-1"
 
 
 def client(**changes: Any) -> dict[str, Any]:
@@ -124,3 +123,33 @@ def test_a_secret_that_is_asked_for_twice_is_the_same(bureau: Bureau) -> None:
     first = made(bureau.post(path, by=OPERATOR, key="once"))
     assert made(bureau.post(path, by=OPERATOR, key="once")) == first
     assert made(bureau.post(path, by=OPERATOR, key="twice"))["secret"] != first["secret"]
+
+
+def test_who_is_operator_no_more_changes_nothing_by_a_token_of_before(bureau: Bureau) -> None:
+    operator = plant(bureau, 1, "operator")
+    token = as_(bureau, operator, "operator")
+    tag = bureau.get(f"/v1/clients/{FIRM}", token=token).headers["ETag"]
+    asked = [
+        ("POST", "/v1/clients", FIRM_BODY, {}),
+        ("POST", f"/v1/clients/{FIRM}/secrets", None, {}),
+        ("PATCH", f"/v1/clients/{FIRM}", {"name_zh": "改名"}, {"If-Match": tag}),
+        ("POST", f"/v1/clients/{FIRM}/closure", None, {}),
+    ]
+    for changes in ({"roles": ["citizen"]}, {"roles": ["operator"], "state": "closed"}):
+        set_account(bureau, operator, **changes)
+        before = bureau.database.read(lambda view: view.seq).value
+        for method, path, body, headers in asked:
+            answer = bureau.ask(method, path, body, token=token, headers=headers)
+            refused(answer, 403, "forbidden")
+        assert bureau.database.read(lambda view: view.seq).value == before
+
+
+def test_who_is_operator_no_more_is_not_shown_a_secret_again(bureau: Bureau) -> None:
+    operator = plant(bureau, 1, "operator")
+    token = as_(bureau, operator, "operator")
+    asked = [("/v1/clients", FIRM_BODY), (f"/v1/clients/{FIRM}/secrets", None)]
+    for path, body in asked:
+        made(bureau.post(path, body, token=token, key=path))
+    set_account(bureau, operator, roles=["citizen"])
+    for path, body in asked:
+        refused(bureau.post(path, body, token=token, key=path), 403, "forbidden")

@@ -3,14 +3,12 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from joserfc import jws
 
 from services.identity.domain.grants import CODE_MS, GRACE_MS, IDLE_MS, STAFF_WHOLE_MS, WHOLE_MS
 from shared.errors import Refused
-from shared.storage.access import Transaction
 from tests.support.bureau import (
     APP,
     FIRM,
@@ -21,18 +19,11 @@ from tests.support.bureau import (
     denied,
     given,
 )
+from tests.support.people import set_account
 from tests.support.served import json_of, made
 from tests.support.tokens import ISSUER
 
 NUMBER = "13800000001"
-
-
-def set_account(bureau: Bureau, account: str, **changes: Any) -> None:
-    def change(tx: Transaction) -> object:
-        found = tx.require("accounts", account)
-        return tx.put("accounts", account, {**found.body, **changes})
-
-    bureau.database.transact(change)
 
 
 # What a token says

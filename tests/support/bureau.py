@@ -18,6 +18,7 @@ import orjson
 from werkzeug.test import Client, TestResponse
 
 from services.identity.actions import clients as client_actions
+from services.identity.actions.accounts import Sample, plant_accounts
 from services.identity.actions.keys import Keys
 from services.identity.actions.names import Registry
 from services.identity.actions.oauth import Issuing
@@ -51,6 +52,7 @@ from tests.support.tokens import ISSUER, SUBJECT_KEY
 APP = "gansu-app"
 REDIRECT = "cn.gansu.app:/signed-in"
 FIRM = "snow-logistics"
+OPERATOR = "operator-1"
 TOKEN_SECONDS = 600
 CODES_PER_MINUTE = 50
 VERIFIER = "a-verifier-that-the-app-keeps-to-itself-0123456789"
@@ -91,7 +93,7 @@ class Authority:
 
 
 class Bureau(Served):
-    """Identity, with one app and one firm made known."""
+    """Identity, with one app and one firm made known, and an operator."""
 
     def __init__(
         self,
@@ -106,6 +108,8 @@ class Bureau(Served):
         app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], list(SCOPES), [])
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])
         client_actions.plant_clients(self.database, {APP: app, FIRM: firm})
+        operator = Sample(OPERATOR, ["operator"], self.secrets.phone("+8613900000000"))
+        plant_accounts(self.database, [operator])
 
     def _create(self, database: Database, edge: Edge, condition: Condition) -> Application:
         self.secrets = Secrets(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from stdnum.cn import ric
 
@@ -9,6 +10,7 @@ from services.identity.actions import staff as actions
 from services.identity.actions.accounts import Sample, plant_accounts
 from services.identity.actions.staff import Enrolment, Given
 from services.identity.domain import staff
+from shared.storage.access import Transaction
 from tests.support.bureau import Bureau
 from tests.support.served import made
 
@@ -27,6 +29,16 @@ def plant(bureau: Bureau, place: int, *roles: str) -> str:
     phone = bureau.secrets.phone(f"+86138{place:08d}")
     plant_accounts(bureau.database, [Sample(account, list(roles), phone)])
     return account
+
+
+def set_account(bureau: Bureau, account: str, **changes: Any) -> None:
+    """Let an account be otherwise, however that came about."""
+
+    def change(tx: Transaction) -> object:
+        found = tx.require("accounts", account)
+        return tx.put("accounts", account, {**found.body, **changes})
+
+    bureau.database.transact(change)
 
 
 def as_(bureau: Bureau, account: str, *roles: str) -> str:

@@ -1,12 +1,18 @@
-"""Clients: made known by operators, who get a secret for those that act for themselves."""
+"""Clients: made known by operators, who get a secret for those that act for themselves.
+
+Who changes something is looked up here and not believed: a token may say what somebody was minutes
+ago, and what it makes or shows, a secret, lasts.
+"""
 
 from collections.abc import Mapping
 
+from services.identity.actions.roles import held
 from services.identity.domain import clients
 from services.identity.domain.clients import Registration
-from shared.errors import NOT_FOUND, STALE, Refused
+from shared.errors import FORBIDDEN, NOT_FOUND, STALE, Refused
 from shared.storage.access import (
     FRESH,
+    Change,
     Claim,
     Committed,
     Database,
@@ -15,6 +21,7 @@ from shared.storage.access import (
     Hit,
     Position,
     Transaction,
+    View,
     recent,
 )
 from shared.storage.catalogue import Body
@@ -24,9 +31,9 @@ PUBLIC = recent(1.0)
 
 
 def register(
-    database: Database, claim: Claim, client: str, registration: Registration
+    database: Database, claim: Claim, by: str, client: str, registration: Registration
 ) -> Committed[Document]:
-    """Make a client known. Raises Refused: INVALID, CLIENT_EXISTS."""
+    """Make a client known. Raises Refused: FORBIDDEN, INVALID, CLIENT_EXISTS."""
     clients.check(registration)
 
     def change(tx: Transaction) -> Document:
@@ -34,7 +41,7 @@ def register(
             raise Refused(clients.CLIENT_EXISTS)
         return tx.put("clients", client, clients.new_client(registration, tx.now_ms))
 
-    return database.transact_once(claim, change)
+    return _once(database, claim, by, None, change)
 
 
 def read_client(
@@ -54,14 +61,15 @@ def list_clients(
 
 
 def change_client(
-    database: Database, client: str, revision: int, changes: Body
+    database: Database, by: str, client: str, revision: int, changes: Body
 ) -> Committed[Document]:
-    """Change what was said of a client, as it was read. Raises Refused: NOT_FOUND, STALE, INVALID,
-    CLIENT_CLOSED.
+    """Change what was said of a client, as it was read. Raises Refused: FORBIDDEN, NOT_FOUND,
+    STALE, INVALID, CLIENT_CLOSED.
     """
 
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)
+        _check_operator(tx, by)
         if found.revision != revision:
             raise Refused(STALE)
         clients.change(found.body, changes)
@@ -88,26 +96,53 @@ def list_apps(
     )
 
 
-def renew_secret(database: Database, claim: Claim, client: str) -> Committed[Document]:
-    """Begin a client's next secret. Raises Refused: NOT_FOUND, NO_SECRET, CLIENT_CLOSED."""
+def renew_secret(database: Database, claim: Claim, by: str, client: str) -> Committed[Document]:
+    """Begin a client's next secret. Raises Refused: FORBIDDEN, NOT_FOUND, NO_SECRET,
+    CLIENT_CLOSED.
+    """
 
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)
         clients.renew_secret(found.body, tx.now_ms)
         return tx.put("clients", client, found.body)
 
-    return database.transact_once(claim, change)
+    return _once(database, claim, by, client, change)
 
 
-def close(database: Database, claim: Claim, client: str) -> Committed[Document]:
-    """Let a client get no more tokens. Raises Refused: NOT_FOUND, CLIENT_CLOSED."""
+def close(database: Database, claim: Claim, by: str, client: str) -> Committed[Document]:
+    """Let a client get no more tokens. Raises Refused: FORBIDDEN, NOT_FOUND, CLIENT_CLOSED."""
 
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)
         clients.close(found.body)
         return tx.put("clients", client, found.body)
 
-    return database.transact_once(claim, change)
+    return _once(database, claim, by, client, change)
+
+
+def _once(
+    database: Database, claim: Claim, by: str, known: str | None, change: Change[Document]
+) -> Committed[Document]:
+    """What an operator does once, to a client that is known or makes one so. Who asks is looked up
+    before a replay as well, which shows a secret again without running anything.
+    """
+
+    def look(view: View) -> None:
+        if known is not None:
+            view.require("clients", known)
+        _check_operator(view, by)
+
+    def by_operator(tx: Transaction) -> Document:
+        look(tx)
+        return change(tx)
+
+    database.read(look)
+    return database.transact_once(claim, by_operator)
+
+
+def _check_operator(view: View, by: str) -> None:
+    if "operator" not in held(view, by):
+        raise Refused(FORBIDDEN, detail={"roles": ["operator"]})
 
 
 def plant_clients(database: Database, samples: Mapping[str, Registration]) -> Committed[int]:

@@ -54,7 +54,8 @@ def read_app(call: Call[Identity]) -> Answer:
 )
 def register(call: Call[Identity]) -> Answer:
     said = schemas.registration(call.body)
-    made = actions.register(call.parts.database, call.claim, call.body["id"], said)
+    by = call.identity.subject
+    made = actions.register(call.parts.database, call.claim, by, call.body["id"], said)
     answer = _with_secret(call, made)
     answer.location = f"/identity/v1/clients/{made.value.key}"
     return answer
@@ -102,6 +103,7 @@ def read_client(call: Call[Identity]) -> Answer:
 def change_client(call: Call[Identity]) -> Answer:
     found = actions.change_client(
         call.parts.database,
+        call.identity.subject,
         call.path["client_id"],
         call.revision,
         schemas.changes(call.body),
@@ -118,7 +120,8 @@ def change_client(call: Call[Identity]) -> Answer:
     problems=(domain.NO_SECRET, domain.CLIENT_CLOSED),
 )
 def renew_secret(call: Call[Identity]) -> Answer:
-    made = actions.renew_secret(call.parts.database, call.claim, call.path["client_id"])
+    by, client = call.identity.subject, call.path["client_id"]
+    made = actions.renew_secret(call.parts.database, call.claim, by, client)
     return _with_secret(call, made)
 
 
@@ -131,7 +134,8 @@ def renew_secret(call: Call[Identity]) -> Answer:
     problems=(domain.CLIENT_CLOSED,),
 )
 def close(call: Call[Identity]) -> Answer:
-    found = actions.close(call.parts.database, call.claim, call.path["client_id"])
+    by, client = call.identity.subject, call.path["client_id"]
+    found = actions.close(call.parts.database, call.claim, by, client)
     return Answer(client_json(found.value), found.seq, found.value.revision)
 
 
