@@ -12,6 +12,7 @@ from shared.errors import Refused
 from tests.support.bureau import (
     APP,
     FIRM,
+    OPERATOR,
     REDIRECT,
     TOKEN_SECONDS,
     Bureau,
@@ -251,6 +252,38 @@ def test_what_an_account_is_shows_at_the_next_refresh(bureau: Bureau) -> None:
     assert claims_of(tokens["access_token"])["roles"] == ["citizen", "merchant"]
     set_account(bureau, account, state="closed")
     denied(bureau.refresh(tokens["refresh_token"]), "invalid_grant")
+
+
+def test_a_scope_that_was_taken_from_an_app_ends_with_the_next_refresh(bureau: Bureau) -> None:
+    code = bureau.code_for_app("13800000002")
+    tokens = bureau.sign_in(NUMBER)
+    change_scopes(bureau, ["openid", "orders:read", "tickets:read"])
+    less = given(bureau.refresh(tokens["refresh_token"]))
+    assert less["scope"] == "openid orders:read"
+    assert claims_of(less["access_token"])["aud"] == ["commerce", "identity"]
+    assert given(bureau.redeem(code))["scope"] == "openid orders:read"
+    denied(bureau.refresh(less["refresh_token"], scope="orders:write"), "invalid_scope")
+    assert (
+        given(bureau.refresh(less["refresh_token"], scope="orders:read orders:write"))["scope"]
+        == "orders:read"
+    )
+
+
+def test_a_sign_in_of_which_no_scope_is_left_gives_no_token(bureau: Bureau) -> None:
+    """No scope is not every scope that the app may have."""
+    token = bureau.sign_in(NUMBER, scope="orders:read")["refresh_token"]
+    change_scopes(bureau, [])
+    code = bureau.code_for_app("13800000002", scope=None)
+    change_scopes(bureau, ["openid", "tickets:read"])
+    denied(bureau.refresh(token), "invalid_scope")
+    denied(bureau.redeem(code), "invalid_scope")
+
+
+def change_scopes(bureau: Bureau, scopes: list[str]) -> None:
+    path = f"/v1/clients/{APP}"
+    headers = {"If-Match": bureau.get(path, by=OPERATOR).headers["ETag"]}
+    answer = bureau.ask("PATCH", path, {"scopes": scopes}, by=OPERATOR, headers=headers)
+    assert answer.status_code == 200, answer.text
 
 
 def test_a_number_alone_gives_no_power_over_others_to_who_was_a_citizen_then(

@@ -10,7 +10,7 @@ run of a change and keeps nothing, so that a change may run again. What a refuse
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -112,8 +112,11 @@ class Client(ClientMixin):
         return ""
 
     def get_allowed_scope(self, scope: Any) -> str:
-        asked = scopes.named(scope) if scope else self.body["scopes"]
-        return " ".join(name for name in asked if name in self.body["scopes"])
+        return " ".join(self.within(scopes.named(scope) if scope else self.body["scopes"]))
+
+    def within(self, asked: Iterable[str]) -> list[str]:
+        """Of the scopes that are asked for, those that the client may have now."""
+        return [name for name in asked if name in self.body["scopes"]]
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return redirect_uri in self.body["redirects"]
@@ -370,7 +373,9 @@ class Server(AuthorizationServer):
         known = cast(Client, client)
         if user is None or self.grant is None:
             return self._own_tokens(known, scope)
-        named = scopes.granted(scopes.named(scope or ""), user.body["roles"])
+        # What the grant says was allowed when it was made, maybe half a year ago.
+        asked = known.within(scopes.named(scope or ""))
+        named = scopes.granted(asked, user.body["roles"])
         claims = self._claims(user.key, known, named, user.body["roles"])
         claims["jti"] = f"{self.grant.key}.{claims['jti']}"
         claims["auth_time"] = self.grant.body["signed_in_ms"] // 1000
