@@ -50,6 +50,7 @@ def _registration(row: Body) -> Registration:
         row["redirect_uris"],
         row["scopes"],
         row["roles"],
+        office=row.get("office", False),
     )
 
 

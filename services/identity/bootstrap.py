@@ -5,9 +5,12 @@ the app that staff sign in to, and shows an invitation for each officer, once.
     python -m services.identity.bootstrap begin li.si wang.wu zhao.liu \
         --app gansu-office --redirect https://office.gansu.example/signed-in
     python -m services.identity.bootstrap again
+    python -m services.identity.bootstrap office gansu-office \
+        --redirect https://office.gansu.example/signed-in
 
 `begin` does nothing where there is any officer. `again` makes new invitations for those officers
-who have not enrolled, in place of the ones before, as long as fewer than two have.
+who have not enrolled, in place of the ones before, as long as fewer than two have. `office` lets
+the app of the staff be answered at another address, or another app be one: operators cannot.
 
 Invitations are shown on a terminal alone: a file or a log of a job would keep them. The commands
 exit with 0 if it is done, 1 if it is refused, and 2 if they could not do their work; then nothing
@@ -50,6 +53,8 @@ OFFICE_SCOPES = (
 )
 """What the first app may ask for: what it takes to make everything else known."""
 
+Said = Sequence[str]
+"""What a command has to show, in lines."""
 Opened = AbstractContextManager[Database]
 Open = Callable[[IdentitySettings], tuple[Opened, Secrets]]
 
@@ -68,18 +73,18 @@ def main(
 ) -> int:
     """Run one command; its exit code."""
     arguments = _arguments(argv)
-    if not terminal.isatty():
+    if arguments.invites and not terminal.isatty():
         return _failed("invitations are shown on a terminal alone, and this is none", UNDONE)
     try:
         loaded = load()
         opened, secrets = open_(loaded)
         with opened as database:
-            invited: list[Invited] = arguments.command(arguments, database, secrets)
+            said: Said = arguments.command(arguments, loaded, database, secrets)
     except Refused as refused:
         return _failed(_told(refused), UNDONE if refused.problem is BUSY else REFUSED)
     except (SettingsError, StoreError, OSError) as error:
         return _failed(f"{type(error).__name__}: {error}", UNDONE)
-    _show(invited, loaded.issuer, terminal)
+    terminal.write("\n".join([*said, ""]))
     return DONE
 
 
@@ -95,34 +100,44 @@ def _failed(said: str, code: int) -> int:
     return code
 
 
-def _show(invited: Sequence[Invited], issuer: str, terminal: TextIO) -> None:
+def _shown(invited: Sequence[Invited], issuer: str) -> Said:
     days = staff.INVITED_MS // DAY_MS
-    lines = [
+    return [
         f"{len(invited)} security officers are invited. Each enrols within {days} days at",
         f"  {issuer}/enrolment",
         "with an invitation of their own, which is shown now and nowhere kept:",
         *(f"  {each.name or each.account}\n    {each.invitation}" for each in invited),
     ]
-    terminal.write("\n".join([*lines, ""]))
 
 
 # Commands
 
 
-def _begin(arguments: argparse.Namespace, database: Database, secrets: Secrets) -> list[Invited]:
+Arguments = argparse.Namespace
+
+
+def _begin(given: Arguments, loaded: IdentitySettings, database: Database, own: Secrets) -> Said:
+    office = _office_of(given)
+    return _shown(bootstrap.begin(database, own, given.officer, office), loaded.issuer)
+
+
+def _again(_: Arguments, loaded: IdentitySettings, database: Database, own: Secrets) -> Said:
+    return _shown(bootstrap.again(database, own), loaded.issuer)
+
+
+def _office(given: Arguments, _: IdentitySettings, database: Database, __: Secrets) -> Said:
+    bootstrap.put_office(database, _office_of(given))
+    return [f"{given.app} is the office's own app, and is answered at {given.redirect}"]
+
+
+def _office_of(given: Arguments) -> Office:
     registration = Registration(
-        "app", arguments.name_zh, arguments.name_en, [arguments.redirect], OFFICE_SCOPES, []
+        "app", given.name_zh, given.name_en, [given.redirect], OFFICE_SCOPES, [], office=True
     )
-    return bootstrap.begin(
-        database, secrets, arguments.officer, Office(arguments.app, registration)
-    )
+    return Office(given.app, registration)
 
 
-def _again(_: argparse.Namespace, database: Database, secrets: Secrets) -> list[Invited]:
-    return bootstrap.again(database, secrets)
-
-
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+def _arguments(argv: Sequence[str]) -> Arguments:
     parser = argparse.ArgumentParser(
         prog="python -m services.identity.bootstrap",
         description=__doc__,
@@ -132,12 +147,16 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     begin = commands.add_parser("begin", help="make the first officers, where there is none")
     begin.add_argument("officer", nargs="+", help="the name that an officer will sign in by")
     begin.add_argument("--app", required=True, type=_client_id, help="the id of the staff's app")
-    begin.add_argument("--redirect", required=True, help="where that app is answered at")
-    begin.add_argument("--name-zh", default="管理平台", help="what the sign-in page calls it")
-    begin.add_argument("--name-en", default="Administration")
-    begin.set_defaults(command=_begin)
+    begin.set_defaults(command=_begin, invites=True)
     again = commands.add_parser("again", help="invite those anew who have not enrolled")
-    again.set_defaults(command=_again)
+    again.set_defaults(command=_again, invites=True)
+    office = commands.add_parser("office", help="let the staff have this app, as it is said now")
+    office.add_argument("app", type=_client_id, help="its id")
+    office.set_defaults(command=_office, invites=False)
+    for command in (begin, office):
+        command.add_argument("--redirect", required=True, help="where that app is answered at")
+        command.add_argument("--name-zh", default="管理平台", help="what the sign-in page calls it")
+        command.add_argument("--name-en", default="Administration")
     return parser.parse_args(argv)
 
 

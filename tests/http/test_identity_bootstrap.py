@@ -18,15 +18,17 @@ from services.identity.bootstrap import DONE, OFFICE_SCOPES, REFUSED, UNDONE
 from services.identity.domain import CATALOGUE
 from services.identity.domain import staff as domain
 from services.identity.domain.clients import Registration
+from services.identity.domain.scopes import OFFICE as POWERS
 from services.identity.domain.scopes import SCOPES
 from services.identity.domain.secrets import Secrets
+from services.identity.schemas.clients import NewClientSchema
 from shared.clock import SystemClock
 from shared.errors import Refused
 from shared.settings import IdentitySettings, SettingsError
 from shared.storage.access import Database
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryBucket, MemoryStore, drop, lose_reply
-from tests.support.bureau import Bureau, hidden, returned
+from tests.support.bureau import FIRM, Bureau, hidden, returned
 from tests.support.people import PASSWORD, Member, as_, plant
 from tests.support.served import json_of, made, refused
 
@@ -34,7 +36,7 @@ NAMES = ["li.si", "wang.wu", "zhao.liu"]
 REDIRECT = "https://office.gansu.example/signed-in"
 OFFICE = Office(
     "gansu-office",
-    Registration("app", "管理平台", "Administration", [REDIRECT], OFFICE_SCOPES, []),
+    Registration("app", "管理平台", "Administration", [REDIRECT], OFFICE_SCOPES, [], office=True),
 )
 
 
@@ -315,6 +317,43 @@ def test_what_is_wrong_is_named(bureau: Bureau, capsys: pytest.CaptureFixture[st
     assert usage.value.code == UNDONE
 
 
+MOVED = "https://office.gansu.example/elsewhere"
+OFFICE_COMMAND = ["office", "gansu-office", "--redirect", MOVED]
+
+
+def test_the_office_moves_by_the_command_and_keeps_what_it_may_ask_for(bureau: Bureau) -> None:
+    """A file or a log may hear of it: it shows nothing that is a secret."""
+    run(bureau, BEGIN, Terminal())
+    shown = Terminal(is_one=False)
+    assert run(bureau, OFFICE_COMMAND, shown) == DONE
+    assert MOVED in shown.getvalue()
+    operator = as_(bureau, plant(bureau, 1, "operator"), "operator")
+    office = json_of(bureau.get("/v1/clients/gansu-office", token=operator))
+    assert office["redirect_uris"] == [MOVED]
+    assert (office["office"], office["scopes"]) == (True, list(OFFICE_SCOPES))
+
+
+def test_an_app_of_before_is_made_the_offices_own_with_what_it_had_beside(bureau: Bureau) -> None:
+    """As an earlier release left it: without what gives power."""
+    operator = as_(bureau, plant(bureau, 1, "operator"), "operator")
+    body = {**NewClientSchema.EXAMPLE, "id": "gansu-office", "scopes": ["openid", "stores:write"]}
+    made(bureau.post("/v1/clients", body, token=operator))
+    made(bureau.post("/v1/clients/gansu-office/closure", token=operator))
+    assert run(bureau, OFFICE_COMMAND, Terminal()) == DONE
+    office = json_of(bureau.get("/v1/clients/gansu-office", token=operator))
+    assert (office["office"], office["state"]) == (True, "open")
+    assert office["scopes"] == [*OFFICE_SCOPES, "stores:write"]
+
+
+def test_only_an_app_can_be_the_offices_own(
+    bureau: Bureau, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(bureau, ["office", FIRM, "--redirect", MOVED], Terminal()) == REFUSED
+    assert "such a client already" in capsys.readouterr().err
+    assert run(bureau, [*OFFICE_COMMAND[:-1], "http://plain.example/"], Terminal()) == REFUSED
+    assert "redirect_uris" in capsys.readouterr().err
+
+
 def test_a_store_that_is_away_is_told_as_such(
     bureau: Bureau, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,5 +376,5 @@ def test_settings_that_are_missing_are_told(capsys: pytest.CaptureFixture[str]) 
     assert "GANSU_TOKEN_KEY" in capsys.readouterr().err
 
 
-def test_the_staffs_app_asks_for_what_there_is() -> None:
-    assert set(OFFICE_SCOPES) <= set(SCOPES)
+def test_the_staffs_app_asks_for_what_there_is_and_for_every_power() -> None:
+    assert POWERS <= set(OFFICE_SCOPES) <= set(SCOPES)

@@ -1,10 +1,12 @@
 """Clients: what operators make known, and what everyone may see of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.bureau import APP, FIRM, OPERATOR, REDIRECT, Bureau
+from services.identity.domain import clients, scopes
+from tests.support.bureau import APP, FIRM, OFFICE, OPERATOR, REDIRECT, Bureau, claims_of
 from tests.support.people import as_, plant, set_account
 from tests.support.served import json_of, made, refused
 
@@ -58,6 +60,7 @@ def test_a_client_is_made_known_with_a_secret_if_it_needs_one(
         ({"redirect_uris": ["https://"]}, "redirect_uris.0"),
         ({"scopes": ["everything"]}, "scopes"),
         ({"scopes": ["openid", "openid"]}, "scopes"),
+        *(({"scopes": [name]}, "scopes") for name in sorted(scopes.OFFICE)),
         ({"roles": ["operator"]}, "roles"),
         ({**FIRM_BODY, "roles": []}, "roles"),
         ({**FIRM_BODY, "roles": ["operator"]}, "roles"),
@@ -153,3 +156,66 @@ def test_who_is_operator_no_more_is_not_shown_a_secret_again(bureau: Bureau) -> 
     set_account(bureau, operator, roles=["citizen"])
     for path, body in asked:
         refused(bureau.post(path, body, token=token, key=path), 403, "forbidden")
+
+
+# The office's own app
+
+
+def patch(bureau: Bureau, client: str, body: object) -> Any:
+    path = f"/v1/clients/{client}"
+    headers = {"If-Match": bureau.get(path, by=OPERATOR).headers["ETag"]}
+    return bureau.ask("PATCH", path, body, by=OPERATOR, headers=headers)
+
+
+def test_an_operator_makes_no_app_that_could_ask_for_an_officers_power(bureau: Bureau) -> None:
+    """Neither a new one nor an old one: its address could be the operator's, the officer who
+    signs in another one's.
+    """
+    asked = ["openid", "roles:write", "staff:write"]
+    refused(
+        bureau.post("/v1/clients", client(scopes=asked), by=OPERATOR),
+        422,
+        "invalid-request",
+        "scopes",
+    )
+    refused(patch(bureau, APP, {"scopes": asked}), 422, "invalid-request", "scopes")
+
+
+@pytest.mark.parametrize(
+    "body", [{"redirect_uris": ["https://app.example/"]}, {"name_zh": "改名"}, {"scopes": []}]
+)
+def test_an_operator_does_not_change_the_offices_own_app(
+    bureau: Bureau, body: dict[str, Any]
+) -> None:
+    bureau.open_office()
+    before = bureau.get(f"/v1/clients/{OFFICE}", by=OPERATOR)
+    assert json_of(before)["office"] is True
+    refused(patch(bureau, OFFICE, body), 409, "client-of-the-office")
+    closed = bureau.post(f"/v1/clients/{OFFICE}/closure", by=OPERATOR)
+    refused(closed, 409, "client-of-the-office")
+    assert bureau.get(f"/v1/clients/{OFFICE}", by=OPERATOR).data == before.data
+
+
+def test_the_offices_own_app_asks_for_what_its_staff_may(tmp_path: Path) -> None:
+    with Bureau(tmp_path, staff_by_number=True) as bureau:
+        bureau.open_office()
+        plant(bureau, 2, "security")
+        asked = "openid roles:write clients:write"
+        code = bureau.code_for_app("13800000002", client_id=OFFICE, scope=asked)
+        token = json_of(bureau.redeem(code, client_id=OFFICE))["access_token"]
+        assert claims_of(token)["scope"] == "openid roles:write"
+
+
+def test_clients_of_before_have_no_power_unless_they_came_with_the_samples() -> None:
+    [collection] = clients.COLLECTIONS
+    old = {"kind": "app", "scopes": ["openid", "roles:write", "orders:read"]}
+    assert collection.upgrade(old, 1) == {
+        "kind": "app",
+        "scopes": ["openid", "orders:read"],
+        "office": False,
+    }
+    assert collection.upgrade({**old, "sample": True}, 1) == {
+        **old,
+        "sample": True,
+        "office": True,
+    }

@@ -27,6 +27,7 @@ from services.identity.app import create_app
 from services.identity.domain import CATALOGUE
 from services.identity.domain.clients import Registration
 from services.identity.domain.names import VERIFIER_DOWN, Person
+from services.identity.domain.scopes import OFFICE as OFFICE_SCOPES
 from services.identity.domain.scopes import SCOPES
 from services.identity.domain.secrets import Secrets
 from services.identity.notices import NOTICES, Unsealing
@@ -53,6 +54,7 @@ APP = "gansu-app"
 REDIRECT = "cn.gansu.app:/signed-in"
 FIRM = "snow-logistics"
 OPERATOR = "operator-1"
+OFFICE = "office-app"
 TOKEN_SECONDS = 600
 CODES_PER_MINUTE = 50
 VERIFIER = "a-verifier-that-the-app-keeps-to-itself-0123456789"
@@ -105,7 +107,8 @@ class Bureau(Served):
         self._staff_by_number = staff_by_number
         self.authority = Authority()
         super().__init__(directory, "identity", CATALOGUE, self._create, part=part)
-        app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], list(SCOPES), [])
+        everyday = [name for name in SCOPES if name not in OFFICE_SCOPES]
+        app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], everyday, [])
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])
         client_actions.plant_clients(self.database, {APP: app, FIRM: firm})
         operator = Sample(OPERATOR, ["operator"], self.secrets.phone("+8613900000000"))
@@ -164,6 +167,11 @@ class Bureau(Served):
             audience=audience,
             seal=Seal(SUBJECT_KEY),
         )
+
+    def open_office(self) -> None:
+        """Make the office's own app known, as whoever begins a platform does."""
+        app = Registration("app", "管理平台", "Office", [REDIRECT], list(SCOPES), [], office=True)
+        client_actions.plant_clients(self.database, {OFFICE: app})
 
     # The app
 

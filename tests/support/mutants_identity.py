@@ -182,7 +182,7 @@ IDENTITY = (
     Mutant(
         "shows invitations to a file",
         "services/identity/bootstrap.py",
-        "    if not terminal.isatty():",
+        "    if arguments.invites and not terminal.isatty():",
         "    if terminal.closed:",
         "tests/http/test_identity_bootstrap.py::test_what_is_no_terminal_is_shown_no_invitation",
     ),

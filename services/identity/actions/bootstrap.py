@@ -3,6 +3,7 @@ nobody is there yet who could give them their role or make the app known.
 
     begun = bootstrap.begin(database, secrets, names, office)    once for a journal
     bootstrap.again(database, secrets)                           until two have enrolled
+    bootstrap.put_office(database, office)                       when that app is to be otherwise
 
 Two at least, since one alone can give no power (domain/roles.py). What is done stands in the
 journal as a change of roles by `bootstrap`, where the auditor reads it like any other.
@@ -47,7 +48,7 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The app that staff sign in to."""
+    """The app that staff sign in to; its registration says that it is the office's own."""
 
     client: str
     registration: Registration
@@ -71,6 +72,25 @@ def begin(
         return [_officer(tx, secrets, name) for name in known]
 
     return database.transact(change).value
+
+
+def put_office(database: Database, office: Office) -> None:
+    """Let the office have this app, new or as it is said now. Nobody within the platform can: where
+    an officer's sign-in leads to is not for one person to say. Raises Refused: INVALID,
+    CLIENT_EXISTS, BUSY.
+    """
+    clients.check(office.registration)
+
+    def change(tx: Transaction) -> None:
+        found = tx.get("clients", office.client)
+        if found is None:
+            body = clients.new_client(office.registration, tx.now_ms)
+        else:
+            body = found.body
+            clients.become_office(body, office.registration)
+        tx.put("clients", office.client, body)
+
+    database.transact(change)
 
 
 def _names(names: Sequence[str]) -> list[str]:

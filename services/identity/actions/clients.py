@@ -64,7 +64,7 @@ def change_client(
     database: Database, by: str, client: str, revision: int, changes: Body
 ) -> Committed[Document]:
     """Change what was said of a client, as it was read. Raises Refused: FORBIDDEN, NOT_FOUND,
-    STALE, INVALID, CLIENT_CLOSED.
+    STALE, INVALID, CLIENT_CLOSED, CLIENT_OF_OFFICE.
     """
 
     def change(tx: Transaction) -> Document:
@@ -110,7 +110,9 @@ def renew_secret(database: Database, claim: Claim, by: str, client: str) -> Comm
 
 
 def close(database: Database, claim: Claim, by: str, client: str) -> Committed[Document]:
-    """Let a client get no more tokens. Raises Refused: FORBIDDEN, NOT_FOUND, CLIENT_CLOSED."""
+    """Let a client get no more tokens. Raises Refused: FORBIDDEN, NOT_FOUND, CLIENT_CLOSED,
+    CLIENT_OF_OFFICE.
+    """
 
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)

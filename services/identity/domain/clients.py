@@ -3,6 +3,9 @@
 An *app* is public: what it ships to phones is no secret, so it proves by PKCE that it began what
 it ends. A *firm* or *service* acts for itself and proves who it is by a secret. Secrets are not
 stored, nor digests of them: they follow from the client's id, a number and identity's own key.
+
+The *office's own* apps are those that staff sign in to for what gives power (`scopes.OFFICE`). Whom
+they send an officer's code to is not for one operator to say: they come with the platform alone.
 """
 
 import re
@@ -14,9 +17,21 @@ from shared.errors import Problem, Refused, invalid
 from shared.storage.catalogue import Body, Collection, Index
 from shared.times import DAY_MS
 
+
+def _of_before(client: Body) -> Body:
+    """A client from before there were apps of the office. Whose app it was cannot be told: but for
+    the samples', none keeps a scope that gives power.
+    """
+    office = client["kind"] == "app" and bool(client.get("sample"))
+    kept = [name for name in client["scopes"] if office or name not in scopes.OFFICE]
+    return {**client, "scopes": kept, "office": office}
+
+
 COLLECTIONS = (
     Collection(
         "clients",
+        version=2,
+        upgrades={1: _of_before},
         indexes=(
             Index("clients_by_time", ("made_ms",)),
             Index("clients_by_kind", ("kind", "state")),
@@ -38,6 +53,12 @@ CLIENT_EXISTS = Problem(
     "client-exists", 409, "该客户端标识已被使用", "There is such a client already"
 )
 CLIENT_CLOSED = Problem("client-closed", 409, "该客户端已停用", "The client is closed")
+CLIENT_OF_OFFICE = Problem(
+    "client-of-the-office",
+    409,
+    "该客户端属于管理平台，只能由平台命令更改",
+    "The office's own app is changed by a command of the platform alone",
+)
 NO_SECRET = Problem("client-without-secret", 409, "应用没有密钥", "An app has no secret")
 
 # An https address without a fragment (RFC 6749, section 3.1.2), or an app's own scheme, which has
@@ -62,6 +83,7 @@ class Registration:
     redirects: Sequence[str]
     scopes: Sequence[str]
     roles: Sequence[str]
+    office: bool = False
 
 
 def check(registration: Registration) -> None:
@@ -75,6 +97,10 @@ def check(registration: Registration) -> None:
     unknown = [name for name in registration.scopes if name not in scopes.SCOPES]
     if unknown:
         raise invalid("scopes", f"没有此权限：{unknown[0]}", f"{unknown[0]} is no scope")
+    powers = [name for name in registration.scopes if name in scopes.OFFICE]
+    if powers and not registration.office:
+        name = powers[0]
+        raise invalid("scopes", f"仅限管理平台：{name}", f"{name} is for the office's own app")
 
 
 def _check_app(registration: Registration) -> None:
@@ -113,6 +139,7 @@ def new_client(registration: Registration, now_ms: int) -> Body:
         "redirects": list(registration.redirects),
         "scopes": list(registration.scopes),
         "roles": list(registration.roles),
+        "office": registration.office,
         "state": "open",
         "secret": 1,
         "secret_ms": now_ms,
@@ -121,7 +148,8 @@ def new_client(registration: Registration, now_ms: int) -> Body:
 
 
 def change(client: Body, changes: Body) -> None:
-    """Change what was said of a client. Raises Refused(INVALID), CLIENT_CLOSED."""
+    """Change what was said of a client. Raises INVALID, CLIENT_CLOSED, CLIENT_OF_OFFICE."""
+    _check_not_of_office(client)
     check_open(client)
     client.update(changes)
     check(
@@ -153,9 +181,32 @@ def renew_secret(client: Body, now_ms: int) -> None:
 
 
 def close(client: Body) -> None:
-    """Let it get no more tokens. Raises CLIENT_CLOSED."""
+    """Let it get no more tokens. Raises CLIENT_CLOSED, CLIENT_OF_OFFICE."""
+    _check_not_of_office(client)
     check_open(client)
     client["state"] = "closed"
+
+
+def become_office(client: Body, registration: Registration) -> None:
+    """Let an app be the office's own, as it is said now; scopes that it has beside go on. Raises
+    CLIENT_EXISTS for what is no app.
+    """
+    if client["kind"] != registration.kind:
+        raise Refused(CLIENT_EXISTS)
+    beside = [name for name in client["scopes"] if name not in registration.scopes]
+    client.update(
+        name_zh=registration.name_zh,
+        name_en=registration.name_en,
+        redirects=list(registration.redirects),
+        scopes=[*registration.scopes, *beside],
+        office=True,
+        state="open",
+    )
+
+
+def _check_not_of_office(client: Body) -> None:
+    if client["office"]:
+        raise Refused(CLIENT_OF_OFFICE)
 
 
 def check_open(client: Body) -> None:

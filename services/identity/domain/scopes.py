@@ -70,6 +70,13 @@ SCOPES: Mapping[str, Scope] = {
 }
 
 
+OFFICE = frozenset(
+    name for name in SCOPES if name.partition(":")[0] in {"staff", "roles", "clients"}
+)
+"""Scopes of power over the platform: for the office's own app, which no operator makes or changes.
+An operator's app could hand on what an officer signed in for."""
+
+
 def named(text: str) -> list[str]:
     """The scopes that a space-separated text names (RFC 6749, section 3.3), each once."""
     return list(dict.fromkeys(text.split()))

@@ -98,7 +98,7 @@ def read_client(call: Call[Identity]) -> Answer:
     roles=OPERATOR,
     body=schemas.ClientChangesSchema,
     answer=schemas.ClientSchema,
-    problems=(domain.CLIENT_CLOSED,),
+    problems=(domain.CLIENT_CLOSED, domain.CLIENT_OF_OFFICE),
 )
 def change_client(call: Call[Identity]) -> Answer:
     found = actions.change_client(
@@ -131,7 +131,7 @@ def renew_secret(call: Call[Identity]) -> Answer:
     scope="clients:write",
     roles=OPERATOR,
     answer=schemas.ClientSchema,
-    problems=(domain.CLIENT_CLOSED,),
+    problems=(domain.CLIENT_CLOSED, domain.CLIENT_OF_OFFICE),
 )
 def close(call: Call[Identity]) -> Answer:
     by, client = call.identity.subject, call.path["client_id"]

@@ -84,6 +84,7 @@ class ClientSchema(Schema):
     redirect_uris = Items(Text(600), REDIRECTS_MAX)
     scopes = Items(Text(60), SCOPES_MAX)
     roles = Items(Choice(*ROLES), 1)
+    office = Flag(doc=Words("管理平台自有，不能在此更改", "The office's own; not changed here"))
     state = Choice(*STATES)
     made_at = Instant()
     sample = Flag(doc=SAMPLE)
@@ -122,6 +123,7 @@ def client_json(document: Document) -> dict[str, object]:
         "redirect_uris": body["redirects"],
         "scopes": body["scopes"],
         "roles": body["roles"],
+        "office": body["office"],
         "state": body["state"],
         "made_at": instant(body["made_ms"]),
         "sample": body.get("sample", False),
