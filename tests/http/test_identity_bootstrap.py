@@ -331,6 +331,11 @@ def test_the_office_moves_by_the_command_and_keeps_what_it_may_ask_for(bureau: B
     office = json_of(bureau.get("/v1/clients/gansu-office", token=operator))
     assert office["redirect_uris"] == [MOVED]
     assert (office["office"], office["scopes"]) == (True, list(OFFICE_SCOPES))
+    events = json_of(bureau.get("/v1/audit-events", token=operator))["items"]
+    assert [(event["what"], event["about"], event["by"]) for event in events] == [
+        ("client_of_office", "gansu-office", "bootstrap"),
+        ("client_of_office", "gansu-office", "bootstrap"),
+    ]
 
 
 def test_an_app_of_before_is_made_the_offices_own_with_what_it_had_beside(bureau: Bureau) -> None:

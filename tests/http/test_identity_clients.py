@@ -219,3 +219,46 @@ def test_clients_of_before_have_no_power_unless_they_came_with_the_samples() -> 
         "sample": True,
         "office": True,
     }
+
+
+# Who did it
+
+
+def test_who_did_what_to_a_client_stands_where_the_auditor_reads_it(bureau: Bureau) -> None:
+    first, second = (plant(bureau, place, "operator") for place in (1, 2))
+    auditor = as_(bureau, plant(bureau, 3, "auditor"), "auditor")
+    path = "/v1/clients/new-app"
+
+    def did(by: str, path: str, body: object = None) -> None:
+        bureau.clock.pass_wall(seconds=1)
+        made(bureau.post(path, body, token=as_(bureau, by, "operator"), key=path))
+        made(bureau.post(path, body, token=as_(bureau, by, "operator"), key=path))
+
+    did(first, "/v1/clients", FIRM_BODY)
+    bureau.clock.pass_wall(seconds=1)
+    tag = {"If-Match": bureau.get(path, by=OPERATOR).headers["ETag"]}
+    body = {"name_zh": "改名", "name_en": FIRM_BODY["name_en"], "scopes": []}
+    asked = bureau.ask("PATCH", path, body, token=as_(bureau, second, "operator"), headers=tag)
+    assert asked.status_code == 200
+    did(second, f"{path}/secrets")
+    did(first, f"{path}/closure")
+    events = json_of(bureau.get("/v1/audit-events", token=auditor))["items"]
+    assert {event["about"] for event in events} == {"new-app"}
+    assert [(event["what"], event["by"], event["members"]) for event in reversed(events)] == [
+        ("client_registered", first, []),
+        ("client_changed", second, ["name_zh", "scopes"]),
+        ("client_secret_renewed", second, []),
+        ("client_closed", first, []),
+    ]
+
+
+def test_an_address_that_was_changed_is_named(bureau: Bureau) -> None:
+    assert patch(bureau, APP, {"redirect_uris": ["https://app.example/"]}).status_code == 200
+    [event] = json_of(bureau.get("/v1/audit-events", by=OPERATOR))["items"]
+    assert (event["by"], event["members"]) == (OPERATOR, ["redirect_uris"])
+
+
+def test_what_was_refused_is_no_event(bureau: Bureau) -> None:
+    refused(patch(bureau, APP, {"redirect_uris": []}), 422, "invalid-request", "redirect_uris")
+    refused(bureau.post(f"/v1/clients/{APP}/secrets", by=OPERATOR), 409, "client-without-secret")
+    assert json_of(bureau.get("/v1/audit-events", by=OPERATOR))["items"] == []

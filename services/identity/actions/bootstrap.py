@@ -6,12 +6,14 @@ nobody is there yet who could give them their role or make the app known.
     bootstrap.put_office(database, office)                       when that app is to be otherwise
 
 Two at least, since one alone can give no power (domain/roles.py). What is done stands in the
-journal as a change of roles by `bootstrap`, where the auditor reads it like any other.
+journal as a change of roles, and of a client, by `bootstrap`, where the auditor reads it like any
+other.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.identity.actions.audit import note
 from services.identity.domain import accounts, clients, roles, staff
 from services.identity.domain.clients import Registration
 from services.identity.domain.secrets import Secrets
@@ -68,6 +70,7 @@ def begin(
             raise Refused(OFFICERS_THERE)
         if tx.get("clients", office.client) is not None:
             raise Refused(clients.CLIENT_EXISTS)
+        note(tx, "client_of_office", office.client, BY)
         tx.put("clients", office.client, clients.new_client(office.registration, tx.now_ms))
         return [_officer(tx, secrets, name) for name in known]
 
@@ -88,6 +91,7 @@ def put_office(database: Database, office: Office) -> None:
         else:
             body = found.body
             clients.become_office(body, office.registration)
+        note(tx, "client_of_office", office.client, BY)
         tx.put("clients", office.client, body)
 
     database.transact(change)

@@ -6,6 +6,7 @@ ago, and what it makes or shows, a secret, lasts.
 
 from collections.abc import Mapping
 
+from services.identity.actions.audit import note
 from services.identity.actions.roles import held
 from services.identity.domain import clients
 from services.identity.domain.clients import Registration
@@ -39,6 +40,7 @@ def register(
     def change(tx: Transaction) -> Document:
         if tx.get("clients", client) is not None:
             raise Refused(clients.CLIENT_EXISTS)
+        note(tx, "client_registered", client, by)
         return tx.put("clients", client, clients.new_client(registration, tx.now_ms))
 
     return _once(database, claim, by, None, change)
@@ -72,7 +74,8 @@ def change_client(
         _check_operator(tx, by)
         if found.revision != revision:
             raise Refused(STALE)
-        clients.change(found.body, changes)
+        changed = clients.change(found.body, changes)
+        note(tx, "client_changed", client, by, members=changed)
         return tx.put("clients", client, found.body)
 
     return database.transact(change)
@@ -104,6 +107,7 @@ def renew_secret(database: Database, claim: Claim, by: str, client: str) -> Comm
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)
         clients.renew_secret(found.body, tx.now_ms)
+        note(tx, "client_secret_renewed", client, by)
         return tx.put("clients", client, found.body)
 
     return _once(database, claim, by, client, change)
@@ -117,6 +121,7 @@ def close(database: Database, claim: Claim, by: str, client: str) -> Committed[D
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)
         clients.close(found.body)
+        note(tx, "client_closed", client, by)
         return tx.put("clients", client, found.body)
 
     return _once(database, claim, by, client, change)

@@ -12,6 +12,7 @@ could be counted through without identity's own keys.
 
 from services.identity.domain import (
     accounts,
+    audit,
     clients,
     delegations,
     grants,
@@ -31,6 +32,7 @@ CATALOGUE = Catalogue(
     *keys.COLLECTIONS,
     *staff.COLLECTIONS,
     *roles.COLLECTIONS,
+    *audit.COLLECTIONS,
     *names.COLLECTIONS,
     *delegations.COLLECTIONS,
 )

@@ -147,10 +147,13 @@ def new_client(registration: Registration, now_ms: int) -> Body:
     }
 
 
-def change(client: Body, changes: Body) -> None:
-    """Change what was said of a client. Raises INVALID, CLIENT_CLOSED, CLIENT_OF_OFFICE."""
+def change(client: Body, changes: Body) -> list[str]:
+    """Change what was said of a client; which members are otherwise now. Raises INVALID,
+    CLIENT_CLOSED, CLIENT_OF_OFFICE.
+    """
     _check_not_of_office(client)
     check_open(client)
+    changed = [name for name, value in changes.items() if client[name] != value]
     client.update(changes)
     check(
         Registration(
@@ -162,6 +165,7 @@ def change(client: Body, changes: Body) -> None:
             client["roles"],
         )
     )
+    return changed
 
 
 def secret_numbers(client: Body, now_ms: int) -> list[int]:

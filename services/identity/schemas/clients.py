@@ -29,6 +29,7 @@ from shared.times import instant
 
 CLIENT_ID = r"^[a-z][a-z0-9-]{2,62}$"
 CLIENT = "gansu-app"
+_KEPT = {"redirect_uris": "redirects"}
 SCOPE = r"^[a-z]+(:[a-z]+)?$"
 
 
@@ -132,8 +133,12 @@ def client_json(document: Document) -> dict[str, object]:
 
 def changes(body: dict[str, Any]) -> Body:
     """What an operator said anew of a client."""
-    names = {"redirect_uris": "redirects"}
-    return {names.get(name, name): value for name, value in body.items()}
+    return {_KEPT.get(name, name): value for name, value in body.items()}
+
+
+def said(kept: str) -> str:
+    """What a member that is kept of a client is called in JSON."""
+    return next((name for name, known in _KEPT.items() if known == kept), kept)
 
 
 def app_json(document: Document, language: Language) -> dict[str, object]:
