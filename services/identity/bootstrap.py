@@ -20,26 +20,20 @@ is known to have been stored, and the same command once more says whether it was
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Sequence
 from typing import TextIO
 
 from services.identity.actions import bootstrap
 from services.identity.actions.bootstrap import Invited, Office
-from services.identity.domain import CATALOGUE, staff
+from services.identity.command import UNDONE, Load, Open, Said, failed, opened, run
+from services.identity.domain import staff
 from services.identity.domain.clients import Registration
 from services.identity.domain.secrets import Secrets
 from services.identity.schemas.clients import CLIENT_ID
 from shared import settings
-from shared.assembly import open_database
-from shared.clock import SystemClock
-from shared.errors import BUSY, Refused
-from shared.settings import IdentitySettings, SettingsError
+from shared.settings import IdentitySettings
 from shared.storage.access import Database
-from shared.storage.objects import StoreError
 from shared.times import DAY_MS
-
-DONE, REFUSED, UNDONE = 0, 1, 2
 
 OFFICE_SCOPES = (
     "openid",
@@ -53,51 +47,23 @@ OFFICE_SCOPES = (
 )
 """What the first app may ask for: what it takes to make everything else known."""
 
-Said = Sequence[str]
-"""What a command has to show, in lines."""
-Opened = AbstractContextManager[Database]
-Open = Callable[[IdentitySettings], tuple[Opened, Secrets]]
-
-
-def _open(loaded: IdentitySettings) -> tuple[Opened, Secrets]:
-    clock = SystemClock()
-    secrets = Secrets(loaded.subject_key, loaded.token_key, loaded.sealing_key, clock.random)
-    return closing(open_database(loaded, "identity", CATALOGUE, clock)), secrets
-
 
 def main(
     argv: Sequence[str],
     terminal: TextIO,
-    load: Callable[[], IdentitySettings] = settings.load_identity,
-    open_: Open = _open,
+    load: Load = settings.load_identity,
+    open_: Open = opened,
 ) -> int:
     """Run one command; its exit code."""
     arguments = _arguments(argv)
     if arguments.invites and not terminal.isatty():
-        return _failed("invitations are shown on a terminal alone, and this is none", UNDONE)
-    try:
-        loaded = load()
-        opened, secrets = open_(loaded)
-        with opened as database:
-            said: Said = arguments.command(arguments, loaded, database, secrets)
-    except Refused as refused:
-        return _failed(_told(refused), UNDONE if refused.problem is BUSY else REFUSED)
-    except (SettingsError, StoreError, OSError) as error:
-        return _failed(f"{type(error).__name__}: {error}", UNDONE)
-    terminal.write("\n".join([*said, ""]))
-    return DONE
-
-
-def _told(refused: Refused) -> str:
-    """A refusal in words, with the fields that it names, and whom it is about."""
-    fields = [f"{each.field} {each.en}" for each in refused.fields]
-    about = [f"{name}: {value}" for name, value in refused.detail.items()]
-    return "; ".join([refused.problem.en, *fields, *about])
-
-
-def _failed(said: str, code: int) -> int:
-    sys.stderr.write(f"{said}\n")
-    return code
+        return failed("invitations are shown on a terminal alone, and this is none", UNDONE)
+    return run(
+        lambda loaded, database, own: arguments.command(arguments, loaded, database, own),
+        terminal,
+        load,
+        open_,
+    )
 
 
 def _shown(invited: Sequence[Invited], issuer: str) -> Said:

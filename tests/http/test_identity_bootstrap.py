@@ -14,7 +14,8 @@ from services.identity import bootstrap as command
 from services.identity.actions import bootstrap, staff
 from services.identity.actions.bootstrap import Invited, Office
 from services.identity.actions.staff import Enrolment
-from services.identity.bootstrap import DONE, OFFICE_SCOPES, REFUSED, UNDONE
+from services.identity.bootstrap import OFFICE_SCOPES
+from services.identity.command import DONE, REFUSED, UNDONE
 from services.identity.domain import CATALOGUE
 from services.identity.domain import staff as domain
 from services.identity.domain.clients import Registration

@@ -1,20 +1,27 @@
 """Signing keys: published before they sign, until their tokens are over, the same everywhere."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from joserfc import jws
 
+from services.identity import keys as command
 from services.identity.actions.keys import Keys, standing
+from services.identity.command import DONE, REFUSED
 from services.identity.domain import CATALOGUE
 from services.identity.domain.keys import AHEAD_MS, SIGNS_MS, TOKEN_MS_MAX
-from services.identity.domain.secrets import sealing_of
+from services.identity.domain.secrets import Secrets, sealing_of
+from shared.auth.keys import REFRESH_SECONDS
+from shared.errors import Refused
+from shared.settings import IdentitySettings
 from shared.storage.database import JournalDatabase
 from shared.storage.memory import MemoryStore
 from shared.times import DAY_MS
-from tests.support.bureau import Bureau
-from tests.support.served import json_of
+from tests.support.bureau import OPERATOR, Bureau, given
+from tests.support.served import json_of, refused
 
 NUMBER = "13800000001"
 
@@ -137,3 +144,119 @@ def test_what_is_over_is_removed(bureau: Bureau) -> None:
     assert (count("sign_ins"), count("counts"), count("grants")) == (0, 0, 1)
     pass_days(bureau, 40)
     assert count("grants") == 0
+
+
+# Withdrawing
+
+
+REASON = ("--reason", "the laptop was stolen")
+
+
+def run(bureau: Bureau, *argv: str, secrets: Secrets | None = None) -> tuple[int, str]:
+    """The operator's command: its exit code, and what it shows."""
+    loaded = IdentitySettings.from_environ({"GANSU_ENV": "development"})
+    own, shown = secrets or bureau.secrets, io.StringIO()
+    code = command.main(argv, shown, lambda: loaded, lambda _: (nullcontext(bureau.database), own))
+    return code, shown.getvalue()
+
+
+def other_secrets(bureau: Bureau) -> Secrets:
+    """Those of a container that was given another sealing key."""
+    return Secrets(b"d" * 32, b"t" * 32, b"another sealing key of 32 bytes!!", bureau.clock.random)
+
+
+def test_a_withdrawn_key_signs_no_more_and_its_tokens_end_with_the_next_look(
+    bureau: Bureau,
+) -> None:
+    tokens = bureau.sign_in(NUMBER)
+    held, service = tokens["access_token"], bureau.verifier_for("commerce")
+    service.identify(f"Bearer {held}")
+    assert bureau.get("/v1/account", token=held).status_code == 200
+    code, said = run(bureau, "withdraw", signer(held), *REASON)
+    assert (code, signer(held) in said) == (DONE, True)
+    assert signer(held) not in published(bureau)
+    bureau.clock.pass_monotonic(REFRESH_SECONDS)
+    with pytest.raises(Refused, match="unauthenticated"):
+        service.identify(f"Bearer {held}")
+    refused(bureau.get("/v1/account", token=held), 401, "unauthenticated")
+    newer = given(bureau.refresh(tokens["refresh_token"]))["access_token"]
+    assert signer(newer) != signer(held)
+    assert service.identify(f"Bearer {newer}").roles == {"citizen"}
+    assert bureau.get("/v1/account", token=newer).status_code == 200
+
+
+def test_the_next_key_signs_at_once_where_it_is_published_already(bureau: Bureau) -> None:
+    """Services know it: nobody waits until they look again."""
+    published(bureau)
+    pass_days(bureau, (SIGNS_MS - AHEAD_MS) / DAY_MS + 0.01)
+    first, second = published(bureau)
+    run(bureau, "withdraw", first, *REASON)
+    assert published(bureau) == [second]
+    assert signer(bureau.sign_in(NUMBER)["access_token"]) == second
+
+
+def test_the_next_key_is_made_anew_where_it_is_withdrawn(bureau: Bureau) -> None:
+    published(bureau)
+    pass_days(bureau, (SIGNS_MS - AHEAD_MS) / DAY_MS + 0.01)
+    first, second = published(bureau)
+    run(bureau, "withdraw", second, *REASON)
+    assert signer(bureau.sign_in(NUMBER)["access_token"]) == first
+    assert len(published(bureau)) == 2
+    run(bureau, "withdraw", *published(bureau), *REASON)
+    [last] = published(bureau)
+    assert last not in {first, second}
+    assert signer(bureau.sign_in("13800000002")["access_token"]) == last
+
+
+def test_what_another_sealing_key_had_sealed_is_withdrawn_once_this_one_is_used(
+    bureau: Bureau, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [leaked] = published(bureau)
+    renewed = other_secrets(bureau)
+    code, _ = run(bureau, "withdraw", "--unopened", *REASON, secrets=renewed)
+    assert (code, published(bureau)) == (REFUSED, [leaked])
+    assert "sealing key" in capsys.readouterr().err
+    bureau.database.transact(Keys(renewed.sealing).roll)
+    code, _ = run(bureau, "withdraw", "--unopened", *REASON, secrets=renewed)
+    [own] = published(bureau)
+    assert (code, own != leaked) == (DONE, True)
+    assert run(bureau, "withdraw", "--unopened", *REASON, secrets=renewed)[0] == DONE
+    assert published(bureau) == [own]
+
+
+def test_keys_are_listed_with_whether_they_open(bureau: Bureau) -> None:
+    [first] = published(bureau)
+    renewed = other_secrets(bureau)
+    bureau.database.transact(Keys(renewed.sealing).roll)
+    code, said = run(bureau, "list", secrets=renewed)
+    rows = {line.split()[0]: line for line in said.splitlines()}
+    assert (code, set(rows)) == (DONE, set(published(bureau)))
+    assert "is not opened" in rows[first]
+    assert [kid for kid, row in rows.items() if "is not opened" in row] == [first]
+
+
+def test_a_key_that_is_not_there_withdraws_none(
+    bureau: Bureau, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = published(bureau)
+    gone = "key_" + "0" * 32
+    assert run(bureau, "withdraw", *before, gone, *REASON)[0] == REFUSED
+    assert gone in capsys.readouterr().err
+    assert published(bureau) == before
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("withdraw", *REASON), ("withdraw", "--unopened"), ("withdraw", "k", "--unopened", *REASON)],
+)
+def test_which_keys_and_why_has_to_be_said(bureau: Bureau, argv: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit):
+        run(bureau, *argv)
+
+
+def test_who_withdrew_which_key_and_why_stands_where_the_auditor_reads_it(bureau: Bureau) -> None:
+    [first] = published(bureau)
+    run(bureau, "withdraw", first, *REASON)
+    [event] = json_of(bureau.get("/v1/audit-events", by=OPERATOR))["items"]
+    said = (event["what"], event["about"], event["by"], event["reason"])
+    assert said == ("key_withdrawn", first, "keys", REASON[1])

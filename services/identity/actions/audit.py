@@ -14,9 +14,17 @@ from shared.storage.access import (
 )
 
 
-def note(tx: Transaction, what: str, about: str, by: str, *, members: Iterable[str] = ()) -> None:
+def note(
+    tx: Transaction,
+    what: str,
+    about: str,
+    by: str,
+    *,
+    members: Iterable[str] = (),
+    reason: str | None = None,
+) -> None:
     """Note what is done in this transaction."""
-    event = audit.new_event(what, about, by, members, tx.now_ms)
+    event = audit.new_event(what, about, by, members, reason, tx.now_ms)
     tx.put("audit_events", tx.new_id("audit_event"), event)
 
 

@@ -1,9 +1,10 @@
-"""Signing keys: made in time, agreed upon through the journal, used and published.
+"""Signing keys: made in time, agreed upon through the journal, used and published, withdrawn.
 
 Only `Keys` sees a private half, in memory and for as long as the process lives.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import orjson
@@ -11,8 +12,10 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from services.identity.actions.audit import note
 from services.identity.domain import keys
 from services.identity.domain.sealing import Sealing
+from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import Database, Document, Transaction, View, recent
 from shared.storage.catalogue import Body
 
@@ -65,6 +68,36 @@ class Keys:
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
         return claims if isinstance(claims, dict) else None
+
+    def withdraw(self, tx: Transaction, kids: Sequence[str], by: str, reason: str) -> None:
+        """Let these sign no more, and be published no more: what they have signed ends with the
+        next look that a service takes. Raises Refused(NOT_FOUND), with the `key`.
+        """
+        for kid in kids:
+            if tx.get("keys", kid) is None:
+                raise Refused(NOT_FOUND, detail={"key": kid})
+            tx.delete("keys", kid)
+            note(tx, "key_withdrawn", kid, by, reason=reason)
+        own = self._own(tx)
+        if own and not any(keys.signs(found.body, tx.now_ms) for found in own):
+            # The one that was to sign next is published, and services know it.
+            keys.begin_now(own[0].body, tx.now_ms)
+            tx.put("keys", own[0].key, own[0].body)
+        self.roll(tx)
+
+    def withdraw_unopened(self, tx: Transaction, by: str, reason: str) -> list[str]:
+        """Withdraw the keys that another sealing key had sealed; which they were. Raises
+        Refused(NONE_OPENS) where that would be all.
+        """
+        if not self._own(tx):
+            raise Refused(keys.NONE_OPENS)
+        unopened = [found.key for found in standing(tx) if not self._opens(found)]
+        self.withdraw(tx, unopened, by, reason)
+        return unopened
+
+    def listed(self, view: View) -> list[tuple[Document, bool]]:
+        """All keys, by when they end, and whether they open."""
+        return [(found, self._opens(found)) for found in standing(view)]
 
     def published(self, database: Database) -> list[Body]:
         """The public halves, newest last; the first key is made by whoever asks first."""

@@ -9,15 +9,27 @@ from shared.storage.catalogue import Body, Collection, Index
 
 COLLECTIONS = (Collection("audit_events", indexes=(Index("audit_events_by_time", ("at_ms",)),)),)
 
+REASON_MAX = 200
+
 WHAT = (
     "client_registered",
     "client_changed",
     "client_secret_renewed",
     "client_closed",
     "client_of_office",
+    "key_withdrawn",
 )
 
 
-def new_event(what: str, about: str, by: str, members: Iterable[str], now_ms: int) -> Body:
-    """An event; `about` is a client's id, `members` what was changed of it."""
-    return {"what": what, "about": about, "by": by, "members": sorted(members), "at_ms": now_ms}
+def new_event(
+    what: str, about: str, by: str, members: Iterable[str], reason: str | None, now_ms: int
+) -> Body:
+    """An event; `about` is the id of a client or key, `members` what was changed of it."""
+    return {
+        "what": what,
+        "about": about,
+        "by": by,
+        "members": sorted(members),
+        "reason": reason,
+        "at_ms": now_ms,
+    }

@@ -1,6 +1,7 @@
 """Signing keys: ES256, each published before it signs and until its last token has expired.
 
     made ──published──► signs from `from_ms` to `until_ms` ──published──► gone at `gone_ms`
+      └──withdrawn──────────┴──withdrawn───────────────────────┴──withdrawn──► gone at once
 
 A key is made a while before the one before it ends, so that whoever verifies has it by then. The
 private half is sealed where it stands. Containers agree because the journal decides: whoever
@@ -9,6 +10,7 @@ commits first makes the key, all others find it there.
 
 from collections.abc import Iterable
 
+from shared.errors import Problem
 from shared.storage.catalogue import Body, Collection, Index
 from shared.times import DAY_MS, HOUR_MS
 
@@ -24,6 +26,14 @@ TOKEN_MS_MAX = 24 * HOUR_MS
 
 KEYS_MAX = 10
 """Far more than there ever are at a time."""
+
+
+NONE_OPENS = Problem(
+    "no-key-opens",
+    409,
+    "现用密封密钥尚未用于任何签名密钥",
+    "No signing key opens with this sealing key: the containers have to use it first",
+)
 
 
 def new_key(jwk: Body, sealed: str, from_ms: int) -> Body:
@@ -43,6 +53,11 @@ def next_from_ms(keys: Iterable[Body], now_ms: int) -> int | None:
     if last_ms > now_ms + AHEAD_MS:
         return None
     return max(last_ms, now_ms)
+
+
+def begin_now(key: Body, now_ms: int) -> None:
+    """Let a key sign from now on that was to sign later."""
+    key["from_ms"] = now_ms
 
 
 def signs(key: Body, now_ms: int) -> bool:

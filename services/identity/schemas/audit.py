@@ -1,6 +1,6 @@
 """Audit events as JSON."""
 
-from services.identity.domain.audit import WHAT
+from services.identity.domain.audit import REASON_MAX, WHAT
 from services.identity.schemas.accounts import ACCOUNT_ID
 from services.identity.schemas.clients import CLIENT, said
 from shared.language import Words
@@ -18,6 +18,7 @@ class AuditEventSchema(Schema):
     about = Text(100, example=CLIENT)
     by = Text(100, example=ACCOUNT_ID, doc=Words("账号或平台命令", "An account, or a command"))
     members = Items(Text(60), MEMBERS_MAX, doc=Words("更改的字段", "What was changed of it"))
+    reason = Text(REASON_MAX, nullable=True)
     at = Instant()
 
 
@@ -33,5 +34,6 @@ def event_json(document: Document) -> dict[str, object]:
         "about": body["about"],
         "by": body["by"],
         "members": [said(name) for name in body["members"]],
+        "reason": body.get("reason"),
         "at": instant(body["at_ms"]),
     }
