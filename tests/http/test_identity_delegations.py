@@ -13,7 +13,7 @@ from shared.sealing import KEPT_SECONDS
 from shared.storage.memory import refuse
 from shared.storage.objects import Denied
 from shared.times import midnight_ms
-from tests.support.bureau import APP, Bureau, claims_of, denied
+from tests.support.bureau import APP, Bureau, claims_of, denied, given
 from tests.support.people import as_, number_of, plant
 from tests.support.served import Json, json_of, made, refused
 
@@ -209,6 +209,30 @@ def test_a_token_that_a_service_was_shown_is_no_actors(village: Village) -> None
     ):
         token = village.signed(leaked, **changes)
         assert village.exchange(delegation, actor_token=token).status_code == status, changes
+
+
+@pytest.mark.parametrize("ended", ["signed out", "used twice", "too late", "forgotten"])
+def test_a_sign_in_that_has_ended_gives_no_token_for_anybody_else(
+    village: Village, ended: str
+) -> None:
+    """The token that it gave is good for some minutes yet."""
+    bureau, delegation = village.bureau, village.live()
+    bureau.clock.pass_wall(seconds=61)
+    tokens = bureau.sign_in("13800000008", scope=ACTING)
+    held, refresh = tokens["access_token"], tokens["refresh_token"]
+    assert village.exchange(delegation, actor_token=held).status_code == 200
+    if ended == "signed out":
+        assert bureau.form("/revoke", {"client_id": APP, "token": refresh}).status_code == 200
+    elif ended == "used twice":
+        newest = given(bureau.refresh(refresh))["refresh_token"]
+        held = given(bureau.refresh(newest))["access_token"]
+        denied(bureau.refresh(refresh), "invalid_grant")
+    else:
+        bureau.clock.pass_wall(hours=1 if ended == "too late" else 72)
+        held = village.signed(held, exp=bureau.clock.now_ms() // 1000 + 60)
+        if ended == "forgotten":
+            bureau.database.transact(bureau.upkeep.change)
+    no_token(village.exchange(delegation, actor_token=held))
 
 
 def test_who_is_an_agent_no_longer_gets_no_token(village: Village) -> None:

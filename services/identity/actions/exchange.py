@@ -96,7 +96,7 @@ def _client(tx: Transaction, own: Issuing, values: Mapping[str, str]) -> Documen
 def _agent(tx: Transaction, own: Issuing, values: Mapping[str, str], client: str) -> str:
     """Who acts: by an access token of their own, of this app, that is good now and acts itself for
     nobody. It has to be one for identity, and for delegations: what a service was shown, for itself
-    alone, opens no other. What somebody has signed out of gives no more tokens.
+    alone, opens no other. A sign-in that has ended gives no more tokens.
     """
     claims = own.keys.read(tx, values.get("actor_token", ""))
     now = tx.now_ms // 1000
@@ -106,12 +106,8 @@ def _agent(tx: Transaction, own: Issuing, values: Mapping[str, str], client: str
         raise _Unfit("invalid_grant")
     if "identity" not in claims["aud"] or ACTS not in scopes.named(claims["scope"]):
         raise _Unfit("invalid_grant")
-    found = tx.get("accounts", claims["sub"])
-    if found is None or not accounts.may_sign_in(found.body):
-        raise _Unfit("invalid_grant")
-    signed_in = claims.get("auth_time")
-    # To the second, rounded down, so that the second of the sign-out counts as before it.
-    if signed_in is None or accounts.is_signed_out(found.body, signed_in * 1000):
+    found = Server(tx, own).signed_in(claims)
+    if found is None:
         raise _Unfit("invalid_grant")
     return found.key
 

@@ -352,11 +352,20 @@ class Server(AuthorizationServer):
         claims = self.own.keys.read(self.tx, token)
         if claims is None:
             return None
-        named = _GRANT_OF_TOKEN.fullmatch(str(claims.get("jti")))
+        named = _grant_of(claims)
         if named is None:
             # A client's own token has no grant that could be taken back: it expires.
             raise UnsupportedTokenTypeError
-        return named[1]
+        return named
+
+    def signed_in(self, claims: Body) -> Document | None:
+        """The account whose sign-in an access token of ours came of; None where that has ended,
+        whatever is left of the token's own time, and for a token of no sign-in.
+        """
+        grant = self.grant_of(_grant_of(claims))
+        if grant is None or not grants.stands(grant.body, self.tx.now_ms):
+            return None
+        return self.account_of(grant)
 
     # Tokens
 
@@ -433,3 +442,9 @@ class Server(AuthorizationServer):
         if grant["nonce"]:
             said["nonce"] = grant["nonce"]
         return self.own.keys.sign(self.tx, "JWT", said)
+
+
+def _grant_of(claims: Body) -> str | None:
+    """The grant that an access token names; None for one that a client has for itself."""
+    named = _GRANT_OF_TOKEN.fullmatch(str(claims.get("jti")))
+    return None if named is None else named[1]

@@ -91,9 +91,14 @@ def redeem(grant: Body, now_ms: int) -> bool:
     return True
 
 
+def stands(grant: Body, now_ms: int) -> bool:
+    """Whether the sign-in goes on: its code was redeemed, and it has not ended since."""
+    return bool(grant["state"] == "open" and now_ms < grant["good_ms"])
+
+
 def rotate(grant: Body, number: int, now_ms: int) -> bool:
     """Use a refresh token. False where it is not good; one that was used before ends the grant."""
-    if grant["state"] != "open" or now_ms >= grant["good_ms"]:
+    if not stands(grant, now_ms):
         return False
     if number == grant["number"]:
         grant["number"] += 1
