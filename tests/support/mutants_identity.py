@@ -280,4 +280,56 @@ IDENTITY = (
         "kept.until > 0",
         "tests/unit/test_sealing.py::test_erased_is_unreadable_also_after_a_new_key_was_made",
     ),
+    Mutant(
+        "shows a secret again to who is operator no more",
+        "services/identity/actions/clients.py",
+        "    database.read(look)\n",
+        "",
+        "tests/http/test_identity_clients.py::"
+        "test_who_is_operator_no_more_is_not_shown_a_secret_again",
+    ),
+    Mutant(
+        "gives with a refresh what an app might ask for once",
+        "services/identity/actions/oauth.py",
+        'asked = known.within(scopes.named(scope or ""))',
+        'asked = scopes.named(scope or "")',
+        "tests/http/test_identity_tokens.py::"
+        "test_a_scope_that_was_taken_from_an_app_ends_with_the_next_refresh",
+    ),
+    Mutant(
+        "lets an operator's app ask for an officer's power",
+        "services/identity/domain/clients.py",
+        "if powers and not registration.office:",
+        "if powers and registration.office is None:",
+        "tests/http/test_identity_clients.py::"
+        "test_an_operator_makes_no_app_that_could_ask_for_an_officers_power",
+    ),
+    Mutant(
+        "lets an operator say where the office's own app is answered",
+        "services/identity/domain/clients.py",
+        """    _check_not_of_office(client)
+    check_open(client)
+    changed""",
+        """    check_open(client)
+    changed""",
+        "tests/http/test_identity_clients.py::"
+        "test_an_operator_does_not_change_the_offices_own_app[body0]",
+    ),
+    Mutant(
+        "leaves a key that was withdrawn among those that are published",
+        "services/identity/actions/keys.py",
+        """            tx.delete("keys", kid)
+            note(""",
+        "            note(",
+        "tests/http/test_identity_keys.py::"
+        "test_a_withdrawn_key_signs_no_more_and_its_tokens_end_with_the_next_look",
+    ),
+    Mutant(
+        "lets a sign-in that was taken back act for others",
+        "services/identity/actions/oauth.py",
+        "if grant is None or not grants.stands(grant.body, self.tx.now_ms):",
+        "if grant is None:",
+        "tests/http/test_identity_delegations.py::"
+        "test_a_sign_in_that_has_ended_gives_no_token_for_anybody_else[signed out]",
+    ),
 )
