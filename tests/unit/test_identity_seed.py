@@ -11,7 +11,7 @@ from infra.seeds import account_of, identity, rows, tourism
 from infra.seeds.health import samples as clinics
 from services.identity.domain.scopes import SCOPES
 from shared.clock import SystemClock
-from tests.support.bureau import Bureau
+from tests.support.bureau import Bureau, given
 from tests.support.served import json_of
 
 
@@ -52,6 +52,20 @@ def test_everybody_whom_other_samples_name_is_there() -> None:
 def test_the_sample_app_can_ask_for_everything() -> None:
     [app] = [row for row in identity.samples()["clients"] if row["kind"] == "app"]
     assert set(app["scopes"]) == set(SCOPES)
+
+
+@pytest.mark.parametrize(
+    ("number", "scope"), [("+8613900000014", "clients:write"), ("+8613900000066", "roles:write")]
+)
+def test_the_sample_app_gives_the_samples_staff_their_powers(
+    tmp_path: Path, number: str, scope: str
+) -> None:
+    app = sign_in.sample_app()
+    with Bureau(tmp_path, staff_by_number=True) as bureau:
+        identity.plant(bureau.database, bureau.secrets)
+        asked = {"client_id": app.id, "redirect_uri": app.redirect}
+        code = bureau.code_for_app(number, **asked, scope=" ".join(app.scopes))
+        assert scope in given(bureau.redeem(code, **asked))["scope"].split()
 
 
 def test_where_nothing_runs_nobody_signs_in(
