@@ -142,8 +142,12 @@ class _Reading:
         return Reader(connection, replica.catalogue, replica.finder, replica.clock, deadline)
 
     def __exit__(self, *_: object) -> None:
+        connection = self._session.connection
         try:
-            _end(self._session.connection)
+            # Here, not in what comes next on this connection: SQLite counts steps over all its
+            # statements, that which ends the read among them, and would ask whether time is up.
+            connection.set_progress_handler(None, 0)
+            _end(connection)
         finally:
             self._replica.leave(self._session)
 
@@ -276,9 +280,6 @@ class Replica:
         self.check()
         session = self.enter()
         try:
-            # SQLite counts a statement's steps over all its runs, and would one day ask whether
-            # the time of a read that ended long ago is up.
-            session.connection.set_progress_handler(None, 0)
             return one(session.connection, collection, key)
         except sqlite3.ProgrammingError:
             raise
@@ -334,7 +335,6 @@ class Replica:
         return True
 
     def _begin_write(self, connection: sqlite3.Connection) -> None:
-        connection.set_progress_handler(None, 0)
         # SQLite's own waiting backs off to 100 ms; a turn here lasts one or two.
         connection.execute("PRAGMA busy_timeout = 0")
         deadline = self.clock.monotonic() + BUSY_SECONDS

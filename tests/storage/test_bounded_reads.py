@@ -56,6 +56,17 @@ def test_a_loop_of_short_statements_is_cut_off_as_well(here: Container) -> None:
     assert here.follower.rebuilds == 1
 
 
+def test_a_read_that_ends_behind_its_deadline_ends_well(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite asks its handler once in 20,000 steps, and any statement may come to be asked."""
+    monkeypatch.setattr(replica, "_PROGRESS_STEPS", 1)
+    with here.replica.reading():
+        here.clock.pass_monotonic(10 * READ_SECONDS)
+
+    assert here.replica.head().seq == 1
+
+
 def test_the_deadline_of_a_read_does_not_cut_off_what_is_applied_later(here: Container) -> None:
     def late(apply: Any) -> Any:
         here.clock.pass_monotonic(10 * READ_SECONDS)

@@ -46,8 +46,8 @@ READS = (
     Mutant(
         "reads one document under the deadline of a read that is over",
         f"{_ENGINE}/replica.py",
-        "            session.connection.set_progress_handler(None, 0)\n            return one(",
-        "            return one(",
+        "            connection.set_progress_handler(None, 0)\n            _end(connection)",
+        "            _end(connection)",
         f"{_ONE}test_the_deadline_of_a_read_that_is_over_does_not_cut_it_off",
     ),
     Mutant(
@@ -56,10 +56,10 @@ READS = (
         """        self.check()
         session = self.enter()
         try:
-            # SQLite""",
+            return one(""",
         """        session = self.enter()
         try:
-            # SQLite""",
+            return one(""",
         f"{_ONE}test_a_replica_that_is_gone_is_not_read",
     ),
 )
