@@ -48,6 +48,13 @@ ROWS_MAX = 1000
 WAL_BYTES_MAX = 64 << 20
 """Above this the log is folded into the file even if readers have to be waited for."""
 
+FOLD_SECONDS = 0.05
+"""How long they are waited for: nobody can write meanwhile, and short reads end within it."""
+
+FOLD_PAUSE_SECONDS = 1.0
+"""Between attempts, unless the log grows by an eighth of its bound: who copies the replica, or
+feeds search from it, pins the log for longer than commits may be held up at every turn."""
+
 _PAGE_BYTES = 4096
 """SQLite's default since 3.12; `build` asks for it by name."""
 
@@ -171,6 +178,8 @@ class Replica:
         self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
+        # What the latest attempt left of the log, and when that was.
+        self._folded = (0, 0.0)
         # While one connection is open SQLite keeps the log, whose inode is part of the identity.
         self._identity: tuple[int, int, int] | None = None
         self._anchor = self._connected()
@@ -373,9 +382,18 @@ class Replica:
             return 0
 
     def _bound_log(self, connection: sqlite3.Connection) -> None:
-        if self.wal_bytes() > WAL_BYTES_MAX:
-            with self._errors():
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        size = self.wal_bytes()
+        if size <= WAL_BYTES_MAX:
+            return
+        now = self.clock.monotonic()
+        size_then, then = self._folded
+        if size < size_then + WAL_BYTES_MAX // 8 and now < then + FOLD_PAUSE_SECONDS:
+            return
+        with self._errors():
+            connection.execute(f"PRAGMA busy_timeout = {int(FOLD_SECONDS * 1000)}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        self._folded = (self.wal_bytes(), now)
 
 
 def _end(connection: sqlite3.Connection) -> None:

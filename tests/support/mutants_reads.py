@@ -62,4 +62,12 @@ READS = (
             return one(""",
         f"{_ONE}test_a_replica_that_is_gone_is_not_read",
     ),
+    Mutant(
+        "holds up every commit for a reader that pins the log",
+        f"{_ENGINE}/replica.py",
+        "if size < size_then + WAL_BYTES_MAX // 8 and now < then + FOLD_PAUSE_SECONDS:",
+        "if False:",
+        "tests/storage/test_bounded_reads.py::"
+        "test_a_pinned_log_is_tried_again_when_it_has_grown_or_after_a_while",
+    ),
 )
