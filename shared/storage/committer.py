@@ -180,13 +180,20 @@ class Committer:
                 self.figures.shed += 1
                 raise busy()
             if self._thread is None:
-                thread = threading.Thread(target=self._loop, name="committer", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = self._begun()
             self._waiting += 1
             self._queue.append(pending)
             self._wake.notify()
         return pending
+
+    def _begun(self) -> threading.Thread:
+        thread = threading.Thread(target=self._loop, name="committer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no thread is to be had
+            self.figures.shed += 1
+            raise busy() from error
+        return thread
 
     def has_ended(self) -> bool:
         """Whether the committing thread has ended, though nobody told it to."""

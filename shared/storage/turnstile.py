@@ -12,7 +12,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PATIENCE_SECONDS = 1.0
@@ -32,7 +32,8 @@ class Turnstile:
         """Wait for a turn; the value says whether it was got. It ends with the block."""
         try:
             turn = self._in_line()
-        except OSError:  # out of descriptors, or the folder is gone; both show elsewhere
+        # Out of descriptors, or the folder is gone; out of threads. All show elsewhere.
+        except (OSError, RuntimeError):
             yield False
             return
         got = turn.wait(PATIENCE_SECONDS)
@@ -52,11 +53,25 @@ class _Turn:
     """One wait in line, in a thread of its own where it has to block: flock knows no time limit."""
 
     def __init__(self, next_lock: Path, main_lock: Path) -> None:
-        self._next = _open(next_lock)
-        self._main = _open(main_lock)
         self._got = threading.Event()
         self._lock = threading.Lock()
         self._wanted = True
+        # Closing a descriptor frees its flock: each is opened for this turn alone.
+        self._opened = ExitStack()
+        try:
+            self._next = self._open(next_lock)
+            self._main = self._open(main_lock)
+            self._stand_in_line()
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def _open(self, path: Path) -> int:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._opened.callback(os.close, descriptor)
+        return descriptor
+
+    def _stand_in_line(self) -> None:
         if _try(self._next) and _try(self._main):
             fcntl.flock(self._next, fcntl.LOCK_UN)
             self._got.set()
@@ -70,7 +85,7 @@ class _Turn:
         with self._lock:
             self._got.set()
             if not self._wanted:
-                self._close()
+                self._opened.close()
 
     def wait(self, seconds: float) -> bool:
         return self._got.wait(seconds)
@@ -80,22 +95,13 @@ class _Turn:
         with self._lock:
             self._wanted = False
             if self._got.is_set():
-                self._close()
+                self._opened.close()
 
     def resume(self) -> bool:
         """Want a parked turn again; False if it came and went meanwhile."""
         with self._lock:
             self._wanted = not self._got.is_set()
             return self._wanted
-
-    def _close(self) -> None:
-        # Closing a descriptor frees its flock: each was opened for this turn alone.
-        os.close(self._next)
-        os.close(self._main)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _try(descriptor: int) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from shared.clock import Clock
 from shared.condition import Condition
+from shared.errors import BUSY, Refused
 from shared.storage.memory import Gate
 from shared.storage.objects import Denied
 from shared.storage.state import STUCK_SECONDS, DatabaseState
@@ -44,8 +45,9 @@ def test_a_committing_thread_that_cannot_begin_does_so_later(
     here = world.container("here")
     with monkeypatch.context() as poor:
         poor.setattr(threading.Thread, "start", none_to_be_had)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Refused) as outcome:
             here.committer.commit(note("n"))
+    assert outcome.value.problem == BUSY
     assert not here.committer.has_ended()
     assert here.committer.waiting == 0
     assert here.committer.commit(note("n")).seq == 2

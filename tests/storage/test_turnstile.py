@@ -97,3 +97,38 @@ def test_an_exception_inside_a_turn_ends_it(tmp_path: Path) -> None:
 def test_without_its_folder_it_lets_everybody_through(tmp_path: Path) -> None:
     with Turnstile(tmp_path / "gone").turn() as got:
         assert not got
+
+
+def open_files() -> int:
+    """How many descriptors this process holds."""
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_who_can_start_no_thread_to_wait_in_goes_on_and_leaves_nothing_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, other, third = Turnstile(tmp_path), Turnstile(tmp_path), Turnstile(tmp_path)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with holder.turn():
+        before = open_files()
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with other.turn() as got:
+            assert not got
+        monkeypatch.undo()
+        assert open_files() == before
+
+    for entrance in (third, other):
+        with entrance.turn() as got:
+            assert got
+
+
+def test_who_can_open_but_one_of_the_two_locks_leaves_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "main.lock").mkdir()
+    entrance = Turnstile(tmp_path)
+    before = open_files()
+    with entrance.turn() as got:
+        assert not got
+    assert open_files() == before
