@@ -11,8 +11,9 @@ answers everyone:
 - undecided: all are refused with BUSY; their retries, with their idempotency keys, get the truth;
 - nothing to write (sold out, not found, already done): a refusal is a decision too, and rests on a
   proof of the head that began after the changes were queued. If the head moved, they run again.
-  Where the time of day refuses what the state allows (closed), an empty entry is the proof: it
-  takes the place that an earlier attempt, given up but still on its way, could else come to hold.
+  Where only the hour keeps from writing what the state allows (closed), an empty entry is the
+  proof: it takes the place that an earlier attempt, given up but still on its way, could else come
+  to hold.
 
 An entry n+1 is never begun before n is decided.
 """
@@ -27,6 +28,7 @@ from typing import Any, Protocol, TypeVar
 
 from shared import errors
 from shared.clock import Clock, new_id
+from shared.storage import refusals
 from shared.storage.access import Change, Committed
 from shared.storage.entry import Entry, encode
 from shared.storage.follower import Follower, JournalTrouble
@@ -34,11 +36,11 @@ from shared.storage.journal import Journal, JournalGap, Lost, Undecided
 from shared.storage.objects import StoreError
 from shared.storage.pending import Pending, busy, concerning
 from shared.storage.proofs import Proof, ProofTimeout
-from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
+from shared.storage.reader import ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
 from shared.storage.rounds import Rounds
 from shared.storage.telemetry import SILENT, Outcome, Telemetry, attempt, joined, taken_up
-from shared.storage.transaction import Batch, BatchFull, ChangeTooSlow
+from shared.storage.transaction import Batch, BatchFull
 from shared.tracing import Span
 
 log = logging.getLogger(__name__)
@@ -310,7 +312,9 @@ class Committer:
             written = bool(batch.layer.writes or batch.layer.events)
             if written:
                 self._tidy(batch)
-            fenced = not written and self._hangs_on_time(reader, pendings[:fitting])
+            fenced = not written and refusals.hang_on_time(
+                reader, self._clock, pendings[:fitting], self._limits.entry_bytes_max
+            )
         if not written and not fenced:
             undecided = self._decide_unwritten(pendings[:fitting], head.seq, deadline)
             return undecided + pendings[fitting:]
@@ -369,42 +373,17 @@ class Committer:
         for count, pending in enumerate(pendings):
             if count and self._clock.monotonic() > until:
                 return count
-            pending.error = None
             batch.asked_time = False
             try:
-                pending.value = batch.run(pending.change, bytes_max=self._limits.entry_bytes_max)
+                pending.value, pending.error = refusals.run(
+                    batch, pending.change, self._limits.entry_bytes_max
+                )
             except BatchFull as full:
                 if count:
                     return count
                 pending.error = errors.Refused(errors.TOO_LARGE, detail={"bytes": full.bytes})
-            except ChangeTooSlow:
-                pending.error = errors.Refused(errors.TOO_LARGE)
-            except ReadTooLong:
-                pending.error = busy()
-            except ReplicaBroken:
-                raise
-            except Exception as error:  # noqa: BLE001 - it is the caller's to see, not this thread's
-                pending.error = error
             pending.asked_time = batch.asked_time
         return len(pendings)
-
-    def _hangs_on_time(self, reader: Reader, pendings: list[Pending[Any]]) -> bool:
-        """Whether a refusal would have been another answer at the time of the head's entry.
-
-        An attempt at the same that was given up (its store did not answer, its process died) may
-        still be on its way to the place behind the head, made on this very state. What this state
-        refuses it cannot hold; what only the hour refuses, it can.
-        """
-        for pending in pendings:
-            if pending.asked_time and isinstance(pending.error, errors.Refused):
-                try:
-                    Batch(reader, self._clock, 0).run(pending.change, bytes_max=1 << 62)
-                except errors.Refused as earlier:
-                    if earlier.problem != pending.error.problem:
-                        return True
-                else:
-                    return True
-        return False
 
     def _decide_unwritten(
         self, pendings: list[Pending[Any]], seq: int, deadline: float

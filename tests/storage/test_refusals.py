@@ -1,9 +1,12 @@
 """Invariant 4: a refusal is a decision, and rests on a proof begun after the change was queued."""
 
+from typing import Any
+
 import pytest
 
 from shared import errors
 from shared.errors import Problem, Refused
+from shared.storage import idempotency
 from shared.storage.access import Change, Document, Transaction
 from shared.storage.committer import CommitLimits
 from shared.storage.journal import ATTEMPTS_MAX
@@ -168,6 +171,7 @@ def test_a_refusal_is_kept_from_nobody_by_what_it_read_elsewhere(here: Container
 # What only the hour refuses
 
 CLOSED = Problem("closed", 409, "已关闭", "Closed")
+NOT_YET = Problem("not-yet", 409, "尚未开始", "Not yet")
 
 
 def sell_until(ms: int) -> Change[Document]:
@@ -179,24 +183,112 @@ def sell_until(ms: int) -> Change[Document]:
     return change
 
 
+def given_up(container: Container, change: Change[Any]) -> Late:
+    """Have a change's entry be given up that is still on its way to the store."""
+    late = Late()
+    container.store.inject("create", late, key=JOURNAL)
+    container.store.inject("create", drop, key=JOURNAL, times=ATTEMPTS_MAX - 1)
+    outcome = Caller(lambda: container.database.transact(change)).outcome()
+    assert problem(outcome) == errors.BUSY
+    return late
+
+
 def test_what_is_refused_for_the_hour_cannot_land_afterwards(
     here: Container, there: Container, world: World
 ) -> None:
     here.database.transact(add_stock("lily", 1))
     there.probe()
-    closes_ms = here.clock.now_ms() + 1000
-    late = Late()
-    here.store.inject("create", late, key=JOURNAL)
-    here.store.inject("create", drop, key=JOURNAL, times=ATTEMPTS_MAX - 1)
-    first = Caller(lambda: here.database.transact_once(claim("k"), sell_until(closes_ms)))
-    assert problem(first.outcome()) == errors.BUSY
+    once = idempotency.once(claim("k"), sell_until(here.clock.now_ms() + 1000))
+    late = given_up(here, once)
     world.pass_wall(seconds=2)
 
-    again = Caller(lambda: there.database.transact_once(claim("k"), sell_until(closes_ms)))
+    again = Caller(lambda: there.database.transact(once))
 
     assert problem(again.outcome()) == CLOSED
     with pytest.raises(Exists):
         late.land()
+    assert world.head() == 3
+
+
+@pytest.mark.parametrize("how", ["a value", "an exception of the domain's own"])
+def test_the_hour_may_refuse_by_whatever_the_domain_answers(
+    here: Container, there: Container, world: World, how: str
+) -> None:
+    here.database.transact(add_stock("lily", 1))
+    there.probe()
+    closes_ms = here.clock.now_ms() + 1000
+
+    def change(tx: Transaction) -> str:
+        if tx.now_ms <= closes_ms:
+            return sell("lily")(tx).key
+        if how == "a value":
+            return "expired"
+        raise LookupError("expired")
+
+    late = given_up(here, change)
+    world.pass_wall(seconds=2)
+
+    again = Caller(lambda: there.database.transact(change)).outcome()
+
+    assert "expired" in repr(again)
+    with pytest.raises(Exists):
+        late.land()
+    assert world.head() == 3
+
+
+def test_who_comes_too_late_may_have_come_in_time(
+    here: Container, there: Container, world: World
+) -> None:
+    """The head's time is before the window: it refuses too, but in other words."""
+    here.database.transact(add_stock("lily", 1))
+    there.probe()
+    opens_ms = here.clock.now_ms() + 1000
+
+    def change(tx: Transaction) -> Document:
+        if tx.now_ms < opens_ms:
+            raise Refused(NOT_YET)
+        return sell_until(opens_ms + 1000)(tx)
+
+    world.pass_wall(seconds=1)
+    late = given_up(here, change)
+    world.pass_wall(seconds=2)
+
+    assert problem(Caller(lambda: there.database.transact(change)).outcome()) == CLOSED
+    with pytest.raises(Exists):
+        late.land()
+
+
+def test_what_a_change_ran_into_earlier_concerns_nobody_else(here: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 0))
+    closes_ms = here.clock.now_ms() + 1000
+
+    def odd(tx: Transaction) -> None:
+        if tx.now_ms > closes_ms:
+            raise Refused(CLOSED)
+        raise ZeroDivisionError
+
+    with here.one_batch() as queue:
+        world.pass_wall(seconds=2)
+        callers = [queue(sell("lily")), queue(odd)]
+
+    assert [problem(caller.outcome()) for caller in callers] == [SOLD_OUT, CLOSED]
+
+
+def test_what_is_answered_at_any_hour_writes_nothing(here: Container, world: World) -> None:
+    here.database.transact(add_stock("lily", 1))
+    here.database.transact_once(claim("k"), sell("lily"))
+
+    def too_large(tx: Transaction) -> None:
+        for name in range(20):
+            tx.put("notes", f"{tx.now_ms}-{name}", {"text": "x" * 250_000})
+
+    for _ in range(3):
+        world.pass_wall(seconds=1)
+        here.database.transact(lambda tx: tx.now_ms)
+        here.database.transact_once(claim("k"), sell("lily"))
+        outcome = Caller(lambda: here.database.transact(too_large)).outcome()
+        assert problem(outcome) == errors.TOO_LARGE
+
     assert world.head() == 3
 
 

@@ -115,9 +115,23 @@ MUTANTS = (
     Mutant(
         "refuses for the hour what is still on its way",
         f"{_ENGINE}/committer.py",
-        "fenced = not written and self._hangs_on_time(reader, pendings[:fitting])",
-        "fenced = False",
+        "fenced = not written and refusals.hang_on_time(",
+        "fenced = False and refusals.hang_on_time(",
         "tests/storage/test_refusals.py::test_what_is_refused_for_the_hour_cannot_land_afterwards",
+    ),
+    Mutant(
+        "takes nothing but a refusal for what the hour may decide",
+        f"{_ENGINE}/refusals.py",
+        "        pending.asked_time and",
+        "        isinstance(pending.error, Refused) and",
+        "tests/storage/test_refusals.py::test_the_hour_may_refuse_by_whatever_the_domain_answers",
+    ),
+    Mutant(
+        "looks whether the head's hour would have refused, not in which words",
+        f"{_ENGINE}/refusals.py",
+        "    return wrote or _kind(error) != _kind(pending.error)",
+        "    return wrote",
+        "tests/storage/test_refusals.py::test_who_comes_too_late_may_have_come_in_time",
     ),
     Mutant(
         "takes a torn page for absence",
