@@ -114,7 +114,7 @@ class Http:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
                 return sock
-            sock.settimeout(min(CONNECT_SECONDS, deadline - self._clock.monotonic()))
+            sock.settimeout(min(CONNECT_SECONDS, _time_left(deadline, self._clock)))
             return self._tls.wrap_socket(sock, server_hostname=self._name)
         except BaseException:
             sock.close()
@@ -151,7 +151,7 @@ class _Connection:
         self._sock.close()
 
     def send(self, head: bytes, body: bytes) -> None:
-        self._sock.settimeout(self._time_left())
+        self._sock.settimeout(_time_left(self.deadline, self._clock))
         if len(body) < _JOIN_BYTES_MAX:
             self._sock.sendall(head + body)
         else:
@@ -228,14 +228,15 @@ class _Connection:
         return read[:size]
 
     def _receive(self) -> bytes:
-        self._sock.settimeout(min(SILENCE_SECONDS, self._time_left()))
+        self._sock.settimeout(min(SILENCE_SECONDS, _time_left(self.deadline, self._clock)))
         received = self._sock.recv(_READ_BYTES)
         if not received:
             raise NoAnswer("the server closed the connection")
         return received
 
-    def _time_left(self) -> float:
-        left = self.deadline - self._clock.monotonic()
-        if left <= 0:
-            raise NoAnswer("no answer in time")
-        return left
+
+def _time_left(deadline: float, clock: Clock) -> float:
+    left = deadline - clock.monotonic()
+    if left <= 0:
+        raise NoAnswer("no answer in time")
+    return left

@@ -115,7 +115,7 @@ class S3Store:
         self._clock = clock
         self._digests = digests
         self._skew_ms: int | None = None
-        self._date: tuple[str, int] = ("", 0)
+        self._date: tuple[str | None, int] = (None, 0)
 
     def create(self, key: str, body: bytes) -> None:
         headers = self._condition
@@ -225,8 +225,11 @@ class S3Store:
         return answer
 
     def _current_credentials(self) -> Credentials:
-        with translated("credentials"):
-            frozen = self._credentials.get_frozen_credentials()
+        try:
+            with translated("credentials"):
+                frozen = self._credentials.get_frozen_credentials()
+        except OSError as error:  # of the file that they are renewed from
+            raise Denied(f"credentials: {error}") from error
         return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token or "")
 
     def _note_clock(self, date: str) -> None:
@@ -234,7 +237,7 @@ class S3Store:
         if date != kept:
             try:
                 store_ms = int(parsedate_to_datetime(date).timestamp()) * 1000
-            except ValueError:
+            except (ValueError, OverflowError):
                 return
             self._date = (date, store_ms)
         # The header drops the fraction of its second: on average half of one.
@@ -274,6 +277,8 @@ def translated(what: str) -> Iterator[None]:
         raise Denied(f"{what}: {error}") from error
     except BotoCoreError as error:
         raise Uncertain(f"{what}: {error}") from error
+    except RuntimeError as error:  # what botocore says of credentials that it renewed in vain
+        raise Denied(f"{what}: {error}") from error
 
 
 def _session(address: S3Address) -> boto3.Session:

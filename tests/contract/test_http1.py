@@ -1,10 +1,12 @@
 """The HTTP client under the object store, against a server that misbehaves to order."""
 
+import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from shared.clock import SystemClock
 from shared.storage import http1
 from shared.storage.http1 import Answer, Http, NoAnswer
 from tests.support.certificate import self_signed
+from tests.support.clock import FakeClock
 from tests.support.stub_http import Reply, Request, StubHttp, always, answer
 
 CHUNKED = (
@@ -190,6 +193,25 @@ def test_nobody_there_is_no_answer() -> None:
     [port] = free_ports(1)
     with pytest.raises(NoAnswer, match="cannot connect"):
         Http(f"http://127.0.0.1:{port}", SystemClock()).exchange("GET", "/", {}, b"")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_who_is_connected_when_the_time_is_up_gets_no_answer(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may have many addresses, of which each may take its time."""
+    connect, clock = socket.create_connection, FakeClock()
+
+    def slowly(*to: Any, **options: Any) -> socket.socket:
+        clock.pass_monotonic(http1.TOTAL_SECONDS + 1)
+        return connect(*to, **options)
+
+    monkeypatch.setattr(socket, "create_connection", slowly)
+    with StubHttp(always(answer(200))) as server:
+        http = Http(server.endpoint.replace("http", scheme), clock)
+        with pytest.raises(NoAnswer, match="in time"):
+            http.exchange("GET", "/", {"host": http.host}, b"")
+        http.close()
 
 
 def test_tls_is_spoken_and_verified(tmp_path: Path) -> None:

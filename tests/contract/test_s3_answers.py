@@ -1,11 +1,13 @@
 """What an S3 answer means, and what exactly is asked, against a server that answers to order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 
 from infra.seaweed import free_ports
 from shared.clock import SystemClock
@@ -289,3 +291,33 @@ def test_without_credentials_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(Denied):
             S3Store(S3Address("bucket", server.endpoint), SystemClock())
         assert server.requests == []
+
+
+def expired() -> dict[str, str]:
+    at = datetime.now(UTC) - timedelta(hours=1)
+    return {
+        "access_key": "AK",
+        "secret_key": "SK",
+        "token": "T",
+        "expiry_time": at.isoformat(),
+    }
+
+
+def gone() -> dict[str, str]:
+    raise FileNotFoundError(2, "No such file or directory", "/var/run/secrets/token")
+
+
+@pytest.mark.parametrize("renew", [expired, gone])
+def test_credentials_that_cannot_be_renewed_are_none(renew: Callable[[], dict[str, str]]) -> None:
+    with s3(always(answer(200))) as (store, server):
+        store._credentials = RefreshableCredentials.create_from_metadata(expired(), renew, "role")
+        with pytest.raises(Denied, match="credentials: "):
+            store.get("k")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("said", [[], ["Date: Mon, 01 Jan 2024 00:00:00 +99999999999999"]])
+def test_an_answer_without_a_date_says_nothing_of_the_stores_clock(said: list[str]) -> None:
+    with s3(always(answer(200, b"", *said))) as (store, _):
+        store.get("k")
+        assert store.clock_skew_ms() is None
