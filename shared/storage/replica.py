@@ -28,7 +28,16 @@ from shared.storage import query
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
 from shared.storage.finder import Finder
-from shared.storage.reader import Found, Head, Reader, ReplicaBroken, checksum, head_of, one
+from shared.storage.reader import (
+    Found,
+    Head,
+    Reader,
+    ReadTooLong,
+    ReplicaBroken,
+    checksum,
+    head_of,
+    one,
+)
 
 FORMAT = "2"
 """Of the replica's own tables; part of its directory's name, so a change builds a new one."""
@@ -63,6 +72,14 @@ _PROGRESS_STEPS = 20_000
 
 class ForeignEntry(UnreadableEntry):
     """An entry does not follow the replica's head: either may be the one that is wrong."""
+
+
+class CannotOpen(ReadTooLong):
+    """The file is there, but this process cannot open it: descriptors have run out.
+
+    That is nothing against the replica, which other processes read. As where a read takes too long,
+    whoever asked may ask again.
+    """
 
 
 def build(path: Path, catalogue: Catalogue, database_id: str) -> None:
@@ -102,6 +119,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
     # The journal in the bucket is what is durable; a machine that crashed gets a new boot id, and
     # with it a new replica.
     connection.execute("PRAGMA synchronous = OFF")
+
+
+def _cannot_open(error: sqlite3.OperationalError) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF == sqlite3.SQLITE_CANTOPEN
 
 
 class _Session:
@@ -249,14 +271,25 @@ class Replica:
 
     def _connected(self) -> "_Session":
         with self._errors():
-            session = _Session(_opened(self.path, "rw"))
-            # SQLite knows no user of a file that was just put in an open one's place: it would cut
-            # short the memory in which all here share their view of the log, and end the process.
-            if self._identity is not None:
-                self.check()
-            _prepare(session.connection)
+            try:
+                session = self._prepared()
+            except sqlite3.OperationalError as error:
+                # SQLite does not say why; who is allowed to open it lacks the means.
+                if _cannot_open(error) and os.access(self.path, os.R_OK | os.W_OK):
+                    raise CannotOpen(f"the replica cannot be opened: {error}") from error
+                raise
         with self._lock:
             self._sessions.add(session)
+        return session
+
+    def _prepared(self) -> "_Session":
+        session = _Session(_opened(self.path, "rw"))
+        # SQLite knows no user of a file that was just put in an open one's place: it would cut
+        # short the memory in which all here share their view of the log, and end the process.
+        if self._identity is not None:
+            self.check()
+        # This opens the log as well: all that a connection needs to have open.
+        _prepare(session.connection)
         return session
 
     @contextmanager

@@ -42,6 +42,7 @@ from tests.storage.world import (
     compaction,
     key,
     note,
+    out_of_descriptors,
     problem,
 )
 from tests.support import hostile
@@ -234,6 +235,16 @@ def no_directory(scene: Scene) -> Iterator[JournalDatabase]:
     assert there.database.transact(note("n")).seq == 2
 
 
+@contextmanager
+def no_descriptors(scene: Scene) -> Iterator[JournalDatabase]:
+    """Seen by a thread that has not read yet."""
+    here = container(scene)
+    database = Caller(here.process).value()
+    with out_of_descriptors():
+        yield database
+    assert database.transact(note("n")).seq == 6
+
+
 HAZARDS: dict[str, tuple[Hazard, str]] = {
     "ignores the condition": (unsafe(hostile.IgnoresCondition), "The store accepted a second"),
     "replaces": (unsafe(hostile.ReplacesAndRefuses), "A refused create replaced the object"),
@@ -273,6 +284,7 @@ HAZARDS: dict[str, tuple[Hazard, str]] = {
     "of another history": (altered(prev="0" * 64), "journal entry ‹n› does not follow entry"),
     "of a newer version": (altered(format=2), "journal entry ‹n› has format"),
     "full disk": (full, "no replica can be built in"),
+    "no descriptors": (no_descriptors, "the replica cannot be opened"),
     "no directory": (no_directory, "the directory ‹path› cannot be used"),
 }
 """Each with how the sentence begins that it has to lead to."""

@@ -10,10 +10,10 @@ import pytest
 
 from shared import errors
 from shared.storage import replica as replicas
-from shared.storage.access import Document, ReadView, Search, Transaction
+from shared.storage.access import Document, Freshness, ReadView, Search, Transaction
 from shared.storage.catalogue import Catalogue, Collection, Index
 from shared.storage.idempotency import with_rows
-from shared.storage.reader import ReplicaBroken
+from shared.storage.reader import ReadTooLong, ReplicaBroken
 from shared.storage.replica import build
 from tests.storage.world import (
     CATALOGUE,
@@ -25,6 +25,7 @@ from tests.storage.world import (
     add_stock,
     key,
     note,
+    out_of_descriptors,
     problem,
     sell,
 )
@@ -333,6 +334,29 @@ def test_who_replaces_a_replica_does_not_open_the_broken_one(
 
     assert here.replica.path in paths
     assert old.path not in paths
+
+
+def test_who_is_out_of_descriptors_is_busy_and_condemns_nothing(here: Container) -> None:
+    here.database.transact(note("n"))
+    used, known, other = here.replica, Freshness(at_least_seq=2), here.process()
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: here.database.read(lambda view: view.seq, known),
+        lambda: here.database.read_one("notes", "n", known),
+        lambda: other.transact(note("m")),
+    )
+    for call in calls:
+        with out_of_descriptors():
+            outcome = Caller(call).outcome()
+        assert problem(outcome) == errors.BUSY
+
+    assert [Caller(call).value() for call in calls]
+    assert here.replica is used
+    assert here.follower.rebuilds == 1
+
+
+def test_who_is_out_of_descriptors_does_not_take_a_replica_for_missing(here: Container) -> None:
+    with out_of_descriptors(), pytest.raises(ReadTooLong):
+        here.follower._directory.published()
 
 
 def test_a_row_that_does_not_match_its_checksum_is_never_answered(

@@ -11,6 +11,7 @@ after every test: the journal's chain is whole, and every container's replica sa
 
 import fcntl
 import os
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -358,6 +359,17 @@ def together(*calls: Callable[[], T]) -> list[T | Exception]:
 
     callers = [Caller(lambda call=call: start(call)) for call in calls]  # type: ignore[misc]
     return [caller.outcome() for caller in callers]
+
+
+@contextmanager
+def out_of_descriptors() -> Iterator[None]:
+    """What is open stays open, and nothing more can be opened by this process."""
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def problem(outcome: object) -> Problem | None:

@@ -13,6 +13,7 @@ from tests.support.mutant import Mutant
 from tests.support.mutants_identity import IDENTITY
 from tests.support.mutants_outage import OUTAGE
 from tests.support.mutants_reads import READS
+from tests.support.mutants_scarcity import SCARCITY
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("shared", "services", "infra", "tests", "data", "bench", "docs")
@@ -452,6 +453,7 @@ MUTANTS = (
         "tests/http/test_tourism_bookings.py::test_a_hold_expires_and_is_free_for_the_next",
     ),
     *OUTAGE,
+    *SCARCITY,
     *IDENTITY,
 )
 
