@@ -207,18 +207,23 @@ class S3Store:
     ) -> Answer:
         path = self._root + quote_path(key)
         asked = quote_query(query) if query else ""
-        signed = self._signer.sign(
-            method,
-            path,
-            asked,
-            {"host": self._http.host, **(headers or {})},
-            body,
-            self._current_credentials(),
-            self._clock.now_ms(),
-        )
         target = f"{path}?{asked}" if asked else path
+
+        def exchange() -> Answer:
+            signed = self._signer.sign(
+                method,
+                path,
+                asked,
+                {"host": self._http.host, **(headers or {})},
+                body,
+                self._current_credentials(),
+                self._clock.now_ms(),
+            )
+            return self._http.exchange(method, target, signed, body)
+
         try:
-            answer = waiting.apart(lambda: self._http.exchange(method, target, signed, body))
+            # With its credentials, which may have to be renewed: that asks others, and waits.
+            answer = waiting.apart(exchange)
         except NoAnswer as error:
             raise Uncertain(f"{method} {key}: {error}") from error
         self._note_clock(answer.headers.get("date", ""))

@@ -1,15 +1,17 @@
 """What an S3 answer means, and what exactly is asked, against a server that answers to order."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from botocore.credentials import RefreshableCredentials
 
 from infra.seaweed import free_ports
+from shared import waiting
 from shared.clock import SystemClock
 from shared.storage import http1
 from shared.storage.objects import (
@@ -23,6 +25,8 @@ from shared.storage.objects import (
 )
 from shared.storage.s3 import CreateCondition, S3Address, S3Store
 from tests.support.stub_http import Reply, Request, StubHttp, always, answer
+
+T = TypeVar("T")
 
 LISTING = b"""<?xml version="1.0"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
@@ -314,6 +318,41 @@ def test_credentials_that_cannot_be_renewed_are_none(renew: Callable[[], dict[st
         with pytest.raises(Denied, match="credentials: "):
             store.get("k")
     assert server.requests == []
+
+
+class Noted:
+    """Ways of waiting that note whether something is being done apart."""
+
+    def __init__(self) -> None:
+        self.is_apart = False
+
+    def signal(self) -> waiting.Signal:
+        raise NotImplementedError
+
+    def apart(self, work: Callable[[], T]) -> T:
+        self.is_apart = True
+        try:
+            return work()
+        finally:
+            self.is_apart = False
+
+    alone = apart
+
+
+def test_credentials_are_renewed_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That asks somebody else, for seconds."""
+    ways, seen = Noted(), list[bool]()
+    monkeypatch.setattr(waiting, "_here", threading.local())
+    waiting.wait_by(ways)
+
+    def renew() -> dict[str, str]:
+        seen.append(ways.is_apart)
+        return {**expired(), "expiry_time": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+
+    with s3(always(answer(200))) as (store, _):
+        store._credentials = RefreshableCredentials.create_from_metadata(expired(), renew, "role")
+        store.get("k")
+    assert seen == [True]
 
 
 @pytest.mark.parametrize("said", [[], ["Date: Mon, 01 Jan 2024 00:00:00 +99999999999999"]])

@@ -67,7 +67,7 @@ MUTANTS = (
         "sends a create again below the journal, as SDKs do",
         f"{_ENGINE}/s3.py",
         '            raise Uncertain(f"{method} {key}: {error}") from error',
-        "            answer = self._http.exchange(method, path, signed, body)",
+        "            answer = exchange()",
         "tests/contract/test_s3_answers.py::test_a_lost_create_is_not_sent_again",
     ),
     Mutant(
