@@ -19,6 +19,10 @@ QUERY_RUNS_MAX = 8
 QUERY_TERMS_MAX = 32
 """The same for the pairs of a long Chinese text."""
 
+BEGINNING_BYTES_MAX = 200
+"""The same for a beginning, in UTF-8. Sixty characters typed can be a thousand bytes of one word,
+and Tantivy refuses an expression that goes through a thousand states."""
+
 
 def _runs(text: str) -> list[str]:
     return _RUN.findall(unicodedata.normalize("NFKC", text).casefold())
@@ -57,5 +61,9 @@ def query_words(query: str) -> list[Word]:
         if _HAN.match(run):
             words += [Word(pair, begins=False) for pair in _pairs(run) or [run]]
         else:
-            words.append(Word(run, begins=True))
+            words.append(Word(_beginning(run), begins=True))
     return words[:QUERY_TERMS_MAX]
+
+
+def _beginning(run: str) -> str:
+    return run.encode()[:BEGINNING_BYTES_MAX].decode(errors="ignore")

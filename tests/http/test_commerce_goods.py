@@ -202,6 +202,7 @@ LILY_, NOODLES, PEPPER, DANGSHEN, WALNUT = (
         ("q=兰州&sort=newest", [NOODLES, LILY_]),
         ("q=nothing", []),
         ("q=%22*%28", []),
+        (f"q={'㌖' * 60}", []),
         ("division=620000&sort=price", [LILY_, WALNUT, PEPPER, NOODLES, DANGSHEN]),
         ("division=621200&sort=price", [WALNUT, PEPPER, DANGSHEN]),
         ("division=621202", [PEPPER]),

@@ -90,6 +90,17 @@ def test_text_without_a_word_finds_nothing(shop: Container, typed: str) -> None:
     assert keys(shop, typed) == set()
 
 
+@pytest.mark.parametrize("letter", ["a", "ཀ", "𐌰", "㌖", "ﷴ", "ｶﾞ"])
+@pytest.mark.parametrize("count", [60, 400, 3000])
+def test_a_word_of_any_length_is_found_by_all_of_it(
+    shop: Container, letter: str, count: int
+) -> None:
+    """Some letters are written for many, and Tantivy's expressions have an end."""
+    shop.database.transact(lambda tx: tx.put("products", "any", {"name_en": letter * count}))
+    assert keys(shop, letter * count) == {"any"}
+    assert keys(shop, f"{letter * count} lily") == set()
+
+
 HAN = st.text(st.sampled_from("甘肃兰州百合花蜜瓜㐀鿿豈𠀀𰀀"), min_size=1, max_size=8)
 LATIN = st.text(st.sampled_from("abcdeéßİı0129"), min_size=1, max_size=5)
 SEPARATORS = st.sampled_from([" ", "，", "-", "_", '"', "*", "(", "。"])

@@ -418,6 +418,13 @@ MUTANTS = (
         "test_an_index_that_was_lost_a_moment_ago_answers_busy_not_a_part",
     ),
     Mutant(
+        "looks for a beginning however long it is",
+        f"{_ENGINE}/words.py",
+        "run.encode()[:BEGINNING_BYTES_MAX]",
+        "run.encode()",
+        "tests/storage/test_search.py::test_a_word_of_any_length_is_found_by_all_of_it[3000-a]",
+    ),
+    Mutant(
         "lets whichever process is awake take all connections",
         "shared/web/greenlets.py",
         "and self._left < _LEFT_TIMES:",
