@@ -9,6 +9,7 @@ nobody names, and nothing else.
 - The entry takes effect only if the volume is still the one that was read: of two archivers at
   once, one does nothing.
 - A document that was written since it was read stays: its copy counts no more (`archive.py`).
+- Leaving changes nothing of a document: it is bound as it is stored, at the version that it has.
 - The superseded object is removed when the entry stands. A reader on an older state, whom that
   takes by surprise, comes level and looks again. Whose entry has no known outcome, removes nothing.
 
@@ -22,16 +23,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+import orjson
+
 from shared.clock import Clock
 from shared.storage import archive, volume
 from shared.storage.access import Change, Committed, Document, Transaction
 from shared.storage.archive import Volume, due_index, list_values
 from shared.storage.catalogue import VOLUMES, Catalogue, member
 from shared.storage.claims import Claims
-from shared.storage.entry import digest, encode_value
+from shared.storage.entry import digest
 from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError
-from shared.storage.reader import Head
+from shared.storage.reader import Found, Head
 from shared.storage.transaction import ORDINAL_BITS, BatchTransaction, ReadOnlyView
 from shared.storage.volume import Archived
 
@@ -136,7 +139,9 @@ class Archiver:
 
     def _due(self, view: ReadOnlyView, limit: int) -> list[Document]:
         found = view.find(due_index(self._name), (), until=self._until_ms(), limit=limit)
-        return [hit.document for hit in found]
+        # What a newer release wrote is left to that one: what it means is not known here.
+        known = self._collection.version
+        return [hit.document for hit in found if view.stored(hit.document).version <= known]
 
     def make(self, claim: str, stopped: Callable[[], bool]) -> int:
         """Let what is due leave; how many entries that took. Raises StoreError, Refused."""
@@ -173,13 +178,13 @@ class Archiver:
         target = self._target(view.find, due[0].key)
         behind = None if target is None else archive.volume_behind(view.find, target)
         alike = [each for each in due if self._is_for(view, each.key, target, behind)]
-        return Plan(self._bounded(alike), target, behind is None)
+        return Plan(self._bounded(view, alike), target, behind is None)
 
-    def _bounded(self, documents: Sequence[Document]) -> tuple[Archived, ...]:
+    def _bounded(self, view: ReadOnlyView, documents: Sequence[Document]) -> tuple[Archived, ...]:
         chosen: list[Archived] = []
         size = 0
         for each in documents[:RUN_DOCUMENTS_MAX]:
-            chosen.append(self._archived(each))
+            chosen.append(self._archived(view.stored(each)))
             size += len(chosen[-1].body)
             if size >= RUN_BYTES_MIN:
                 break
@@ -215,10 +220,10 @@ class Archiver:
         cut = min(max(1, middle), len(documents) - 1)
         return [documents[:cut], documents[cut:]]
 
-    def _archived(self, document: Document) -> Archived:
-        values = list_values(self._catalogue, self._collection, document.body)
-        body = encode_value(document.body)
-        return Archived(document.key, document.revision, self._collection.version, body, values)
+    def _archived(self, row: Found) -> Archived:
+        """As it is stored, and in the list where the replica's index has it."""
+        values = list_values(self._catalogue, self._collection, orjson.loads(row.body))
+        return Archived(row.key, row.revision, row.version, row.body.encode(), values)
 
     def _stored(self, documents: Sequence[Archived]) -> Volume:
         bound, contents = volume.bind(documents)

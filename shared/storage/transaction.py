@@ -25,7 +25,7 @@ from shared.storage.archive import Fetched, Listing, Wanted
 from shared.storage.catalogue import Body, Catalogue, Collection, Index, Value, member
 from shared.storage.entry import Event, Write, encode_value
 from shared.storage.finder import admits
-from shared.storage.reader import Found, Reader, upgraded
+from shared.storage.reader import Found, Reader, ReplicaBroken, upgraded
 from shared.storage.replica import ROWS_MAX
 from shared.storage.volume import Archived
 
@@ -107,6 +107,13 @@ class ReadOnlyView:
     @property
     def _in_replica(self) -> archive.Find:
         return ReadOnlyView(self._reader).find
+
+    def stored(self, document: Document) -> Found:
+        """The row of the replica that a document of this state was read from, before upgrade."""
+        found = self._reader.get(document.collection, document.key)
+        if found is None:
+            raise ReplicaBroken(f"an index has {document.key}, which is not there")
+        return found
 
     def require_all(self, collection: str, keys: Sequence[str]) -> list[Document]:
         found: list[Document] = []

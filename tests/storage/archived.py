@@ -6,12 +6,13 @@ assert here_are(here) == []
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from shared.storage.access import Document, Hit, Transaction
 from shared.storage.archive import Volume, with_volumes
 from shared.storage.archiver import Archiver
-from shared.storage.catalogue import VOLUMES, Archive, Catalogue, Collection, Index
+from shared.storage.catalogue import VOLUMES, Archive, Body, Catalogue, Collection, Index
 from shared.storage.idempotency import with_rows
 from tests.storage.world import PREFIX, Container, World
 
@@ -27,6 +28,19 @@ ARCHIVED = Catalogue(
     Collection("rows", indexes=(Index("rows_by_time", ("at",)),), archive=Archive(since="at")),
     Collection("notes"),
 )
+
+
+def _told(body: Body) -> Body:
+    return {**body, "state": f"{body['state']}!"}
+
+
+NEWER = Catalogue(
+    *(
+        replace(each, version=2, upgrades={1: _told}) if each.name == "orders" else each
+        for each in ARCHIVED.collections.values()
+    )
+)
+"""The next release's; an upgrade that is made twice shows."""
 
 FOLDER = f"{PREFIX}archive/orders/"
 KEPT_MS = 90 * 24 * 3600 * 1000
@@ -57,7 +71,7 @@ def fill(container: Container, numbers: range, citizens: int = 1) -> None:
 def archiver(container: Container, kept_ms: int = KEPT_MS, collection: str = "orders") -> Archiver:
     return Archiver(
         collection,
-        with_volumes(with_rows(ARCHIVED)),
+        with_volumes(with_rows(container.catalogue)),
         container.store,
         PREFIX,
         container.clock,

@@ -18,6 +18,7 @@ from shared.storage.volume import VolumeDamaged
 from tests.storage.archived import (
     ARCHIVED,
     FOLDER,
+    NEWER,
     archive,
     archiver,
     closed,
@@ -75,6 +76,39 @@ def test_a_document_that_changed_meanwhile_stays(here: Container) -> None:
     assert here_are(here) == [key(2)]
     assert read(here, 2) == changed
     assert listed(here) == [key(number) for number in range(4, -1, -1)]
+
+
+def test_a_release_lets_nothing_leave_that_a_newer_one_wrote(here: Container, world: World) -> None:
+    """During a rollout; it could not tell when it is over, nor whose list it belongs into."""
+    newer = world.container("newer", catalogue=NEWER)
+    fill(here, range(2))
+    newer.probe()
+    fill(newer, range(2, 4))
+    before = [read(newer, number) for number in range(4)]
+    here.probe()
+
+    assert archive(here) == 1
+    assert here_are(here) == [key(2), key(3)]
+    assert archiver(here).due(here.replica.head()) is None, "and claims no turn for it"
+
+    newer.probe()
+    assert archive(newer) == 1
+    assert here_are(newer) == []
+    assert [read(newer, number) for number in range(4)] == before
+    assert [read(here, number).body["state"] for number in range(4)] == ["done"] * 4
+
+
+def test_an_older_document_leaves_as_it_was_written(here: Container, world: World) -> None:
+    """So that the release that wrote it can still read it: it may be serving yet."""
+    fill(here, range(2))
+    before = [read(here, number) for number in range(2)]
+    newer = world.container("newer", catalogue=NEWER)
+
+    assert archive(newer) == 1
+
+    here.probe()
+    assert [read(here, number) for number in range(2)] == before
+    assert [read(newer, number).body["state"] for number in range(2)] == ["done!"] * 2
 
 
 def test_a_change_in_the_same_entry_keeps_what_leaves(here: Container) -> None:

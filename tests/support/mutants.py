@@ -315,6 +315,14 @@ MUTANTS = (
         "tests/storage/test_archive_races.py::test_an_entry_whose_outcome_is_unknown_keeps_its_volume",
     ),
     Mutant(
+        "lets leave what a newer release wrote",
+        f"{_ENGINE}/archiver.py",
+        "if view.stored(hit.document).version <= known]",
+        "if view.stored(hit.document).version or known]",
+        "tests/storage/test_archive_races.py::"
+        "test_a_release_lets_nothing_leave_that_a_newer_one_wrote",
+    ),
+    Mutant(
         "takes a volume that cannot be read for one without the document",
         f"{_ENGINE}/fetcher.py",
         "            if fetched.miss(wanted.wants):\n",
