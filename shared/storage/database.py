@@ -209,10 +209,10 @@ class JournalDatabase:
             head = journal.head_from(follower.replica.head().seq)
             if head > follower.replica.head().seq:
                 self._probe(follower)
+            board = Board(folder.path / "proof")
         except BaseException:
             follower.close()
             raise
-        board = Board(folder.path / "proof")
         prover = Prover(self._clock, board, lambda: self._probe(follower))
         committer = Committer(
             journal=journal,

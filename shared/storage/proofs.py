@@ -15,6 +15,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -55,8 +56,10 @@ class Board:
         return Proof(seq, began) if total == zlib.crc32(record[:16]) else None
 
     def write(self, proof: Proof) -> None:
+        """Leave a proof for the others, if that can be done: a full disk says nothing of it."""
         fields = struct.pack("<Qd", proof.seq, proof.began)
-        os.pwrite(self._file, fields + struct.pack("<I", zlib.crc32(fields)), 0)
+        with suppress(OSError):
+            os.pwrite(self._file, fields + struct.pack("<I", zlib.crc32(fields)), 0)
 
     def close(self) -> None:
         os.close(self._file)

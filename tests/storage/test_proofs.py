@@ -1,5 +1,7 @@
 """Proofs of the head and the board on which a container's processes leave them."""
 
+import errno
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -141,6 +143,24 @@ def test_a_proof_is_dated_from_before_its_probe(board: Board, clock: FakeClock) 
     proof = prover.prove(began, began + 10)
 
     assert began <= proof.began < began + 1
+
+
+def test_a_board_that_cannot_be_written_hinders_nobody(
+    board: Board, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a hint for other processes; a full disk says nothing of what was proven."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    prover = Prover(clock, board, lambda: 4)
+    now = clock.monotonic()
+    callers = [Caller(lambda: prover.prove(now, now + 5)) for _ in range(4)]
+
+    assert {caller.value().seq for caller in callers} == {4}
+    prover.note(Proof(5, clock.monotonic()))
+    assert prover.latest().seq == 5
 
 
 def failing(times: int) -> Callable[[], int]:
