@@ -14,17 +14,20 @@ old document.
 - Feeding is repeatable: a document replaces its earlier self. A crash between index and mark only
   means that some are fed again.
 - An index that was never level (a first build, thousands of documents) answers BUSY, not a part.
-- One that is damaged is removed and built again.
+- One that is damaged loses its mark, and without a mark nothing is an index: who feeds next, and
+  nobody else, clears away what is there and begins another.
+- What the machine is short of (space, descriptors) is no damage; it is BUSY.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
-import shutil
+import re
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -145,55 +148,55 @@ class Finder:
         self._refresh()
         if self._mark.level and not source.changed(self._mark.revision, 1):
             return True
-        with self._alone() as alone:
-            if not alone:
+        with self._alone() as lock:
+            if lock is None:
                 return False
             self._refresh()
             changed = source.changed(self._mark.revision, documents_max + 1)
             level = len(changed) <= documents_max
             if level or feeds:
-                self._take_in(changed[:documents_max], level=level, merges=feeds)
+                self._take_in(changed[:documents_max], lock, level=level, merges=feeds)
             return level
 
     @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Whether nobody else feeds, in any thread or process; then nobody does for the block."""
+    def _alone(self) -> Iterator[int | None]:
+        """The lock of who alone feeds, in any thread or process; None where another has it."""
         if not self._lock.acquire(timeout=TURN_SECONDS):
-            yield False
+            yield None
             return
         try:
-            self._folder.mkdir(exist_ok=True)
-            descriptor = os.open(self._folder / "feed.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            with self._whole():
+                self._folder.mkdir(exist_ok=True)
+                lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
             try:
-                yield self._got(descriptor)
+                yield lock if self._got(lock) else None
             finally:
-                os.close(descriptor)
+                os.close(lock)
         finally:
             self._lock.release()
 
-    def _got(self, descriptor: int) -> bool:
+    def _got(self, lock: int) -> bool:
         for _ in range(int(TURN_SECONDS / _TRIED_EACH_SECONDS)):
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._pause.wait(_TRIED_EACH_SECONDS)
             else:
                 return True
         return False
 
-    def _take_in(self, changed: list[Changed], *, level: bool, merges: bool) -> None:
+    def _take_in(self, changed: list[Changed], lock: int, *, level: bool, merges: bool) -> None:
         mark = self._mark
         with self._whole():
-            writer = self._opened().writer(_HEAP_BYTES, 1)
-            if not mark.revision:  # whatever is there, nobody knows of it
-                writer.delete_all_documents()
+            index = self._opened() if mark.revision else self._begun()
+            writer = index.writer(_HEAP_BYTES, 1)
             for each in changed:
                 self._replace(writer, each)
             writer.commit()
             if merges:
                 writer.wait_merging_threads()
-        revision = changed[-1].revision if changed else mark.revision
-        self._write_mark(_Mark(revision, level or mark.level))
+            revision = changed[-1].revision if changed else mark.revision
+            self._write_mark(_Mark(revision, level or mark.level), lock)
 
     def _replace(self, writer: IndexWriter, changed: Changed) -> None:
         name = f"{changed.collection}/{changed.key}"
@@ -228,27 +231,49 @@ class Finder:
 
     def _opened(self) -> Index:
         if self._index is None:
-            self._folder.mkdir(exist_ok=True)
-            self._index = Index(self._schema, path=str(self._folder))
+            # Never made here: what there is no index of would be answered with nothing.
+            self._index = Index.open(str(self._folder))
+        return self._index
+
+    def _begun(self) -> Index:
+        """An empty index in the place of whatever is there, of which nobody knows anything."""
+        self._index = None
+        # The mark goes first: it must not speak of what a crash leaves of this.
+        self._mark_path.unlink(missing_ok=True)
+        for path in self._folder.iterdir():
+            if path != self._lock_path:
+                path.unlink(missing_ok=True)
+        self._index = Index(self._schema, path=str(self._folder))
         return self._index
 
     def _refresh(self) -> None:
         """See what other processes fed."""
+        with self._whole():
+            stamp = self._stamp_now()
+            if stamp == self._stamp:
+                return
+            # Before the index, which then has all that the mark speaks of.
+            mark = self._read_mark()
+            if stamp is None:
+                self._index = None
+            else:
+                self._opened().reload()
+            self._mark, self._stamp = mark, stamp
+
+    def _stamp_now(self) -> tuple[int, int] | None:
         try:
             status = os.stat(self._mark_path)  # noqa: PTH116 - before every search
-            stamp = (status.st_ino, status.st_mtime_ns)
         except FileNotFoundError:
-            stamp = None
-        if stamp == self._stamp:
-            return
-        with self._whole():
-            if stamp is not None:
-                self._opened().reload()
-        self._mark, self._stamp = self._read_mark(), stamp
+            return None
+        return (status.st_ino, status.st_mtime_ns)
 
     @property
     def _mark_path(self) -> Path:
         return self._folder / "mark"
+
+    @property
+    def _lock_path(self) -> Path:
+        return self._folder / "feed.lock"
 
     def _read_mark(self) -> _Mark:
         try:
@@ -257,21 +282,29 @@ class Finder:
             return _Mark()
         return _Mark(revision, level)
 
-    def _write_mark(self, mark: _Mark) -> None:
+    def _write_mark(self, mark: _Mark, lock: int) -> None:
+        if not os.path.samestat(os.fstat(lock), self._lock_path.stat()):
+            raise FileNotFoundError("the folder was removed, and another is there")
         staged = self._folder / "mark.new"
         staged.write_bytes(orjson.dumps([mark.revision, mark.level]))
         staged.replace(self._mark_path)
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """Whatever Tantivy says of damaged and lost files: the index goes, to be built again."""
+        """Whatever fails in the block is Refused(BUSY); where it is the index that is damaged, or
+        has lost files, it has no mark from then on, and is built again.
+        """
         try:
             yield
+        except OSError as error:
+            raise Refused(BUSY, retry_after_seconds=1) from error
         except BaseException as error:
-            if not _is_damage(error):
+            if not _is_tantivys(error):
                 raise
-            self._index, self._mark, self._stamp = None, _Mark(), None
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if not _SHORT.search(str(error)):
+                self._index, self._mark, self._stamp = None, _Mark(), None
+                with suppress(OSError):
+                    self._mark_path.unlink()
             raise Refused(BUSY, retry_after_seconds=1) from error
 
     # Finding
@@ -368,9 +401,22 @@ class Finder:
         return [Found(key, (place, key)) for place, key in places[:limit]]
 
 
-def _is_damage(error: BaseException) -> bool:
-    """Tantivy raises ValueError where it sees damage, and panics where it runs into it."""
-    return isinstance(error, ValueError | OSError) or type(error).__module__ == "pyo3_runtime"
+def _is_tantivys(error: BaseException) -> bool:
+    """Tantivy raises ValueError for all that it sees, and panics where it runs into it."""
+    return isinstance(error, ValueError) or type(error).__module__ == "pyo3_runtime"
+
+
+_SHORT_OF = "|".join(
+    str(each)
+    for each in (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    )
+)
+_SHORT = re.compile(rf"(code: |os error )({_SHORT_OF})\b|writer was killed|acquire Lockfile")
+"""In what Tantivy says where it could not open or write a file, which tells nothing of the index.
+A writer is killed where its thread cannot write.
+"""
 
 
 def _check(declared: Collection, search: Search) -> None:

@@ -2,22 +2,25 @@
 
 import fcntl
 import os
+import resource
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tantivy import Index
 
-from shared.errors import Refused
+from shared.errors import BUSY, Refused
 from shared.storage import finder as finders
 from shared.storage.access import Position, Search, Transaction
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
 from shared.storage.finder import Finder, _place
-from tests.storage.world import Container, World
+from tests.storage.world import Caller, Container, World, problem
 from tests.support.waiting import wait_until
 
 
@@ -145,7 +148,14 @@ def forget(folder: Path) -> None:
     (folder / "mark").write_text("[1,")
 
 
-@pytest.mark.parametrize("damage", [lose, cut, garble, forget])
+def lose_all_but_the_mark(folder: Path) -> None:
+    """As a removal does that was interrupted."""
+    for file in folder.iterdir():
+        if file.name != "mark":
+            file.unlink()
+
+
+@pytest.mark.parametrize("damage", [lose, cut, garble, forget, lose_all_but_the_mark])
 @pytest.mark.parametrize("opened", [True, False], ids=["while open", "before opening"])
 def test_a_lost_or_damaged_index_is_built_again(here: Container, damage: Any, opened: bool) -> None:
     for key in ("lily", "dried"):
@@ -184,6 +194,101 @@ def test_a_crash_between_index_and_mark_doubles_nothing(
     assert sorted(found(here.process())) == ["dried", "lily"]
 
 
+def before_its_mark(container: Container, happens: Callable[[], object]) -> Caller[list[str]]:
+    """A search that takes something in, and what happens before it says so."""
+    finder = finder_of(container)
+    write = finder._write_mark
+
+    def later(*rest: Any) -> None:
+        finder._write_mark = write  # type: ignore[method-assign]
+        happens()
+        write(*rest)
+
+    finder._write_mark = later  # type: ignore[method-assign, assignment]
+    return Caller(lambda: found(container.database))
+
+
+def test_who_finds_damage_while_another_feeds_takes_nothing_from_under_it(here: Container) -> None:
+    put(here.database, "lily")
+    other = here.process()
+    assert found(here.database) == found(other) == ["lily"]
+    put(here.database, "dried")
+
+    def damaged() -> None:
+        with pytest.raises(Refused, match="busy"), other._opened().follower.replica.finder._whole():
+            raise ValueError("Data corrupted")
+
+    assert sorted(before_its_mark(here, damaged).value()) == ["dried", "lily"]
+    assert sorted(found(here.process())) == ["dried", "lily"]
+    assert sorted(found(other)) == ["dried", "lily"]
+
+
+def test_no_mark_is_left_for_an_index_that_was_removed_meanwhile(here: Container) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    put(here.database, "dried")
+    finder = finder_of(here)
+    folder = finder._folder
+
+    def made_anew() -> None:
+        lose(folder)
+        folder.mkdir()
+        (folder / "feed.lock").touch()
+        Index(finder._schema, path=str(folder))
+
+    assert problem(before_its_mark(here, made_anew).outcome()) == BUSY
+    assert not (folder / "mark").exists()
+    assert sorted(found(here.process())) == ["dried", "lily"]
+
+
+@contextmanager
+def no_space() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def no_descriptors(left: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, soft), hard))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for descriptor in [held.pop() for _ in range(left)]:
+            os.close(descriptor)
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "short_of",
+    [no_space, *(partial(no_descriptors, left) for left in (0, 1, 2, 4))],
+    ids=["space", *(f"descriptors but {left}" for left in (0, 1, 2, 4))],
+)
+def test_what_the_machine_is_short_of_is_no_damage(here: Container, short_of: Any) -> None:
+    put(here.database, "lily")
+    assert found(here.database) == ["lily"]
+    folder = finder_of(here)._folder
+    before = set(folder.glob("*.term"))
+    put(here.database, "dried")
+
+    for _ in range(2):
+        with short_of(), pytest.raises(Refused, match="busy"):
+            found(here.database)
+
+    assert sorted(found(here.database)) == ["dried", "lily"]
+    assert before <= set(folder.glob("*.term")), "the index is the same"
+
+
 def test_a_large_index_that_was_never_level_answers_busy_not_a_part(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,8 +321,6 @@ def test_an_index_that_was_lost_a_moment_ago_answers_busy_not_a_part(
     monkeypatch.setattr(finders, "BATCH_DOCUMENTS_MAX", 4)
     lose(finder_of(here)._folder)
     with here.replica.reading() as reader:
-        with suppress(Refused):  # it comes upon the loss
-            finder_of(here).feed(reader)
         assert not finder_of(here).feed(reader), "there is more to take in"
 
     with pytest.raises(Refused, match="busy"):

@@ -14,6 +14,7 @@ from tests.support.mutants_identity import IDENTITY
 from tests.support.mutants_outage import OUTAGE
 from tests.support.mutants_reads import READS
 from tests.support.mutants_scarcity import SCARCITY
+from tests.support.mutants_search import SEARCH
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("shared", "services", "infra", "tests", "data", "bench", "docs")
@@ -395,43 +396,7 @@ MUTANTS = (
         '    with suppress(Exists, UnsafeStore):\n        store.create(key, b"first")\n',
         "tests/contract/test_probe.py::test_an_unsafe_store_is_refused",
     ),
-    Mutant(
-        "lets the index double what it was fed before a crash",
-        f"{_ENGINE}/finder.py",
-        '        writer.delete_documents_by_term("name", name)\n',
-        "",
-        "tests/storage/test_finder.py::test_a_crash_between_index_and_mark_doubles_nothing",
-    ),
-    Mutant(
-        "answers what search has not heard of as it was",
-        f"{_ENGINE}/transaction.py",
-        "if document is not None and admits(search, document.body):",
-        "if document is not None:",
-        "tests/storage/test_finder.py::test_what_search_has_not_heard_of_is_answered_as_it_is_now",
-    ),
-    Mutant(
-        "searches a container's index as it was when the container went to sleep",
-        f"{_ENGINE}/finder.py",
-        "if not self._mark.level or not (level or lately):",
-        "if not self._mark.level:",
-        "tests/storage/test_finder.py::"
-        "test_a_search_that_was_not_level_lately_is_brought_level_or_busy",
-    ),
-    Mutant(
-        "answers a part of an index that is still being built",
-        f"{_ENGINE}/finder.py",
-        "if not self._mark.level or not (level or lately):",
-        "if not (level or lately):",
-        "tests/storage/test_finder.py::"
-        "test_an_index_that_was_lost_a_moment_ago_answers_busy_not_a_part",
-    ),
-    Mutant(
-        "looks for a beginning however long it is",
-        f"{_ENGINE}/words.py",
-        "run.encode()[:BEGINNING_BYTES_MAX]",
-        "run.encode()",
-        "tests/storage/test_search.py::test_a_word_of_any_length_is_found_by_all_of_it[3000-a]",
-    ),
+    *SEARCH,
     Mutant(
         "lets whichever process is awake take all connections",
         "shared/web/greenlets.py",
