@@ -3,12 +3,26 @@
 import logging
 import threading
 
+from shared.storage.finder import Changed
 from shared.storage.replica import Replica
 
 log = logging.getLogger(__name__)
 
 FEED_SECONDS = 10.0
 """How long one batch for search may hold its state of the replica."""
+
+
+class _Read:
+    """What was written, read at once: no state is held while it is indexed and pieces are merged,
+    for which SQLite's log would grow.
+    """
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def changed(self, revision: int, limit: int) -> list[Changed]:
+        with self._replica.reading(FEED_SECONDS) as reader:
+            return reader.changed(revision, limit)
 
 
 class Feeder:
@@ -36,7 +50,6 @@ class Feeder:
         level = False
         try:
             while not level and not self._closed:
-                with replica.reading(FEED_SECONDS) as reader:
-                    level = replica.finder.feed(reader)
+                level = replica.finder.feed(_Read(replica))
         except Exception as error:  # noqa: BLE001 - the next tick tries again
             log.warning("search could not be fed: %r", error)

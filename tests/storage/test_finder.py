@@ -358,6 +358,26 @@ def test_a_search_that_was_not_level_lately_is_brought_level_or_busy(
     assert len(found(here.process())) == 6
 
 
+def test_what_is_fed_holds_no_state_of_the_replica(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merge takes seconds, for which SQLite's log would grow."""
+    held: list[bool] = []
+    take_in = Finder._take_in
+
+    def looked(self: Finder, *rest: Any, **more: Any) -> None:
+        sessions = list(here.replica._sessions)
+        held.append(any(session.connection.in_transaction for session in sessions))
+        take_in(self, *rest, **more)
+
+    monkeypatch.setattr(Finder, "_take_in", looked)
+    put(here.database, "lily")
+    here.database.feed()
+    wait_until(lambda: finder_of(here)._read_mark().level, "search has heard")
+
+    assert held == [False]
+
+
 def test_another_replica_has_an_index_of_its_own(here: Container) -> None:
     put(here.database, "lily")
     assert found(here.database) == ["lily"]
