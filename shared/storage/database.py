@@ -360,7 +360,7 @@ class JournalDatabase:
             return look(used, seq)
         except ReplicaBroken as error:
             log.warning("the replica is replaced: %s", error)
-            waiting.apart(lambda: parts.follower.renew(used))
+            parts.follower.renew(used)
             return None
 
     def _probe(self, follower: Follower) -> int:

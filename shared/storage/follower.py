@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared import waiting
 from shared.clock import Clock
 from shared.storage import replica as replicas
 from shared.storage.catalogue import Catalogue
@@ -26,6 +27,7 @@ from shared.storage.reader import Reader, ReplicaBroken
 from shared.storage.replica import ForeignEntry, Replica
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
+from shared.waiting import Signal
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,8 @@ class Follower:
         self.rivals = rivals
         self.catching = catching or Catching(clock.monotonic())
         self._swap = threading.Lock()
+        self._renewing: list[Signal] | None = None
+        """Who waits for the replica that is being made; None while none is."""
         self._listed_at = clock.monotonic()
         self.trouble: str | None = None
         self.rebuilds = 0
@@ -107,14 +111,29 @@ class Follower:
         """Replace a replica that failed, unless another thread or process has already.
 
         Raises ReplicaBroken where there is still none after `RENEW_SECONDS` of another's work.
+        Only who replaces it does so apart: if all who wait did, nobody else had a thread.
         """
-        if not self._swap.acquire(timeout=RENEW_SECONDS):
+        with self._swap:
+            if self.replica is not broken:
+                return
+            if self._renewing is None:
+                told, self._renewing = None, []
+            else:
+                told = waiting.signal()
+                self._renewing.append(told)
+        if told is None:
+            self._lead_renewal(broken)
+        elif not told.wait(RENEW_SECONDS) or self.replica is broken:
             raise ReplicaBroken("the replica is being replaced")
+
+    def _lead_renewal(self, broken: Replica) -> None:
         try:
-            if self.replica is broken:
-                self.replica = self._replaced(broken)
+            self.replica = waiting.apart(lambda: self._replaced(broken))
         finally:
-            self._swap.release()
+            with self._swap:
+                told, self._renewing = self._renewing or [], None
+            for each in told:
+                each.set()
 
     def _replaced(self, broken: Replica | None) -> Replica:
         self.rebuilds += 1
