@@ -31,7 +31,6 @@ from shared.storage.journal import JournalGap
 from shared.storage.location import store_address
 from shared.storage.objects import Absent, ObjectStore, StoreError
 from shared.storage.reader import ReplicaBroken
-from shared.storage.rebuilding import rebuilt
 from shared.storage.s3 import S3Store
 from shared.storage.verification import Verification, Verified
 from shared.storage.volume import VolumeDamaged
@@ -242,11 +241,15 @@ def _exported_entries(job: Job) -> Iterator[bytes]:
 
 
 def _exported_documents(job: Job) -> Iterator[bytes]:
-    path = job.workplace / "replica.db"
-    replica = rebuilt(job.store, job.prefix, job.clock, path, job.progress, job.findings.add)
-    with closing(replica):
-        yield from export.documents(replica, job.arguments.collection)
-        yield from export.archived(job.store, job.prefix, replica, job.arguments.collection)
+    yield from export.present(
+        job.store,
+        job.prefix,
+        job.clock,
+        job.workplace,
+        job.progress,
+        job.findings.add,
+        job.arguments.collection,
+    )
 
 
 # Arguments

@@ -3,16 +3,18 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import orjson
 
+from shared.clock import Clock
 from shared.storage.archive import named_volumes, read_volume
-from shared.storage.audit import Chain
+from shared.storage.audit import Chain, Progress, Report
+from shared.storage.journal import Journal
 from shared.storage.objects import ObjectStore
-from shared.storage.rebuilding import LOOK_SECONDS
+from shared.storage.rebuilding import LOOK_SECONDS, catch_up, each_volume, rebuilt
 from shared.storage.replica import Replica
 
 
@@ -26,6 +28,48 @@ def documents(replica: Replica, collection: str | None) -> Iterator[bytes]:
         for name, key, revision, version, body in reader.dump():
             if collection in (None, name):
                 yield _line(name, key, revision, version, body)
+
+
+def present(
+    store: ObjectStore,
+    prefix: str,
+    clock: Clock,
+    workplace: Path,
+    progress: Progress,
+    report: Report,
+    collection: str | None,
+) -> Iterator[bytes]:
+    """All documents of one state of the journal, or those of one collection: first what a replica
+    has, then what has left for the archive. `workplace` holds the replica and the volumes.
+
+    Raises StoreError, UnreadableEntry, JournalGap and VolumeDamaged.
+    """
+    kept = cast(ObjectStore, _Kept(store, workplace))
+    replica = rebuilt(store, prefix, clock, workplace / "replica.db", progress, report)
+    with closing(replica):
+        journal = Journal(store, prefix, clock)
+        # Before anything is given out: for a volume that has gone the state may have to move on.
+        for _, found in each_volume(
+            kept, prefix, replica, lambda: catch_up(replica, journal, progress)
+        ):
+            if isinstance(found, Exception):
+                raise found
+        yield from documents(replica, collection)
+        yield from archived(kept, prefix, replica, collection)
+
+
+class _Kept:
+    """A store to read volumes from, each of which is kept on disk: it may be superseded."""
+
+    def __init__(self, store: ObjectStore, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+
+    def get(self, key: str) -> bytes:
+        path = self._folder / key.replace("/", "-")
+        if not path.exists():
+            path.write_bytes(self._store.get(key))
+        return path.read_bytes()
 
 
 def archived(

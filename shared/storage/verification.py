@@ -14,7 +14,7 @@ import hashlib
 import heapq
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -23,16 +23,16 @@ import orjson
 
 from shared.clock import Clock
 from shared.storage import replica as replicas
-from shared.storage.archive import named_volumes, read_volume
+from shared.storage.archive import named_volumes
 from shared.storage.audit import Chain, Link, Progress, Report, replica_paths
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import UnreadableEntry
+from shared.storage.journal import Journal, JournalGap
 from shared.storage.objects import Absent, ObjectStore
 from shared.storage.reader import ReplicaBroken
-from shared.storage.rebuilding import LOOK_SECONDS, usable_snapshots
+from shared.storage.rebuilding import LOOK_SECONDS, catch_up, each_volume, usable_snapshots
 from shared.storage.replica import Replica
 from shared.storage.snapshot import Snapshot, SnapshotDamaged, unpack, vacuum_into
-from shared.storage.volume import VolumeDamaged
 
 DIFFERENCES_MAX = 10
 """Of one replica: enough to see what happened, and where to look on."""
@@ -65,8 +65,8 @@ class Verified:
     `by_segments` of the entries were taken from `segments`, for which the entries at their ends
     vouch; all others from their own keys. `seq`, `hash` and `time_ms` are the last entry's;
     `rebuilt_seq` is the last up to which nothing was wrong, and `documents` and `digest` (of their
-    canonical dump) are as of it, as are the `archived` documents in `volumes`, each of them read
-    whole. `uncompared` stand beyond it.
+    canonical dump) are as of it. So are the `archived` documents in `volumes`, each of them read
+    whole; or of later, where an archiver went on meanwhile. `uncompared` stand beyond it.
     """
 
     entries: int = 0
@@ -233,14 +233,29 @@ class Verification:
         self._verified.uncompared = tuple(beyond)
 
     def _check_volumes(self, zero: Replica) -> None:
-        """Every volume that the replica names, against what it says of it."""
+        """Every volume that the journal names, against what it says of it."""
+        counts: dict[str, int] = {}
+        for volume, found in each_volume(
+            self._store, self._prefix, zero, lambda: self._come_level(zero)
+        ):
+            if isinstance(found, list):
+                counts[volume.object] = len(found)
+            else:
+                self._report(f"volume {volume.key(self._prefix)}: {found}")
         with zero.reading(LOOK_SECONDS) as reader:
-            for each in named_volumes(reader):
-                try:
-                    self._verified.archived += len(read_volume(self._store, self._prefix, each))
-                    self._verified.volumes += 1
-                except (Absent, VolumeDamaged) as error:
-                    self._report(f"volume {each.key(self._prefix)}: {error}")
+            named = [counts.get(each.object) for each in named_volumes(reader)]
+        sound = [count for count in named if count is not None]
+        self._verified.volumes, self._verified.archived = len(sound), sum(sound)
+
+    def _come_level(self, zero: Replica) -> None:
+        """Take in what was written since the walk, unless that came upon damage."""
+        if self._verified.rebuilt_seq < self._verified.seq:
+            return
+        journal = Journal(self._store, self._prefix, self._clock)
+        try:
+            catch_up(zero, journal, lambda *_: nullcontext(lambda _: None))
+        except (UnreadableEntry, JournalGap) as error:
+            self._report(str(error))
 
     def _compare(self, zero: Replica, copy: Copy) -> None:
         try:

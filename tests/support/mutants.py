@@ -324,6 +324,14 @@ MUTANTS = (
         "test_a_release_lets_nothing_leave_that_a_newer_one_wrote",
     ),
     Mutant(
+        "takes a volume that an archiver superseded meanwhile for lost",
+        f"{_ENGINE}/rebuilding.py",
+        "if isinstance(found, Absent) and volume.object not in missed:",
+        "if isinstance(found, Absent) and volume.object in missed:",
+        "tests/storage/test_archive_commands.py::"
+        "test_a_volume_that_was_superseded_meanwhile_is_no_finding",
+    ),
+    Mutant(
         "takes a volume that cannot be read for one without the document",
         f"{_ENGINE}/fetcher.py",
         "            if fetched.miss(wanted.wants):\n",
