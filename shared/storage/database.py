@@ -140,7 +140,7 @@ class JournalDatabase:
         self.failure = ""
         self.failed_by: Exception | None = None
         self.catching = Catching(clock.monotonic())
-        self._snapshots = Snapshots(store, prefix, self._catalogue)
+        self._snapshots = Snapshots(store, prefix, self._catalogue, clock)
         self._compaction = Compaction(store, prefix, clock)
         self._makers: tuple[Maker, ...] = (
             Maker("snapshot", self._snapshots.due, self._make_snapshot),

@@ -150,7 +150,7 @@ class Follower:
             self.catching.building = False
 
     def _build(self, path: Path) -> None:
-        if not self._snapshots.restore(path, self._journal):
+        if not self._snapshots.restore(path):
             replicas.build(path, self._catalogue, self._database_id)
         built = Replica(path, self._catalogue, self._clock)
         try:

@@ -24,8 +24,10 @@ import tempfile
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from shared.clock import Clock
 from shared.storage import replica as replicas
 from shared.storage.catalogue import Catalogue
 from shared.storage.claims import Claims
@@ -95,9 +97,10 @@ def unpack(store: ObjectStore, snapshot: Snapshot, path: Path) -> None:
 class Snapshots:
     """The snapshots of one journal that fit one catalogue."""
 
-    def __init__(self, store: ObjectStore, prefix: str, catalogue: Catalogue) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, catalogue: Catalogue, clock: Clock) -> None:
         self._store = store
         self._journal_prefix = prefix
+        self._journal = Journal(store, prefix, clock)
         self._prefix = f"{prefix}snapshots/"
         self._claims = Claims(store, self._prefix)
         self._fingerprint = f"{catalogue.fingerprint()}-{replicas.FORMAT}"
@@ -107,12 +110,18 @@ class Snapshots:
         found = stored_snapshots(self._store, self._journal_prefix)
         return [snapshot for snapshot in found if snapshot.fingerprint == self._fingerprint]
 
-    def restore(self, path: Path, journal: Journal) -> bool:
+    def _belongs(self, snapshot: Snapshot) -> bool:
+        """Whether the journal holds the snapshot's entry, by its hash: after a restore there may be
+        some of a history that is no more.
+        """
+        stored = self._journal.read(snapshot.seq)
+        return stored is not None and digest(stored) == snapshot.hash
+
+    def restore(self, path: Path) -> bool:
         """Put the newest usable snapshot at `path`; False where there is none."""
         for snapshot in self.newest_first():
             try:
-                stored = journal.read(snapshot.seq)
-                if stored is None or digest(stored) != snapshot.hash:
+                if not self._belongs(snapshot):
                     continue
                 unpack(self._store, snapshot, path)
             except (StoreError, SnapshotDamaged) as error:
@@ -127,7 +136,7 @@ class Snapshots:
 
         Due is when more than a quarter of the newest snapshot's bytes would be replayed.
         """
-        newest = next(iter(self.newest_first()), None)
+        newest = next(filter(self._belongs, self.newest_first()), None)
         seq, done, size = (newest.seq, newest.journal_bytes, newest.size_bytes) if newest else _NONE
         times = (head.bytes - done) // max(REPLAY_BYTES_MIN, size // 4)
         return self._claims.name(seq, times)
@@ -150,9 +159,9 @@ class Snapshots:
         )
 
     def _prune(self) -> None:
-        found = self.newest_first()
+        found = list(islice(filter(self._belongs, self.newest_first()), KEPT))
         # A container that saw the one before the newest may still be on its way to claim.
-        oldest = found[KEPT - 1].seq if len(found) >= KEPT else 0
+        oldest = found[-1].seq if len(found) == KEPT else 0
         # Those of other indexes too: a release that still uses such has made newer ones by now.
         for old in stored_snapshots(self._store, self._journal_prefix):
             if old.seq < oldest:

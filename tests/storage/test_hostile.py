@@ -425,7 +425,7 @@ def refused_commit(world: World, here: Container, disk: Disk) -> None:
 
 
 def snapshots(here: Container) -> Snapshots:
-    return Snapshots(here.store, PREFIX, with_rows(CATALOGUE))
+    return Snapshots(here.store, PREFIX, with_rows(CATALOGUE), here.clock)
 
 
 OVERCOME: dict[str, tuple[Callable[[World, Container, Disk], None], str]] = {

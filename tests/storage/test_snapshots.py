@@ -24,7 +24,7 @@ def _worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def snapshots(container: Container) -> Snapshots:
-    return Snapshots(container.store, PREFIX, with_rows(CATALOGUE))
+    return Snapshots(container.store, PREFIX, with_rows(CATALOGUE), container.clock)
 
 
 def write(container: Container, count: int) -> None:
@@ -147,3 +147,28 @@ def test_one_of_another_history_is_passed_over(here: Container, world: World) ->
 
     assert cold.store.count("get", forged) == 0
     assert cold.dump() == here.dump()
+
+
+def test_those_of_a_history_that_was_restored_away_keep_none_from_being_made(
+    here: Container, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here, 4)
+    saved = [info.key for info in world.journal()]
+    lost = []
+    for _ in range(2):
+        write(here, 20)
+        lost.append(snapshot_of(here))
+    here.close()
+    for info in world.journal():
+        if info.key not in saved:
+            world.bucket.delete(info.key)
+    here.process()
+    monkeypatch.setattr(snapshot, "REPLAY_BYTES_MIN", lost[0].journal_bytes // 4)
+
+    write(here, 6)
+    made = snapshot_of(here)
+
+    assert made.seq == len(saved) + 6 < lost[0].seq
+    assert made in snapshots(here).newest_first(), "and it is not removed for their sake"
+    cold = world.container("cold")
+    assert cold.store.count("get", made.key) == 1

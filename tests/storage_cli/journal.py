@@ -65,7 +65,8 @@ def _ordinary(tx: Transaction, seq: int, lily: str) -> None:
 
 def _snapshot(store: ObjectStore, database: JournalDatabase, directory: Path) -> None:
     replica = database._opened().follower.replica
-    made = Snapshots(store, PREFIX, database._catalogue).make("claim", replica, directory)
+    snapshots = Snapshots(store, PREFIX, database._catalogue, SystemClock())
+    made = snapshots.make("claim", replica, directory)
     assert made is not None
     assert made.seq == SNAPSHOT_AT
 

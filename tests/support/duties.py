@@ -200,7 +200,7 @@ class Duties:
         self, store: Watched, prefix: str, database: JournalDatabase, catalogue: Catalogue
     ) -> None:
         replica = database._opened().follower.replica
-        snapshots = Snapshots(store, prefix, catalogue)
+        snapshots = Snapshots(store, prefix, catalogue, self.clock)
         claim = snapshots.due(replica.head())
         # The database's own maker may have been at it.
         with suppress(Exists):

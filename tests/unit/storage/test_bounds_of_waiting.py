@@ -16,7 +16,6 @@ from shared.storage import follower
 from shared.storage.access import Document, Freshness, Transaction
 from shared.storage.catalogue import Catalogue, Collection
 from shared.storage.database import JournalDatabase
-from shared.storage.journal import Journal
 from shared.storage.makers import Maker
 from shared.storage.memory import MemoryStore
 from shared.storage.replica import Replica
@@ -53,10 +52,10 @@ def test_who_meets_a_replica_under_repair_is_refused_in_time(
     building, built = threading.Event(), threading.Event()
     restore = opened._snapshots.restore
 
-    def slowly(path: Path, journal: Journal) -> bool:
+    def slowly(path: Path) -> bool:
         building.set()
         assert built.wait(20)
-        return restore(path, journal)
+        return restore(path)
 
     monkeypatch.setattr(opened._snapshots, "restore", slowly)
     repair = threading.Thread(target=opened.renew, args=(opened.replica,))

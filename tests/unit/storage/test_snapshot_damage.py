@@ -41,7 +41,7 @@ def replica(store: MemoryStore, tmp_path: Path) -> Iterator[Replica]:
 def test_no_snapshot_is_made_of_a_damaged_row(
     store: MemoryStore, replica: Replica, tmp_path: Path
 ) -> None:
-    snapshots = Snapshots(store, "", CATALOGUE)
+    snapshots = Snapshots(store, "", CATALOGUE, SystemClock())
     with closing(sqlite3.connect(replica.path)) as connection:
         connection.execute("UPDATE docs SET body = replace(body, 'was', 'is')")
         connection.commit()
@@ -64,14 +64,14 @@ def test_no_snapshot_is_made_of_a_damaged_row(
 def test_a_damaged_snapshot_is_passed_over(
     store: MemoryStore, replica: Replica, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    snapshots = Snapshots(store, "", CATALOGUE)
+    snapshots = Snapshots(store, "", CATALOGUE, SystemClock())
     made = snapshots.make("claim", replica, tmp_path)
     assert made is not None
-    journal, restored = Journal(store, "", SystemClock()), tmp_path / "restored.db"
-    assert snapshots.restore(restored, journal)
+    restored = tmp_path / "restored.db"
+    assert snapshots.restore(restored)
     restored.unlink()
 
     store.bucket.tamper(made.key, damage(store.get(made.key)))
 
-    assert not snapshots.restore(restored, journal)
+    assert not snapshots.restore(restored)
     assert not restored.exists()
