@@ -12,6 +12,7 @@ is bounded; what cannot be served in time is `Refused(BUSY)`.
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -194,25 +195,25 @@ class JournalDatabase:
         journal = Journal(self._store, self._prefix, self._clock)
         database_id = ensure_journal(journal, self._clock, self._writer)
         folder = ReplicaDirectory(self.directory, database_id, self._catalogue, self._clock)
-        follower = Follower(
-            journal,
-            folder,
-            self._snapshots,
-            self._catalogue,
-            database_id,
-            self._clock,
-            Rivals(self._clock, self._writer),
-            self.catching,
-        )
-        try:
+        with ExitStack() as given_up:
+            given_up.callback(folder.close)
+            follower = Follower(
+                journal,
+                folder,
+                self._snapshots,
+                self._catalogue,
+                database_id,
+                self._clock,
+                Rivals(self._clock, self._writer),
+                self.catching,
+            )
+            given_up.callback(follower.close)
             # A listing, not only a probe: a key beyond a gap must stop this writer from the start.
             head = journal.head_from(follower.replica.head().seq)
             if head > follower.replica.head().seq:
                 self._probe(follower)
             board = Board(folder.path / "proof")
-        except BaseException:
-            follower.close()
-            raise
+            given_up.pop_all()
         prover = Prover(self._clock, board, lambda: self._probe(follower))
         committer = Committer(
             journal=journal,

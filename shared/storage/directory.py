@@ -2,6 +2,7 @@
 
     ‹root›/‹database id›-‹indexes›-‹format›-‹boot id›/
         build.lock          held while one is built
+        in-use              held by every process that uses the folder, for as long as it lives
         current             symbolic link to the published folder
         ‹random›/replica.db
 
@@ -10,6 +11,9 @@ indexes, another table layout or a machine that restarted (the file is not synce
 a folder of their own. A replica is built in a fresh folder under an exclusive lock and published
 by renaming the link; whoever still holds the old one sees that before its next transaction. It is
 never repaired in place.
+
+Of the folders that other releases left, the one that was begun last stays for a way back, and so
+does whatever a living process holds; the others go. What an earlier boot left goes, too.
 """
 
 import fcntl
@@ -17,7 +21,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.clock import Clock
@@ -29,6 +33,12 @@ from shared.storage.replica import Replica
 LOCK_SECONDS = 60.0
 """Waiting for another process's build. Past it this one builds its own, lest a frozen builder stop
 everyone; if another was published meanwhile, it is used and the own one dropped."""
+
+IN_USE = "in-use"
+
+_HELD_SECONDS = 2.0
+"""For so long a folder is tried to be held: who removes one has it in hand for a moment. Not to
+hold it costs no more than the replica, which is built again."""
 
 
 def boot_id() -> str:
@@ -56,10 +66,62 @@ class ReplicaDirectory:
         self._clock = clock
         self._link = self.path / "current"
         self.path.mkdir(parents=True, exist_ok=True)
-        for other in root.iterdir():
+        others = [
+            other
+            for other in root.iterdir()
+            if other.name.startswith(database_id) and other != self.path
+        ]
+        for other in others:
             # What an earlier boot left can never be used again.
-            if other.name.startswith(database_id) and not other.name.endswith(boot):
+            if not other.name.endswith(boot):
                 shutil.rmtree(other, ignore_errors=True)
+        for other in sorted(filter(_begun_at, others), key=_begun_at)[:-1]:
+            self._remove_unused(other)
+        self._held = self._hold()
+
+    def close(self) -> None:
+        """Let others remove it."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def _hold(self) -> int | None:
+        """Hold the folder; None where that cannot be done."""
+        deadline = self._clock.monotonic() + _HELD_SECONDS
+        with suppress(OSError):
+            while self._clock.monotonic() < deadline:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = os.open(self.path / IN_USE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                if self._got(lock):
+                    os.utime(lock)
+                    return lock
+                os.close(lock)
+                self._clock.sleep(0.01)
+        return None
+
+    def _got(self, lock: int) -> bool:
+        """Whether the lock is held, and still that of the folder by its name."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(lock), (self.path / IN_USE).stat())
+        except OSError:
+            return False
+
+    def _remove_unused(self, other: Path) -> None:
+        gone = other.with_name(f"{other.name}-unused-{self._clock.random(4).hex()}")
+        try:
+            lock = os.open(other / IN_USE, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # At once: who begins to use it now finds none by its name, and makes another.
+            other.rename(gone)
+        except OSError:
+            return
+        finally:
+            os.close(lock)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def published(self) -> Replica | None:
         """Open the published replica; None where there is none that can be opened."""
@@ -136,6 +198,14 @@ class ReplicaDirectory:
             yield alone
         finally:
             os.close(descriptor)
+
+
+def _begun_at(folder: Path) -> float:
+    """When a process last began to use a folder; 0 where it does not say."""
+    try:
+        return (folder / IN_USE).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _leads_to(link: Path, name: str) -> bool:

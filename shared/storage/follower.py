@@ -231,3 +231,4 @@ class Follower:
 
     def close(self) -> None:
         self.replica.close()
+        self._directory.close()

@@ -208,6 +208,14 @@ MUTANTS = (
         "test_who_replaces_a_replica_does_not_open_the_broken_one",
     ),
     Mutant(
+        "removes the replica of a release that still serves",
+        f"{_ENGINE}/directory.py",
+        "            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
+        "tests/unit/storage/test_replica_replacement.py::"
+        "test_the_replica_of_a_release_that_still_serves_is_left_alone",
+    ),
+    Mutant(
         "leaves threads that read ahead where it stops at an error",
         f"{_ENGINE}/follower.py",
         "with closing(self._journal.read_range(head + 2, target)) as entries:",
