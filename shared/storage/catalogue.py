@@ -72,7 +72,8 @@ class Collection:
     """One kind of document.
 
     `version` is the schema version that `put` writes; `upgrades[v]` makes a version-v body into
-    version v+1 when an older document is read.
+    version v+1 when an older document is read. It leaves alone what indexes, `archive` and
+    `conserved` name: the replica reads that as it is stored, so a list would miss the document.
 
     `text` names the members in which search looks for words, `facts` those that it can ask to equal
     something, and `numbers` (from 0 to 2^44) those that it can bound and order by.
@@ -98,11 +99,31 @@ class Collection:
         return bool(self.text or self.facts or self.numbers)
 
     def upgrade(self, body: Body, version: int) -> Body:
-        """Bring a body that was written at `version` up to this collection's version."""
+        """Bring a body that was written at `version` up to this collection's version.
+
+        Raises ValueError where that changes what is read as it is stored.
+        """
+        if version >= self.version:
+            return body
+        stored = {path: member(body, path) for path in self._read_as_stored()}
         while version < self.version:
             body = self.upgrades[version](body)
             version += 1
+        for path, value in stored.items():
+            if member(body, path) != value:
+                raise ValueError(
+                    f"an upgrade of {self.name} changes {path}, which is read as stored"
+                )
         return body
+
+    def _read_as_stored(self) -> list[str]:
+        paths = [path for index in self.indexes for path in index.fields]
+        if self.archive is not None:
+            paths.append(self.archive.since)
+        law = self.conserved
+        if law is not None:
+            paths += [law.whole, law.each] if law.each else [law.whole, *law.parts]
+        return paths
 
 
 class Catalogue:
