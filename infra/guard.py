@@ -1,14 +1,13 @@
 """What ends a platform whose runner was killed: `python -m infra.guard ‹directory›`.
 
-Its standard input is a pipe that only the runner holds. A runner that stops says so; where the pipe
-ends without a word, the guard ends what still lives, unless a new runner takes over first.
+Its standard input is a pipe that only the runner holds. A runner that has stopped everything says
+so; where the pipe ends without a word, the guard ends what still lives, unless a new runner takes
+over first.
 """
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from infra import locks, processes
@@ -24,16 +23,6 @@ _TAKE_OVER_SECONDS = 3.0
 _STEP_SECONDS = 0.02
 
 
-@contextmanager
-def watching(layout: Layout) -> Iterator[None]:
-    """A guard for this process, for as long as the context lasts."""
-    process = start(layout)
-    try:
-        yield
-    finally:
-        process.communicate(_FAREWELL)
-
-
 def start(layout: Layout) -> "subprocess.Popen[bytes]":
     """A guard for this process; closing its `stdin`, by dying too, sets it to work."""
     return subprocess.Popen(
@@ -42,6 +31,11 @@ def start(layout: Layout) -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def dismiss(guard: "subprocess.Popen[bytes]") -> None:
+    """Let a guard go. For who has stopped everything, and nobody else."""
+    guard.communicate(_FAREWELL)
 
 
 def main(root: Path) -> None:

@@ -73,11 +73,19 @@ def start(program: Program, folder: Path, log: Path) -> subprocess.Popen[bytes]:
         os.close(descriptor)
 
 
-def end(lock: Path, clock: Clock, first: signal.Signals, grace_seconds: float) -> None:
-    """End every process that holds `lock`; return when none does. Raises StillRunning."""
+def end(
+    lock: Path,
+    clock: Clock,
+    first: signal.Signals,
+    grace_seconds: float,
+    in_haste: Callable[[], bool] = lambda: False,
+) -> None:
+    """End every process that holds `lock`; return when none does. `in_haste` cuts the time of grace
+    short. Raises StillRunning, and OSError where the lock cannot be looked at.
+    """
     if not _await_free(lock, clock, 0):
         _send(os.kill, lock, first)
-    if not _await_free(lock, clock, grace_seconds):
+    if not _await_free(lock, clock, grace_seconds, in_haste):
         _send(os.killpg, lock, signal.SIGKILL)
     if not _await_free(lock, clock, _KILL_SECONDS):
         raise StillRunning(f"{lock.stem}: the process group {lock.read_text().strip()}")
@@ -99,10 +107,12 @@ def end_left(folder: Path, clock: Clock) -> list[str]:
     return [lock.stem for lock in found]
 
 
-def _await_free(lock: Path, clock: Clock, seconds: float) -> bool:
+def _await_free(
+    lock: Path, clock: Clock, seconds: float, in_haste: Callable[[], bool] = lambda: False
+) -> bool:
     deadline = clock.monotonic() + seconds
     while locks.is_held(lock):
-        if clock.monotonic() >= deadline:
+        if in_haste() or clock.monotonic() >= deadline:
             return False
         clock.sleep(_STEP_SECONDS)
     return True

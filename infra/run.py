@@ -7,20 +7,23 @@ person is told, and in which order it all ends.
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 from infra import credentials, guard, locks, ports, processes, programs, stores
 from infra.client import Client
+from infra.ending import Ending
 from infra.gateway import Tls
 from infra.kinds import SEAWEEDFS
 from infra.layout import Layout
 from infra.observed import observed
 from infra.plan import Options
+from infra.processes import StillRunning
 from infra.programs import ROOT, Plan
 from infra.provision import Unsafe, provision
 from infra.services import ISSUER, SERVICES, seed_of
@@ -57,9 +60,10 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """Somebody asked for the end while the platform was still starting."""
 
 
-def say(text: str) -> None:
-    """Tell the person who waits."""
-    print(text, flush=True)
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Tell the person who waits. Raises nothing: where nobody can be told, all else goes on."""
+    with suppress(OSError, ValueError):  # of which UnicodeError is one, and a closed stream
+        print(text, file=stream or sys.stdout, flush=True)
 
 
 # Whose turn it is
@@ -68,12 +72,20 @@ def say(text: str) -> None:
 def take_over(layout: Layout, clock: Clock) -> int:
     """Become the one runner of this directory; a lock to hold. Ends what a dead one left.
 
-    Raises Failed where another runner lives.
+    Raises Failed where another runner lives, or where the directory cannot be used.
     """
     try:
         layout.prepare()
+        lock = _own(layout, clock)
     except OSError as error:
         raise Failed(f"{layout.root} cannot be used: {error}") from error
+    found = processes.end_left(layout.processes, clock)
+    if found:
+        say(f"Ended what an earlier run had left: {', '.join(found)}")
+    return lock
+
+
+def _own(layout: Layout, clock: Clock) -> int:
     deadline = clock.monotonic() + TAKE_OVER_SECONDS
     while (lock := locks.take(layout.runner_lock)) is None:
         note = layout.runner_lock.read_text()
@@ -84,9 +96,6 @@ def take_over(layout: Layout, clock: Clock) -> int:
                 EXIT_TAKEN,
             )
         clock.sleep(_STEP_SECONDS)
-    found = processes.end_left(layout.processes, clock)
-    if found:
-        say(f"Ended what an earlier run had left: {', '.join(found)}")
     return lock
 
 
@@ -108,7 +117,7 @@ class Start:
     store: Store
     supervisor: Supervisor
     clock: Clock
-    stopping: threading.Event
+    ending: Ending
 
     def everything(self) -> None:
         """Return when the platform serves, its sample data included. Raises Failed, Stopped."""
@@ -186,11 +195,13 @@ class Start:
                 raise Failed(
                     f"Waited {START_SECONDS:.0f} s for {what}; see {self.plan.layout.logs}"
                 )
-            if self.stopping.wait(_STEP_SECONDS):
+            if self.ending.within(_STEP_SECONDS, self.clock):
                 raise Stopped
 
     def _last_words(self, name: str) -> str:
         log = self.supervisor.log_of(name)
+        if not log.exists():
+            return f"It has no {log}."
         lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n  ".join([f"The end of {log}:", *lines])
 
@@ -218,10 +229,10 @@ def publish_keys(plan: Plan) -> bool:
     return True
 
 
-def watch(plan: Plan, supervisor: Supervisor, clock: Clock, stopping: threading.Event) -> None:
+def watch(plan: Plan, supervisor: Supervisor, clock: Clock, ending: Ending) -> None:
     """Keep everything alive until somebody asks for the end."""
     checked = published = clock.monotonic()
-    while not stopping.wait(_STEP_SECONDS):
+    while not ending.within(_STEP_SECONDS, clock):
         supervisor.watch()
         now = clock.monotonic()
         if now - checked > LOG_CHECK_SECONDS:
@@ -229,14 +240,14 @@ def watch(plan: Plan, supervisor: Supervisor, clock: Clock, stopping: threading.
             supervisor.bound_logs()
         if now - published > KEYS_SECONDS:
             published = now
-            publish_keys(plan)
+            supervisor.attempts.succeeds("to fetch identity's keys", partial(publish_keys, plan))
 
 
 # The whole
 
 
-def run(options: argparse.Namespace, clock: Clock, stopping: threading.Event) -> None:
-    """Start, keep, stop. Raises Failed."""
+def run(options: argparse.Namespace, clock: Clock, ending: Ending) -> None:
+    """Start, keep, stop. Raises Failed, and OSError where the disk fails a start."""
     began = clock.monotonic()
     layout = Layout(options.directory.absolute())
     lock = take_over(layout, clock)
@@ -245,19 +256,33 @@ def run(options: argparse.Namespace, clock: Clock, stopping: threading.Event) ->
     locks.write_note(lock, f"process {os.getpid()}, {plan.url}")
     supervisor = Supervisor(layout, clock, say)
     store = store_chosen(options.store, plan)
-    with guard.watching(layout):
-        try:
+    try:
+        with ended(supervisor, layout, clock, ending), suppress(Stopped):
             say("Starting …")
-            Start(plan, store, supervisor, clock, stopping).everything()
+            Start(plan, store, supervisor, clock, ending).everything()
             say(welcome(plan, store, clock.monotonic() - began))
-            watch(plan, supervisor, clock, stopping)
-        except Stopped:
-            pass
-        finally:
-            say("Stopping …")
-            stop(supervisor)
-            store.clear()
+            watch(plan, supervisor, clock, ending)
+    finally:
+        store.clear()
     os.close(lock)
+
+
+@contextmanager
+def ended(supervisor: Supervisor, layout: Layout, clock: Clock, ending: Ending) -> Iterator[None]:
+    """However it ends, all programs end with it: by this process, which then lets its guard go, or
+    else by the guard. A second Ctrl-C ends at once what is slow. Raises Failed.
+    """
+    watching = guard.start(layout)
+    try:
+        yield
+    finally:
+        say("Stopping …")
+        try:
+            supervisor.stop(ending.in_haste)
+            processes.end_left(layout.processes, clock)  # samples that were being planted
+        except StillRunning as error:
+            raise Failed(f"SIGKILL does not end {error}") from error
+        guard.dismiss(watching)
 
 
 def planned(options: argparse.Namespace, layout: Layout, clock: Clock) -> Plan:
@@ -272,26 +297,6 @@ def planned(options: argparse.Namespace, layout: Layout, clock: Clock) -> Plan:
     except SettingsError as error:
         raise Failed(str(error)) from error
     return Plan(layout, secrets, options.port, options.containers, tls, asked)
-
-
-def stop(supervisor: Supervisor) -> None:
-    """End all programs in their own time; a second Ctrl-C ends them at once."""
-    try:
-        supervisor.stop()
-    except KeyboardInterrupt:
-        supervisor.stop(at_once=True)
-
-
-def listen_for_the_end(stopping: threading.Event) -> None:
-    """Make Ctrl-C and SIGTERM ask for the end, and a second one interrupt its slowness."""
-
-    def asked(_: int, __: object) -> None:
-        if stopping.is_set():
-            raise KeyboardInterrupt
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, asked)
 
 
 def welcome(plan: Plan, store: Store, seconds: float) -> str:
@@ -371,15 +376,30 @@ def store_chosen(kind: str, plan: Plan) -> Store:
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments; the exit status."""
     options = parsed(arguments)
-    stopping = threading.Event()
-    listen_for_the_end(stopping)
+    ending = Ending()
+    ending.listen()
     try:
-        run(options, SystemClock(), stopping)
+        run(options, SystemClock(), ending)
     except Failed as failure:
-        print(failure, file=sys.stderr)
+        say(str(failure), sys.stderr)
         return failure.status
+    except OSError as error:
+        say(f"The platform cannot go on: {error}", sys.stderr)
+        return EXIT_FAILED
     return 0
 
 
+def leave(status: int) -> NoReturn:
+    """Exit with this status. What could not be told would be tried once more by the interpreter,
+    and change it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

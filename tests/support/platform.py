@@ -42,10 +42,14 @@ class Platform:
         """Return when it says that it is ready."""
         self.layout.root.mkdir(parents=True, exist_ok=True)
         with self.said_file.open("wb") as out:
-            self.runner = subprocess.Popen(
-                self.command(), cwd=ROOT, stdout=out, stderr=out, start_new_session=True
-            )
+            self.begin(out.fileno())
         wait_until(self._is_ready, "the platform", seconds=START_SECONDS)
+
+    def begin(self, out: int) -> None:
+        """Start the runner, which tells its person by the descriptor `out`."""
+        self.runner = subprocess.Popen(
+            self.command(), cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+        )
 
     def command(self) -> list[str]:
         """How it is started."""

@@ -1,6 +1,7 @@
 """`make run`: the whole platform on one machine, its starts, its ends, and what outlives them."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from infra.gateway import Tls
 from infra.services import SERVICES, seed_of
 from shared.clock import SystemClock
 from tests.support.certificate import self_signed
-from tests.support.platform import ROOT, Platform
+from tests.support.platform import READY, ROOT, START_SECONDS, Platform
 from tests.support.waiting import wait_until
 
 LILY = "sample-lanzhou-lily"
@@ -98,6 +99,38 @@ def test_a_killed_runner_takes_everything_with_it(begin: Begin) -> None:
     platform.start()
     sessions = platform.children()
     platform.kill_runner()
+    assert_nothing_left(platform, sessions)
+
+
+def heard_until_ready(heard: int) -> None:
+    """Read what the runner tells, until it is ready."""
+    said = b""
+    while READY.encode() not in said:
+        assert select.select([heard], [], [], START_SECONDS)[0], said
+        more = os.read(heard, 65536)
+        assert more, said
+        said += more
+
+
+@pytest.mark.parametrize(
+    ("channel", "signals"),
+    [(os.pipe, [signal.SIGINT]), (os.openpty, [signal.SIGHUP] * 3)],
+    ids=["of a pipe", "of a terminal, which asks three times"],
+)
+def test_an_end_that_nobody_hears_is_an_end_of_all(
+    begin: Begin, channel: Callable[[], tuple[int, int]], signals: list[signal.Signals]
+) -> None:
+    platform = begin("run", "--store", "moto")
+    heard, told = channel()
+    platform.begin(told)
+    os.close(told)
+    heard_until_ready(heard)
+    sessions = platform.children()
+    os.close(heard)
+    *first, last = signals
+    for number in first:
+        platform.runner.send_signal(number)  # type: ignore[union-attr]
+    assert platform.interrupt(last) == 0
     assert_nothing_left(platform, sessions)
 
 

@@ -1,5 +1,6 @@
 """Real processes: started, lost, found again and ended, with nothing left."""
 
+import errno
 import os
 import re
 import signal
@@ -7,14 +8,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra import guard, locks, processes
+from infra import guard, locks, processes, run
+from infra.ending import Ending
 from infra.layout import Layout
 from infra.processes import Program
-from infra.supervisor import LOG_BYTES_MAX, Supervisor
+from infra.supervisor import LOG_BYTES_MAX, PAUSE_SECONDS_MAX, Supervisor
 from shared.clock import SystemClock
 from tests.support.waiting import wait_until
 
@@ -173,6 +177,125 @@ def test_programs_stop_in_reverse(layout: Layout) -> None:
     assert (layout.root / "order").read_text() == "gateway service store "
 
 
+def test_haste_ends_the_time_of_grace(layout: Layout) -> None:
+    supervisor = Supervisor(layout, CLOCK, lambda _: None)
+    supervisor.start(program(STUBBORN, grace_seconds=600))
+    wait_until(lambda: "here" in supervisor.log_of("one").read_text(), "the program")
+    supervisor.stop(in_haste=lambda: True)
+    assert processes.left(layout.processes) == []
+
+
+@pytest.mark.parametrize("gone", ["one.lock", ""], ids=["lock", "folder"])
+def test_a_program_whose_lock_was_removed_is_ended_all_the_same(layout: Layout, gone: str) -> None:
+    supervisor = Supervisor(layout, CLOCK, lambda _: None)
+    supervisor.start(program(POLITE))
+    log = supervisor.log_of("one")
+    wait_until(lambda: "here" in log.read_text(), "the program")
+    pid = int(processes.lock_of("one", layout.processes).read_text())
+    (layout.processes / "one.lock").unlink()
+    if not gone:
+        layout.processes.rmdir()
+    supervisor.stop()
+    assert not alive(pid)
+
+
+def test_one_that_nothing_ends_keeps_no_other_alive(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(layout, CLOCK, lambda _: None)
+    supervisor.start(program(POLITE, "one"))
+    supervisor.start(program(POLITE, "stuck"))
+    process, end = supervisor._children[-1].process, processes.end
+
+    def stuck(lock: Path, *rest: Any) -> None:
+        if lock.stem == "stuck":
+            raise processes.StillRunning("stuck")
+        end(lock, *rest)
+
+    monkeypatch.setattr(processes, "end", stuck)
+    with pytest.raises(processes.StillRunning, match="stuck"):
+        supervisor.stop()
+    assert [lock.stem for lock in processes.left(layout.processes)] == ["stuck"]
+    process.kill()
+    process.wait()
+
+
+def test_a_start_that_fails_is_told_once_and_tried_again(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(layout, CLOCK, said.append)
+    supervisor.start(program("raise SystemExit(3)"))
+    start = processes.start
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def refused(*_: Any) -> None:
+        raise full
+
+    monkeypatch.setattr(processes, "start", refused)
+
+    def failed_twice() -> bool:
+        supervisor.watch()
+        return supervisor.deaths() == {"one": 3}
+
+    wait_until(failed_twice, "a death and two starts that fail")
+    assert said == [
+        "one ended with status 3; starting it again",
+        f"Failed to start one, and tries again: {full}",
+    ]
+    monkeypatch.setattr(processes, "start", start)
+    [lock] = layout.processes.iterdir()
+    lock.write_text("")
+
+    def started_again() -> bool:
+        supervisor.watch()
+        return lock.read_text() != ""
+
+    wait_until(started_again, "its start")
+    supervisor.stop()
+
+
+def test_what_dies_is_started_again_where_its_log_was_removed(layout: Layout) -> None:
+    supervisor = Supervisor(layout, CLOCK, lambda _: None)
+    supervisor.start(program(POLITE))
+    log = supervisor.log_of("one")
+    wait_until(lambda: "here" in log.read_text(), "the program")
+    log.unlink()
+    layout.logs.rmdir()
+    os.kill(int(processes.lock_of("one", layout.processes).read_text()), signal.SIGKILL)
+
+    def revived() -> bool:
+        supervisor.watch()
+        return log.exists() and "here" in log.read_text()
+
+    wait_until(revived, "its successor")
+    supervisor.stop()
+
+
+def test_one_that_dies_for_days_is_started_again(layout: Layout) -> None:
+    supervisor = Supervisor(layout, CLOCK, lambda _: None)
+    supervisor.start(program("raise SystemExit(3)"))
+    [child] = supervisor._children
+    child.deaths = 3_000
+    child.process.wait()
+    supervisor.watch()
+    assert child.due_at == pytest.approx(CLOCK.monotonic() + PAUSE_SECONDS_MAX, abs=5)
+
+
+def test_a_log_that_cannot_be_bounded_keeps_no_other_from_it(layout: Layout) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(layout, CLOCK, said.append)
+    for name in ("one", "stuck", "two"):
+        supervisor.log_of(name).touch()
+        os.truncate(supervisor.log_of(name), LOG_BYTES_MAX + 1)
+    (layout.logs / "stuck.log.1").mkdir()
+    for _ in range(2):
+        supervisor.bound_logs()
+    assert [supervisor.log_of(name).stat().st_size for name in ("one", "two")] == [0, 0]
+    [told] = said
+    assert told.startswith("Failed to bound stuck.log, and tries again: ")
+
+
 def test_a_log_is_bounded_while_its_program_writes_on(layout: Layout) -> None:
     supervisor = Supervisor(layout, CLOCK, lambda _: None)
     supervisor.start(program(POLITE))
@@ -184,6 +307,60 @@ def test_a_log_is_bounded_while_its_program_writes_on(layout: Layout) -> None:
     assert log.with_suffix(".log.1").stat().st_size == LOG_BYTES_MAX + 1
     supervisor.stop()
     assert log.read_text() == "bye\n"
+
+
+UNABLE = """
+import sys
+from pathlib import Path
+from infra import run
+from infra.ending import Ending
+from infra.layout import Layout
+from infra.processes import Program
+from infra.supervisor import Supervisor
+from shared.clock import SystemClock
+
+class Unable(Supervisor):
+    def stop(self, *_: object) -> None:
+        raise RuntimeError("no")
+
+layout = Layout(Path(sys.argv[1]))
+lock = run.take_over(layout, SystemClock())
+supervisor = Unable(layout, SystemClock(), print)
+with run.ended(supervisor, layout, SystemClock(), Ending()):
+    supervisor.start(Program("one", ("/bin/sleep", "600"), layout.root))
+"""
+
+
+def test_a_guard_ends_what_a_runner_could_not(layout: Layout) -> None:
+    argv = [sys.executable, "-c", UNABLE, str(layout.root)]
+    done = subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert "RuntimeError: no" in done.stderr
+    wait_until(lambda: processes.left(layout.processes) == [], "the end of what it ran")
+
+
+def test_a_runner_ends_what_it_began_aside_and_then_lets_its_guard_go(layout: Layout) -> None:
+    supervisor = Supervisor(layout, CLOCK, lambda _: None)
+    with suppress(RuntimeError), run.ended(supervisor, layout, CLOCK, Ending()):
+        process, _ = started(layout, POLITE)  # as samples are planted
+        raise RuntimeError
+    assert process.wait(timeout=5) == -signal.SIGKILL
+
+
+def test_signals_are_counted_and_interrupt_nothing() -> None:
+    ending = Ending()
+    kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        ending.listen()
+        assert not ending.within(0, CLOCK)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert ending.within(600, CLOCK)
+        assert not ending.in_haste()
+        for number in kept:
+            os.kill(os.getpid(), number)
+        assert ending.in_haste()
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def test_a_guard_ends_what_a_killed_runner_left(layout: Layout) -> None:
@@ -209,10 +386,9 @@ def test_a_guard_waits_for_the_lock_of_a_runner_that_is_dying(layout: Layout) ->
     assert watching.wait(timeout=20) == 0
 
 
-def test_a_guard_goes_with_a_runner_that_stops(layout: Layout) -> None:
+def test_a_guard_goes_with_a_runner_that_has_stopped(layout: Layout) -> None:
     process, _ = started(layout, POLITE)
-    with guard.watching(layout):
-        pass
+    guard.dismiss(guard.start(layout))
     assert process.poll() is None
     processes.end_left(layout.processes, CLOCK)
     process.wait()

@@ -1,18 +1,23 @@
 """What a start rests on: secrets, ports, the choice of a store, the command line, the seed."""
 
+import errno
+import io
 import json
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from infra import credentials, ports, programs, run, stores
+from infra.ending import Ending
 from infra.layout import Layout
 from infra.programs import ROOT, Plan
 from infra.rights import programs as programs_of_the_platform
 from infra.seeds import commerce, rows, tourism
 from infra.services import SERVICES, seed_of
+from infra.supervisor import Supervisor
 from services.commerce.actions import goods
 from shared.auth.subjects import subjects
 from shared.clock import SystemClock
@@ -25,6 +30,7 @@ from shared.settings import (
 from shared.storage.access import ReadView
 from shared.storage.catalogue import Body
 from shared.times import DAY_MS
+from tests.support.clock import FakeClock
 from tests.support.gate import Gate
 from tests.support.served import all_divisions
 from tests.support.shop import Shop
@@ -179,6 +185,52 @@ def test_every_service_has_what_its_row_promises() -> None:
         seed = seed_of(service)
         assert seed.last_planted(CLOCK.now_ms()).startswith(f"/{service}/v1/")
         assert callable(seed.main)
+
+
+# Telling, and going on
+
+
+class Gone(io.StringIO):
+    """What a person has closed, or never could be told by."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_telling_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    run.say("ended", Gone())
+    ascii_alone = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    run.say("Stopping …", ascii_alone)
+    ascii_alone.close()
+    run.say("ended", ascii_alone)
+    monkeypatch.setattr(sys, "stdout", None)
+    run.say("ended")
+
+
+class Fast(FakeClock):
+    """Whoever sleeps wakes up when keys are to be fetched."""
+
+    def sleep(self, seconds: float) -> None:
+        self.pass_monotonic(run.KEYS_SECONDS + seconds)
+
+
+def test_a_runner_goes_on_where_keys_cannot_be_kept(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    tried: list[float] = []
+    clock, ending = Fast(), Ending()
+
+    def published(_: Plan) -> bool:
+        tried.append(clock.monotonic())
+        ending.asked = len(tried) // 3
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run, "publish_keys", published)
+    run.watch(plan, Supervisor(plan.layout, clock, said.append), clock, ending)
+    assert len(tried) == 3
+    full = "[Errno 28] No space left on device"
+    assert said == [f"Failed to fetch identity's keys, and tries again: {full}"]
 
 
 # The seed
