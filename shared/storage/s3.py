@@ -261,6 +261,7 @@ def client(address: S3Address, session: boto3.Session | None = None) -> "S3Clien
         retries={"total_max_attempts": 1},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        proxies={},  # `http1` knows none either: what can be set up can then be used, and only that
     )
     return session.client(
         "s3", endpoint_url=address.endpoint_url, verify=address.ca_file or None, config=config

@@ -36,6 +36,19 @@ def test_a_bucket_is_made_once(address: S3Address) -> None:
         assert store.versioning() == "never"
 
 
+def test_a_store_is_never_asked_through_a_proxy(
+    moto: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    address = S3Address(bucket, moto.endpoint, access_key="any", secret_key="any")
+    assert S3Admin(address).ensure_bucket()
+    with closing(S3Store(address, SystemClock())) as store:
+        assert store.versioning() == "never"
+
+
 def test_a_bucket_is_made_in_its_region(moto: MotoServer) -> None:
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     address = S3Address(
