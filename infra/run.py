@@ -26,6 +26,7 @@ from infra.plan import Options
 from infra.processes import StillRunning
 from infra.programs import ROOT, Plan
 from infra.provision import Unsafe, provision
+from infra.seaweed import lack_of_room
 from infra.services import ISSUER, SERVICES, seed_of
 from infra.stores import Store
 from infra.supervisor import Supervisor
@@ -104,6 +105,13 @@ def check_port(port: int) -> None:
     trouble = ports.trouble(port)
     if trouble is not None:
         raise Failed(f"{trouble} Choose another: make run PORT={port + 1}", EXIT_TAKEN)
+
+
+def check_room(kind: str, layout: Layout) -> None:
+    """Raise Failed where the store of that kind would take no writes."""
+    trouble = lack_of_room(layout.store) if kind == "seaweed" else None
+    if trouble is not None:
+        raise Failed(f"{trouble} Make room, or run elsewhere: python -m infra.run --directory …")
 
 
 # Starting
@@ -252,6 +260,7 @@ def run(options: argparse.Namespace, clock: Clock, ending: Ending) -> None:
     layout = Layout(options.directory.absolute())
     lock = take_over(layout, clock)
     check_port(options.port)
+    check_room(options.store, layout)
     plan = planned(options, layout, clock)
     locks.write_note(lock, f"process {os.getpid()}, {plan.url}")
     supervisor = Supervisor(layout, clock, say)

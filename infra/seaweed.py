@@ -8,6 +8,7 @@ cache without fsync. It suits one machine; a province runs a store that somebody
 
 import json
 import random
+import shutil
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -29,6 +30,9 @@ _INNER_PORTS = (
 )
 
 _PORTS = range(16384, 32768)
+
+FREE_MIB_MIN = 256
+"""Where less is free, it takes no writes, and says so in its log alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Seaweed:
             "-master.volumeSizeLimitMB=1024",
             "-volume.max=1000",  # each bucket takes at least one of 1 GB, which grows as it fills
             # The default, one percent of the disk, refuses writes on a large laptop disk.
-            "-volume.minFreeSpace=256MiB",
+            f"-volume.minFreeSpace={FREE_MIB_MIN}MiB",
             "-s3",
             f"-s3.port={self.port}",
             f"-s3.ip.bind={self.s3_bind}",
@@ -150,6 +154,17 @@ class Seaweed:
 def _identity(name: str, access: str, secret: str, actions: list[str]) -> dict[str, object]:
     credentials = [{"accessKey": access, "secretKey": secret}]
     return {"name": name, "credentials": credentials, "actions": actions}
+
+
+def lack_of_room(directory: Path) -> str | None:
+    """Why it would take no writes that are to be kept in `directory`, or None."""
+    free_mib = shutil.disk_usage(directory).free >> 20
+    if free_mib >= FREE_MIB_MIN:
+        return None
+    return (
+        f"Only {free_mib} MiB are free where {directory} is; the object store takes no writes"
+        f" below {FREE_MIB_MIN} MiB."
+    )
 
 
 def free_ports(count: int) -> list[int]:

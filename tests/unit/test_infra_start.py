@@ -3,14 +3,16 @@
 import errno
 import io
 import json
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from infra import credentials, ports, programs, run, stores
+from infra import credentials, ports, programs, run, seaweed, stores
 from infra.ending import Ending
 from infra.layout import Layout
 from infra.programs import ROOT, Plan
@@ -96,6 +98,19 @@ def test_a_taken_port_is_named() -> None:
     assert ports.trouble(port) is None
 
 
+def test_a_disk_without_room_for_the_store_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    assert seaweed.lack_of_room(layout.store) is None
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=(256 << 20) - 1))
+    said = rf"255 MiB are free where {layout.store} is.*takes no writes below 256 MiB"
+    with pytest.raises(run.Failed, match=said):
+        run.check_room("seaweed", layout)
+    run.check_room("moto", layout)  # it keeps nothing there
+
+
 def test_each_program_has_credentials_of_its_own_in_the_embedded_store(plan: Plan) -> None:
     store = stores.seaweed(plan.layout, plan.credentials)
     told = [store.environment_of(program) for program in programs_of_the_platform()]
@@ -171,6 +186,16 @@ def test_a_wrong_command_line_is_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         run.parsed(wrong)
     assert refused.value.code == 2
+
+
+def test_a_directory_whose_lock_cannot_be_opened_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is read-only or was made by `sudo`; root, who may run this, can open those."""
+    monkeypatch.setattr(Ending, "listen", lambda _: None)
+    (tmp_path / "runner.lock").mkdir()
+    assert run.main([f"--directory={tmp_path}"]) == run.EXIT_FAILED
+    assert f"{tmp_path} cannot be used: [Errno 21]" in capsys.readouterr().err
 
 
 def test_it_runs_in_the_checkout_by_default() -> None:
