@@ -23,7 +23,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 
-from shared import settings
+from shared import settings, terminal
 from shared.clock import SystemClock
 from shared.notices import heartbeat
 from shared.settings import SettingsError
@@ -133,4 +133,5 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -29,7 +29,7 @@ from infra.beside import Beside
 from infra.certificates import Pair
 from infra.gateway import Gateway, Service, Tls
 from infra.services import SERVICES
-from shared import settings
+from shared import settings, terminal
 from shared.clock import Clock, SystemClock
 from shared.settings import ObservationSettings, SettingsError
 from shared.settings_of_containers import GatewaySettings
@@ -260,4 +260,5 @@ def main(directory: Path, ports: Ports | None = None) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(Path(sys.argv[1])))

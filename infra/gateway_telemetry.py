@@ -27,7 +27,7 @@ from typing import cast
 
 import orjson
 
-from shared import settings
+from shared import settings, terminal
 from shared.clock import Clock, SystemClock
 from shared.observe import measures
 from shared.observe.exposition import serve
@@ -227,4 +227,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra import locks, processes
 from infra.layout import Layout
+from shared import terminal
 from shared.clock import Clock, SystemClock
 
 NOTE = "guard"
@@ -60,4 +61,5 @@ def _taken(layout: Layout, clock: Clock) -> int | None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     main(Path(sys.argv[1]))

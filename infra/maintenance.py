@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 from infra import nginx
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.errors import Problem, Refused
 from shared.language import Language
@@ -76,7 +77,11 @@ class Maintenance:
             raise ValueError(f"a mode is one of {', '.join(_REFUSED)}")
         for reason in (self.reason_zh, self.reason_en):
             if not 0 < len(reason) <= REASON_CHARACTERS_MAX or not reason.isprintable():
-                raise ValueError(f"a reason is one line of 1 to {REASON_CHARACTERS_MAX} characters")
+                # As it was read: in another encoding than the terminal's it is another text.
+                raise ValueError(
+                    f"a reason is one line of 1 to {REASON_CHARACTERS_MAX} characters,"
+                    f" and this is {reason[:REASON_CHARACTERS_MAX]!a}"
+                )
 
     def document(self, language: Language) -> str:
         """The problem document; nginx puts the request's id in."""
@@ -330,4 +335,5 @@ def _unknown(directory: Path, services: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:], SystemClock()))

@@ -9,6 +9,8 @@ import sys
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from shared import terminal
+
 
 class _Quiet(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -22,4 +24,5 @@ def server(port: int) -> BaseWSGIServer:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     server(int(sys.argv[1])).serve_forever()

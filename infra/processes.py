@@ -24,6 +24,10 @@ _KILL_SECONDS = 10.0
 _NAMED = ("/bin/sh", "-c", 'echo $$ >"$0" && exec "$@"')
 
 
+# Logs are read by others than their writer, whose terminal may have another encoding.
+_SPOKEN = {"PYTHONUTF8": "1"}
+
+
 class StillRunning(Exception):  # noqa: N818 - says what is the case
     """Processes that SIGKILL did not end."""
 
@@ -62,7 +66,7 @@ def start(program: Program, folder: Path, log: Path) -> subprocess.Popen[bytes]:
             return subprocess.Popen(
                 (*_NAMED, str(lock), *program.argv),
                 cwd=program.directory,
-                env={**os.environ, **program.environment},
+                env={**os.environ, **_SPOKEN, **program.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -22,6 +22,7 @@ from infra import rights
 from infra.kinds import KINDS, Kind, kind_of
 from infra.plan import AUDIT_LOCK, Options, Step, planned
 from infra.policies import Policies
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.settings import SettingsError, StoreSettings, load_store
 from shared.storage.objects import Denied, StoreError
@@ -176,4 +177,5 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

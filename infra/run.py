@@ -30,6 +30,7 @@ from infra.seaweed import lack_of_room
 from infra.services import ISSUER, SERVICES, seed_of
 from infra.stores import Store
 from infra.supervisor import Supervisor
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.notices.outbox import database_of
 from shared.settings import SettingsError, StoreSettings
@@ -210,7 +211,7 @@ class Start:
         log = self.supervisor.log_of(name)
         if not log.exists():
             return f"It has no {log}."
-        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n  ".join([f"The end of {log}:", *lines])
 
 
@@ -402,7 +403,7 @@ def leave(status: int) -> NoReturn:
     """Exit with this status. What could not be told would be tried once more by the interpreter,
     and change it.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except OSError:
@@ -411,4 +412,5 @@ def leave(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     leave(main(sys.argv[1:]))

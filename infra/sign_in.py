@@ -24,6 +24,7 @@ from infra.layout import Layout
 from infra.programs import ROOT
 from infra.seeds.identity import samples
 from services.identity.domain.secrets import Secrets
+from shared import terminal
 from shared.clock import Clock, SystemClock
 
 APP = "sample-app"
@@ -114,7 +115,7 @@ def _number_of(name: str) -> str:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""
+    return path.read_text("utf-8", errors="replace") if path.exists() else ""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -133,4 +134,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

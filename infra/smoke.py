@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from infra.app import App, NotSignedIn, SignIn, code_in
 from infra.client import Answered, Client, ClientAt
 from infra.services import ISSUER, SERVICES
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.times import day_of
 
@@ -299,4 +300,5 @@ def main(arguments: Sequence[str], clock: Clock) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:], SystemClock()))

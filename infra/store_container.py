@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from infra.seaweed import Seaweed
+from shared import terminal
 from shared.settings import SettingsError, load_store
 
 PORT = 8333
@@ -75,4 +76,5 @@ def become(store: Seaweed) -> NoReturn:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from tqdm import tqdm
 
 from infra.rights import databases
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.settings import SettingsError, StoreSettings, load_store
 from shared.storage.entry import UnreadableEntry
@@ -130,4 +131,5 @@ def _asked_to_stop() -> threading.Event:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:], _asked_to_stop()))

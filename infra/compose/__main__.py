@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.services import ISSUER, SERVICES
+from shared import terminal
 from shared.clock import Clock, SystemClock
 
 ROOT = Path(__file__).parents[2]
@@ -156,4 +157,5 @@ def main(arguments: Sequence[str], clock: Clock) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:], SystemClock()))

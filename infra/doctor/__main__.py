@@ -26,6 +26,7 @@ from infra.doctor.permissions import permissions
 from infra.kinds import KINDS, kind_of
 from infra.plan import Options
 from infra.rights import AUDITOR, folders_of, programs
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.settings import SettingsError, StoreSettings, load_store
 from shared.storage.location import store_address
@@ -157,4 +158,5 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from infra.observability.dashboards import DASHBOARDS
 from infra.observability.panels import Dashboard
+from shared import terminal
 
 FOLDER = Path(__file__).parent / "grafana" / "dashboards"
 
@@ -22,4 +23,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     main()

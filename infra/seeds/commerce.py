@@ -8,7 +8,7 @@ an earlier attempt came and whatever was sold since.
 from infra.seeds import planting, rows
 from services.commerce.actions import goods
 from services.commerce.domain import CATALOGUE
-from shared import divisions
+from shared import divisions, terminal
 from shared.auth.subjects import SubjectOf
 from shared.divisions import Divisions
 from shared.storage.access import Database
@@ -58,4 +58,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     main()

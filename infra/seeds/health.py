@@ -14,6 +14,7 @@ from services.health.actions import desks, schedules
 from services.health.domain import AVAILABILITY_DAYS_MAX, CATALOGUE
 from services.health.domain.schedules import Pattern, session_id
 from services.health.schemas.schedules import pattern_of
+from shared import terminal
 from shared.auth.subjects import SubjectOf
 from shared.storage.access import Database
 from shared.storage.catalogue import Body
@@ -76,4 +77,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     main()

@@ -13,7 +13,7 @@ from services.identity.actions.accounts import Sample
 from services.identity.domain import CATALOGUE
 from services.identity.domain.clients import Registration
 from services.identity.domain.secrets import Secrets
-from shared import settings
+from shared import settings, terminal
 from shared.clock import SystemClock
 from shared.storage.access import Database
 from shared.storage.catalogue import Body
@@ -64,4 +64,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     main()

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from infra.seeds import SEED, planting
 from services.tourism.actions import sessions as actions
 from services.tourism.domain import CATALOGUE, Window, session_key
+from shared import terminal
 from shared.auth.subjects import SubjectOf
 from shared.storage.access import Database
 from shared.storage.catalogue import Body
@@ -89,4 +90,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     main()

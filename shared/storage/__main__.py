@@ -21,6 +21,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from shared import terminal
 from shared.clock import Clock, SystemClock
 from shared.settings import SettingsError, StoreSettings, load_store
 from shared.storage import export
@@ -313,4 +314,5 @@ def _hash(text: str) -> str:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

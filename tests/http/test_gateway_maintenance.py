@@ -197,6 +197,8 @@ def test_the_command_says_what_is_the_case(
     [
         (("--reason", ""), "a reason is one line"),
         (("--reason", "a\nb"), "a reason is one line"),
+        # As a terminal's bytes arrive that are of another encoding than its locale.
+        (("--reason", "\udcc9\udcfd"), r"and this is '\udcc9\udcfd'"),
         (("--reason", "升级", "--until", "2001-01-01T00:00"), "is over"),
         (("--reason", "升级", "--until", "tomorrow"), "Invalid isoformat"),
     ],
