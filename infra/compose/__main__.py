@@ -6,14 +6,15 @@ In one folder, for its owner alone:
     secrets/   a file for each secret, made at random; keep a copy apart from the backups
     tls/       where certificate.pem (with its chain) and key.pem are put, and renewed
 
-What is there already is left as it is, so that it may be run again after an upgrade that needs
-more. Only the standard library is needed.
+What is there already is left as it is, so that it may be run again, in the same words, after an
+upgrade that needs more. Only the standard library is needed.
 """
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.services import ISSUER, SERVICES
@@ -58,35 +59,78 @@ def secrets(clock: Clock) -> dict[str, str]:
     }
 
 
-def environment(options: argparse.Namespace) -> dict[str, str]:
-    """What is chosen, by variable of compose.yaml."""
-    chosen = {
-        "COMPOSE_FILE": str(COMPOSE_FILE),
-        "GANSU_DIRECTORY": str(options.directory.absolute()),
+class OtherWords(Exception):  # noqa: N818 - the message is for a person
+    """Something else was chosen before; nothing was changed."""
+
+
+def chosen(options: argparse.Namespace) -> dict[str, str]:
+    """What the command's own words say, by variable of compose.yaml."""
+    said = {
         "GANSU_HOST": options.host,
         "GANSU_ENV": "development" if options.development else "production",
         "GANSU_NOTICES": "console" if options.development else "http",
         "GANSU_NOTICES_URL": options.notices_url,
         "GANSU_VERIFIER_URL": options.verifier_url,
+    }
+    port = options.host.rpartition("]")[2].partition(":")[2]
+    return {**said, "GANSU_HTTPS_PORT": port} if port else said
+
+
+def environment(options: argparse.Namespace) -> dict[str, str]:
+    """All that compose.yaml is told."""
+    return {
+        "COMPOSE_FILE": str(COMPOSE_FILE),
+        "GANSU_DIRECTORY": str(options.directory.absolute()),
+        **chosen(options),
         # Here and not in compose.yaml: an installation of earlier has them in the state's bucket.
         "GANSU_KEYS_BUCKET": "gansu-keys",
         "GANSU_MEDIA_BUCKET": "gansu-media",
     }
-    port = options.host.rpartition("]")[2].partition(":")[2]
-    if port:
-        chosen["GANSU_HTTPS_PORT"] = port
-    return chosen
+
+
+def check_words(env: Path, wanted: Mapping[str, str]) -> None:
+    """Raise OtherWords where `env` is there and says something else than is `wanted`."""
+    if not env.exists():
+        return
+    says = _read(env)
+    differ = [
+        f"  {name}={says[name]}, and {value or 'nothing'} is asked for"
+        if name in says
+        else f"  {name} is not there, and {value} is asked for"
+        for name, value in wanted.items()
+        if says.get(name, "") != value
+    ]
+    if differ:
+        raise OtherWords(
+            f"{env} says something else than you, and was left as it is:\n"
+            + "\n".join(differ)
+            + "\nEdit it, or say what it says; or name another --directory."
+        )
+
+
+def _read(env: Path) -> dict[str, str]:
+    """The variables in a file for Compose, as somebody may have edited it."""
+    lines = (line.strip() for line in env.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): _unquoted(value.strip()) for name, value in pairs}
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in {"'", '"'}:
+        return value[1:].partition(value[0])[0]
+    return value.partition(" #")[0].rstrip()
 
 
 def init(options: argparse.Namespace, clock: Clock) -> list[Path]:
-    """Make what is missing; which files that was. Raises OSError, and changes no folder's mode that
-    was there before.
+    """Make what is missing; which files that was. Raises OtherWords and OSError, and changes no
+    folder's mode that was there before.
     """
     folder: Path = options.directory
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The daemon mounts what is inside; nobody else on this machine may get past the folder's door.
     if folder.stat().st_mode & 0o077:
         raise PermissionError(f"{folder} can be entered by others than its owner: chmod 700 it")
+    check_words(folder / "env", chosen(options))
     for inner in ("secrets", "tls"):
         (folder / inner).mkdir(mode=0o755, exist_ok=True)
     files = {folder / "secrets" / name: f"{text}\n" for name, text in secrets(clock).items()}
@@ -128,7 +172,8 @@ def told(options: argparse.Namespace, made: list[Path]) -> str:
         ]
     count = f"Made {len(made)} files in {folder}; what was there is as it was."
     rest = "".join(f"\n  to be put there: {path}" for path in missing)
-    return f"{count}{rest}\nThen: docker compose --env-file {folder}/env up --detach --wait"
+    env = shlex.quote(str(folder / "env"))
+    return f"{count}{rest}\nThen: docker compose --env-file {env} up --detach --wait"
 
 
 def main(arguments: Sequence[str], clock: Clock) -> int:
@@ -150,7 +195,7 @@ def main(arguments: Sequence[str], clock: Clock) -> int:
         command.error("--notices-url and --verifier-url are needed, or --development")
     try:
         print(told(options, init(options, clock)))
-    except OSError as failure:
+    except (OtherWords, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1
     return 0

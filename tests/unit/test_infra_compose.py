@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -71,10 +72,45 @@ def test_it_overwrites_nothing_and_makes_what_was_lost(tmp_path: Path) -> None:
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     lost = tmp_path / "secrets" / "health_request_key"
     lost.unlink()
-    assert init(tmp_path, "--host=other.example", "--development") == 0
+    assert init(tmp_path) == 0
     after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     assert after.keys() == before.keys()
     assert [file for file in after if after[file] != before[file]] == [lost]
+
+
+def test_other_words_than_the_first_are_named_and_change_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path, "--host=localhost", "--development") == 0
+    before = (tmp_path / "env").read_bytes()
+    (tmp_path / "secrets" / "health_request_key").unlink()
+    assert init(tmp_path, *PRODUCTION) == 1
+    said = capsys.readouterr().err
+    assert "GANSU_HOST=localhost, and gansu.example:8443 is asked for" in said
+    assert "GANSU_ENV=development, and production is asked for" in said
+    assert "GANSU_HTTPS_PORT is not there, and 8443 is asked for" in said
+    assert str(tmp_path / "env") in said
+    assert "GANSU_KEYS_BUCKET" not in said
+    assert (tmp_path / "env").read_bytes() == before
+    assert not (tmp_path / "secrets" / "health_request_key").exists()
+
+
+def test_what_somebody_has_edited_may_be_said_in_the_same_words(tmp_path: Path) -> None:
+    assert init(tmp_path) == 0
+    with (tmp_path / "env").open("a") as env:
+        env.write("# our own\nGANSU_WORKERS=4\nGANSU_NOTICES_URL='https://other.example'\n")
+    assert (
+        init(tmp_path, *PRODUCTION[:1], "--notices-url=https://other.example", PRODUCTION[2]) == 0
+    )
+
+
+def test_what_is_to_be_typed_can_be_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path / "a folder") == 0
+    [line] = [each for each in capsys.readouterr().out.splitlines() if each.startswith("Then: ")]
+    words = shlex.split(line.removeprefix("Then: "))
+    assert words[:4] == ["docker", "compose", "--env-file", f"{tmp_path / 'a folder'}/env"]
 
 
 def test_an_installation_of_one_credential_gets_what_it_lacks(tmp_path: Path) -> None:
@@ -83,7 +119,8 @@ def test_an_installation_of_one_credential_gets_what_it_lacks(tmp_path: Path) ->
         for half in ("access", "secret"):
             (tmp_path / "secrets" / f"{program}_store_{half}_key").unlink()
     operator = (tmp_path / "secrets" / "store_secret_key").read_text()
-    env = "GANSU_HOST=gansu.example\n"
+    written = (tmp_path / "env").read_text().splitlines(keepends=True)
+    env = "".join(line for line in written if "BUCKET" not in line)
     (tmp_path / "env").write_text(env)
     assert init(tmp_path) == 0
     assert (tmp_path / "secrets" / "store_secret_key").read_text() == operator
