@@ -160,9 +160,10 @@ def test_a_calendar_is_small_even_where_nothing_compresses_it(houses: Houses, na
 def test_the_page_says_what_answers_weigh(houses: Houses, name: str) -> None:
     answer = ANSWERS[name](houses)
     assert answer.status_code in {200, 201}, answer.text
-    weighed = (len(answer.data), packed(answer.data))
-    # Ids, and the version of zlib, make some difference.
-    assert documented()[name] == pytest.approx(weighed, rel=0.05), (name, weighed)
+    plain, squeezed = documented()[name]
+    # Ids make some difference, and of what is packed times too, which here are all the same.
+    assert plain == pytest.approx(len(answer.data), rel=0.01)
+    assert squeezed == pytest.approx(packed(answer.data), rel=0.04)
 
 
 def test_the_page_names_nothing_else() -> None:
