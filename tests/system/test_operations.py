@@ -46,7 +46,7 @@ class Shell:
         """What the blocks say, one after the other in one terminal; all of it has to succeed."""
         script = "\n".join(blocks)
         script = script.replace(":8080", f":{self._platform.port}")
-        script = script.replace("backup.tar.gz", str(self._backup))
+        script = script.replace("~/gansu-backup.tar.gz", str(self._backup))
         script = re.sub(r"(?<![\w/])\.run\b", str(self._platform.layout.root), script)
         assert "docs/" not in script
         done = subprocess.run(

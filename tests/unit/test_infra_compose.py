@@ -99,9 +99,8 @@ def test_what_somebody_has_edited_may_be_said_in_the_same_words(tmp_path: Path) 
     assert init(tmp_path) == 0
     with (tmp_path / "env").open("a") as env:
         env.write("# our own\nGANSU_WORKERS=4\nGANSU_NOTICES_URL='https://other.example'\n")
-    assert (
-        init(tmp_path, *PRODUCTION[:1], "--notices-url=https://other.example", PRODUCTION[2]) == 0
-    )
+    host, _, verifier = PRODUCTION
+    assert init(tmp_path, host, "--notices-url=https://other.example", verifier) == 0
 
 
 def test_what_is_to_be_typed_can_be_typed(

@@ -84,6 +84,13 @@ def test_each_service_and_purpose_has_a_key_of_its_own(tmp_path: Path) -> None:
     assert not keys & {secrets.master_key, secrets.store_secret_key}
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+@pytest.mark.parametrize("directory", [".run", ".run-2", ".compose"])
+def test_secrets_in_the_checkout_are_never_committed(directory: str) -> None:
+    asked = ["git", "check-ignore", "--quiet", "--no-index", f"{directory}/secrets"]
+    assert subprocess.run(asked, cwd=ROOT, check=False).returncode == 0
+
+
 def test_a_file_that_holds_something_else_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "secrets").write_text("half a fi")
     with pytest.raises(ValueError, match="does not hold"):
