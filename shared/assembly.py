@@ -2,8 +2,8 @@
 
 settings, clock = load(), SystemClock()
 observer = observing(load_observation(), settings, "commerce", clock)
-database = open_database(settings, "commerce", CATALOGUE, clock, observer)
-edge = open_edge(settings, "commerce", clock, observer)
+database = open_database(settings, "commerce", CATALOGUE, clock, observer=observer)
+edge = open_edge(settings, "commerce", clock, observer=observer)
 condition = open_condition(settings, "commerce", database, edge, observer)
 app = create_app(database, …, edge, condition)
 """
@@ -30,6 +30,7 @@ from shared.storage.state import DatabaseState, Thresholds
 from shared.times import DAY_MS
 from shared.web.log import RequestLog
 from shared.web.service import Edge
+from shared.writer import writer_name
 
 
 def open_database(
@@ -37,6 +38,7 @@ def open_database(
     service: str,
     catalogue: Catalogue,
     clock: Clock,
+    *,
     chore: Chore | None = None,
     observer: Observer | None = None,
 ) -> JournalDatabase:
@@ -50,7 +52,7 @@ def open_database(
         prefix=prefix,
         directory=settings.replica_directory / service,
         clock=clock,
-        writer=_writer(settings, clock),
+        writer=writer_name(settings.container, clock),
         # Writers that wait for a stalled store leave half the threads to readers.
         limits=CommitLimits(waiting_max=settings.threads // 2),
         admit=lambda: probe(store, prefix, clock),
@@ -74,16 +76,11 @@ def open_objects(
     return store, f"{settings.store_prefix}{service}/{beside.folder}/"
 
 
-def _writer(settings: Settings, clock: Clock) -> str:
-    """What a process signs its entries with: its container's name, and a part of its own."""
-    own = clock.random(6).hex()
-    return f"{settings.container}.{own}" if settings.container else own
-
-
 def open_edge(
     settings: Settings,
     service: str,
     clock: Clock,
+    *,
     subject_of: SubjectOf | None = None,
     observer: Observer | None = None,
     sign_in_failures: Mapping[tuple[str, int], str] | None = None,

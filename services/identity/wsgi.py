@@ -37,7 +37,9 @@ _issuing = Issuing(
     _settings.token_seconds,
     staff_by_number=_settings.staff_by_number,
 )
-_database = open_database(_settings, _NAME, CATALOGUE, _clock, upkeep(_keys), _observer)
+_database = open_database(
+    _settings, _NAME, CATALOGUE, _clock, chore=upkeep(_keys), observer=_observer
+)
 
 _verifier: Verifier = (
     HttpVerifier(_settings.verifier_url, _settings.verifier_key, _clock)

@@ -17,7 +17,7 @@ _NAME = "tourism"
 _settings = settings.load()
 _clock = SystemClock()
 _observer = observing(settings.load_observation(), _settings, _NAME, _clock)
-_database = open_database(_settings, _NAME, CATALOGUE, _clock, UPKEEP, _observer)
+_database = open_database(_settings, _NAME, CATALOGUE, _clock, chore=UPKEEP, observer=_observer)
 _divisions = divisions.read(divisions.FILE)
 
 _edge = open_edge(_settings, _NAME, _clock, observer=_observer)

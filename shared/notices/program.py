@@ -32,6 +32,7 @@ from shared.storage.location import store_address
 from shared.storage.objects import StoreError
 from shared.storage.probe import probe
 from shared.storage.s3 import S3Store
+from shared.writer import writer_name
 
 log = logging.getLogger(__name__)
 
@@ -92,14 +93,13 @@ def open_outbox(
     """A service's outbox; nothing is asked of the store before the first use."""
     name = outbox.database_of(service)
     prefix = f"{settings.store_prefix}{name}/"
-    own = clock.random(6).hex()
     return JournalDatabase(
         store,
         outbox.CATALOGUE,
         prefix=prefix,
         directory=settings.replica_directory / name,
         clock=clock,
-        writer=f"{settings.container}.{own}" if settings.container else own,
+        writer=writer_name(settings.container, clock),
         admit=lambda: probe(store, prefix, clock),
     )
 
