@@ -143,6 +143,16 @@ def test_an_attraction_takes_no_more_than_its_day_may(fresh_gate: Gate) -> None:
     assert counts(gate, session) == [2 * DAILY_MAX, 0, DAILY_MAX, 0, 0]
 
 
+def test_holds_that_expired_in_another_session_do_not_fill_the_day(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    one, other = gate.open_session(DAILY_MAX), gate.open_session(DAILY_MAX)
+    for number in range(DAILY_MAX // 5):
+        made(gate.hold(one, 5, by=f"citizen-{number}"))
+    refused(gate.hold(other), 409, "day-full")
+    gate.clock.pass_wall(seconds=15 * 60)
+    made(gate.hold(other))
+
+
 def test_one_account_holds_so_many_bookings_at_once(fresh_gate: Gate) -> None:
     gate = fresh_gate
     session = gate.open_session(50)

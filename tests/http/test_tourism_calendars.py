@@ -69,6 +69,19 @@ def test_no_more_is_offered_than_the_day_may_take(fresh_gate: Gate) -> None:
     assert offered(gate, other) == [0, 0, 0, 0]
 
 
+def test_a_closed_session_is_none_of_its_days(fresh_gate: Gate) -> None:
+    gate = fresh_gate
+    kept, closed = gate.open_session(10), gate.open_session(7)
+    made(gate.post(f"/v1/sessions/{closed}/closure", by="scenic-1"))
+    assert offered(gate, kept) == [10, 10, 10, 10]
+    [day] = json_of(gate.get("/v1/products/ticket/calendar?month=2026-01"))["days"]
+    assert day == {"day": 2, "sessions": 1, "available": 10}
+    made(gate.post(f"/v1/sessions/{kept}/closure", by="scenic-1"))
+    gate.clock.pass_monotonic(2)
+    [day] = json_of(gate.get("/v1/products/ticket/calendar?month=2026-01"))["days"]
+    assert day == {"day": 2, "sessions": 0, "available": 0}
+
+
 def test_a_month_of_very_many_sessions_is_whole(fresh_gate: Gate) -> None:
     gate = fresh_gate
     starts = range(6 * 60, 18 * 60, 15)

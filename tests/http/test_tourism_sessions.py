@@ -55,6 +55,10 @@ def test_the_nearest_attraction_comes_first_and_pages_go_on(gate: Gate) -> None:
     assert rest["items"][0]["distance_m"] >= distances[-1]
 
 
+def test_the_nearest_within_a_division_are_all_there(gate: Gate) -> None:
+    assert ids(gate, "near=40.04,94.80&division=620200") == ["jiayuguan"]
+
+
 @pytest.mark.parametrize("near", ["", "40", "40,x", "31.0,94.8", "40.0,120.0", "40.04, 94.80"])
 def test_a_point_that_is_none_or_elsewhere_is_named(gate: Gate, near: str) -> None:
     refused(gate.get(f"/v1/attractions?near={near}"), 422, "invalid-request", "near")
@@ -344,6 +348,24 @@ def test_staff_act_on_their_own_attraction_only(gate: Gate) -> None:
     listed = gate.get(f"/v1/attractions/mogao/sessions?day={day}", by="operator-1")
     assert OwnSessionsSchema().validate(json_of(listed)) == {}
     assert change(gate, session, 8).status_code == 200
+
+
+def test_who_keeps_a_gate_does_nothing_else_here_whatever_they_do_elsewhere(gate: Gate) -> None:
+    session = gate.open_session()
+    ticket = gate.confirmed(session)["tickets"][0]["id"]
+    both = gate.issuer.token("gate-1", roles=["gate", "scenic_staff"])
+    etag = gate.get(f"/v1/sessions/{session}/capacity", by="scenic-1").headers["ETag"]
+    for method, path, body in (
+        ("GET", f"/v1/attractions/mogao/sessions?day={gate.tomorrow}", None),
+        ("POST", OPEN, pattern_of(gate.tomorrow, (480, 540, 5))),
+        ("GET", f"/v1/sessions/{session}/capacity", None),
+        ("PUT", f"/v1/sessions/{session}/capacity", {"capacity": 1}),
+        ("POST", f"/v1/sessions/{session}/closure", None),
+    ):
+        answer = gate.ask(method, path, body, token=both, headers={"If-Match": etag})
+        refused(answer, 404, "not-found")
+    gate.to_start(session)
+    made(gate.admit(ticket, by="", token=gate.issuer.token("gate-1", roles=["gate"])))
 
 
 # Crowds
