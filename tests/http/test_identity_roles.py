@@ -187,5 +187,41 @@ def test_who_gives_no_such_role_invites_nobody_again_who_has_it(office: Office) 
     member = enrolled(office.bureau, office.operator)
     made(office.give(office.operator, "operator", "clinician", member.account))
     refused(office.invite_again(office.first, "security", member.account), 403, "forbidden")
-    refused(office.invite_again(member.account, "operator", member.account), 403, "forbidden")
     assert member.sign_in() == member.account
+
+
+def test_nobody_invites_themselves_again(office: Office) -> None:
+    member = office.officer()
+    refused(office.invite_again(member.account, "security", member.account), 403, "forbidden")
+    assert office.roles(member.account) == ["security"]
+    assert member.sign_in() == member.account
+
+
+def test_who_may_invite_nobody_invites_nobody_again(office: Office) -> None:
+    member, other = (
+        enrolled(office.bureau, office.operator, name) for name in ("li.si", "wang.wu")
+    )
+    made(office.give(office.operator, "operator", "clinician", other.account))
+    refused(office.invite_again(other.account, "operator", member.account), 403, "forbidden")
+
+
+def test_the_auditor_reads_the_changes_of_one_account(office: Office) -> None:
+    other = plant(office.bureau, 6, "citizen")
+    made(office.give(office.operator, "operator", "merchant"))
+    made(office.give(office.operator, "operator", "clinician", other))
+    token = as_(office.bureau, office.auditor, "auditor")
+    path = f"/v1/role-changes?account_id={other}"
+    assert json_of(office.bureau.get(path, token=token)) == {
+        "items": [
+            {
+                "account_id": other,
+                "role": "clinician",
+                "what": "given",
+                "by": office.operator,
+                "second": None,
+                "reason": "why",
+                "at": "2026-01-01T00:00:00.000Z",
+            }
+        ],
+        "after": None,
+    }

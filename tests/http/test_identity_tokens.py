@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from joserfc import jws
 
-from services.identity.domain.grants import CODE_MS, GRACE_MS, IDLE_MS, STAFF_WHOLE_MS, WHOLE_MS
+from services.identity.domain.grants import (
+    CODE_MS,
+    GRACE_MS,
+    IDLE_MS,
+    STAFF_IDLE_MS,
+    STAFF_WHOLE_MS,
+    WHOLE_MS,
+)
 from shared.errors import Refused
 from tests.support.bureau import (
     APP,
@@ -324,8 +331,10 @@ def test_who_keeps_others_affairs_signs_in_each_shift(tmp_path: Path) -> None:
         set_account(bureau, account, roles=["clinician"])
         bureau.clock.pass_wall(seconds=61)
         token = bureau.sign_in(NUMBER)["refresh_token"]
-        for _ in range(STAFF_WHOLE_MS // 3_600_000):
+        for _ in range(2 * STAFF_WHOLE_MS // STAFF_IDLE_MS):
             token = given(bureau.refresh(token))["refresh_token"]
-            bureau.clock.pass_wall(seconds=3599)
-        bureau.clock.pass_wall(seconds=60)
+            bureau.clock.pass_wall(seconds=STAFF_IDLE_MS / 2000)
+        denied(bureau.refresh(token), "invalid_grant")
+        token = bureau.sign_in(NUMBER)["refresh_token"]
+        bureau.clock.pass_wall(seconds=STAFF_IDLE_MS / 1000)
         denied(bureau.refresh(token), "invalid_grant")

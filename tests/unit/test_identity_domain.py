@@ -5,7 +5,8 @@ import re
 import pytest
 
 from infra.seeds.identity import samples
-from services.identity.domain import keys, scopes, sign_ins
+from services.identity.domain import grants, keys, scopes, sign_ins
+from services.identity.domain.grants import Asked
 from services.identity.domain.keys import AHEAD_MS, SIGNS_MS
 from services.identity.domain.secrets import Secrets
 from services.identity.domain.sign_ins import Limit
@@ -13,6 +14,7 @@ from shared.auth.keys import REFRESH_SECONDS
 from shared.errors import Refused
 from shared.settings import IdentitySettings
 from shared.storage.catalogue import Body
+from shared.times import HOUR_MS
 from tests.support.clock import FakeClock
 from tests.support.houses import EVERY_ROUTE
 
@@ -80,6 +82,31 @@ def test_a_window_begins_with_the_first_and_ends_for_all() -> None:
     assert refused.value.problem is sign_ins.TOO_MANY_CODES
     assert refused.value.retry_after_seconds == 1
     assert sign_ins.count(second, limit, NOW_MS + 1000)["count"] == 1
+
+
+# Grants
+
+
+def shift() -> Body:
+    """A grant of somebody who keeps others' affairs, its code redeemed."""
+    asked = Asked("app", "cn.gansu.app:/signed-in", "openid", "x" * 43, "")
+    grant = grants.new_grant("account_1", asked, staff=True, now_ms=NOW_MS)
+    assert grants.redeem(grant, NOW_MS)
+    return grant
+
+
+def test_a_shift_that_rests_for_an_hour_is_over() -> None:
+    grant = shift()
+    assert grants.rotate(grant, 0, NOW_MS + HOUR_MS - 1)
+    assert not grants.rotate(grant, 1, NOW_MS + 2 * HOUR_MS - 1)
+
+
+def test_a_shift_ends_after_twelve_hours_however_busy_it_is() -> None:
+    grant = shift()
+    for number in range(23):
+        assert grants.rotate(grant, number, NOW_MS + (number + 1) * HOUR_MS // 2)
+    assert grants.rotate(grant, 23, NOW_MS + 12 * HOUR_MS - 1)
+    assert not grants.rotate(grant, 24, NOW_MS + 12 * HOUR_MS)
 
 
 # Keys
