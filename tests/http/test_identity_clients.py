@@ -45,6 +45,48 @@ def test_a_client_is_made_known_with_a_secret_if_it_needs_one(
         assert bureau.by_secret("new-app", kept["secret"]).status_code == 200
 
 
+def test_a_client_says_what_it_is(bureau: Bureau) -> None:
+    bureau.clock.pass_wall(seconds=1)
+    answer = bureau.post("/v1/clients", GATE_BODY, by=OPERATOR)
+    secret = made(answer)["secret"]
+    assert len(secret) > 40
+    said: dict[str, Any] = {
+        "id": "new-app",
+        "kind": "service",
+        "name_zh": "新应用",
+        "name_en": "A new app",
+        "redirect_uris": [],
+        "scopes": ["tickets:check"],
+        "roles": ["gate"],
+        "office": False,
+        "state": "open",
+        "made_at": "2026-01-01T00:00:01.000Z",
+        "sample": False,
+    }
+    assert made(answer) == said | {"secret": secret}
+    assert json_of(bureau.get("/v1/clients/new-app", by=OPERATOR)) == said
+    sample = {
+        "id": FIRM,
+        "kind": "firm",
+        "name_zh": "雪山物流",
+        "name_en": "Snow Logistics",
+        "redirect_uris": [],
+        "scopes": ["account:read"],
+        "roles": ["partner"],
+        "office": False,
+        "state": "open",
+        "made_at": "2026-01-01T00:00:00.000Z",
+        "sample": True,
+    }
+    assert json_of(bureau.get(f"/v1/clients/{FIRM}", by=OPERATOR)) == sample
+    closed = made(bureau.post("/v1/clients/new-app/closure", by=OPERATOR))
+    assert closed == said | {"state": "closed"}
+    bureau.open_office()
+    office = json_of(bureau.get(f"/v1/clients/{OFFICE}", by=OPERATOR))
+    told = [office[name] for name in ("kind", "redirect_uris", "scopes", "office", "sample")]
+    assert told == ["app", [REDIRECT], list(scopes.SCOPES), True, True]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -104,9 +146,12 @@ def test_what_was_said_of_a_client_can_be_changed_as_it_was_read(bureau: Bureau)
 
 def test_everyone_sees_apps_and_nothing_else(bureau: Bureau) -> None:
     made(bureau.post("/v1/clients", FIRM_BODY, by=OPERATOR))
-    assert [row["id"] for row in json_of(bureau.get("/v1/apps"))["items"]] == [APP]
-    shown = json_of(bureau.get(f"/v1/apps/{APP}"))
-    assert shown.keys() == {"id", "name", "name_zh", "name_en", "sample"}
+    names = {"name_zh": "掌上甘肃", "name_en": "Gansu in Hand"}
+    for language, name in (("zh", "掌上甘肃"), ("en", "Gansu in Hand")):
+        headers = {"Accept-Language": language}
+        app = {"id": APP, "name": name, **names, "sample": True}
+        assert json_of(bureau.get(f"/v1/apps/{APP}", headers=headers)) == app
+        assert json_of(bureau.get("/v1/apps", headers=headers)) == {"items": [app], "after": None}
     refused(bureau.get(f"/v1/apps/{FIRM}"), 404, "not-found")
     made(bureau.post(f"/v1/clients/{APP}/closure", by=OPERATOR))
     bureau.clock.pass_monotonic(2)
