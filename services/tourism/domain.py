@@ -31,7 +31,6 @@ DAY_SESSIONS_MAX = 24 * 60
 """Sessions of one product on one day: no two start in the same minute."""
 HOLDS_MAX = 10
 """Holds that one account can have at once: nobody keeps a session from others without tickets."""
-CURRENCY = "CNY"
 
 CATALOGUE = Catalogue(
     # Who works at an attraction, and how many may visit it in a day; by the attraction's id.

@@ -49,9 +49,6 @@ class Head(NamedTuple):
     bytes: int
 
 
-EMPTY = Head(0, "", 0, 0)
-
-
 def checksum(collection: str, key: str, revision: int, version: int, body: str) -> int:
     """Ties a row's body to its name and revision."""
     return zlib.crc32(f"{collection}\0{key}\0{revision}\0{version}\0{body}".encode())

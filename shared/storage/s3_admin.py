@@ -166,11 +166,6 @@ class S3Admin:
                 },
             )
 
-    def remove_encryption(self) -> None:
-        """As it was before."""
-        with translated("encryption"):
-            self._client.delete_bucket_encryption(Bucket=self._address.bucket)
-
     def is_closed_to_public(self) -> bool:
         """Whether no access list and no policy can open it to everybody. Raises Missing."""
         answer = self._asked("public access", self._client.get_public_access_block)
