@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from shared.errors import STALE, Refused
 from shared.storage.catalogue import Body, Value
 
 T = TypeVar("T")
@@ -39,6 +40,12 @@ class Document:
     key: str
     revision: int
     body: Body
+
+
+def unchanged(document: Document, revision: int) -> None:
+    """Raise `Refused(STALE)` unless a document is as the caller read it."""
+    if document.revision != revision:
+        raise Refused(STALE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.commerce import domain
-from services.commerce.actions.keepers import Keeper, kept_by, own_product, own_store, unchanged
+from services.commerce.actions.keepers import Keeper, kept_by, own_product, own_store
 from shared.storage.access import (
     FRESH,
     Claim,
@@ -19,6 +19,7 @@ from shared.storage.access import (
     Transaction,
     View,
     recent,
+    unchanged,
 )
 from shared.storage.catalogue import Body
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.errors import NOT_FOUND, STALE, Refused
+from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import Document, View
 from shared.storage.catalogue import Body
 
@@ -31,8 +31,3 @@ def own_product(view: View, keeper: Keeper, product_id: str) -> Document:
     product = view.require("products", product_id)
     own_store(view, keeper, product.body["store"])
     return product
-
-
-def unchanged(document: Document, revision: int) -> None:
-    if document.revision != revision:
-        raise Refused(STALE)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.health.domain.problems import DESK_OPEN
-from shared.errors import NOT_FOUND, STALE, Refused
+from shared.errors import NOT_FOUND, Refused
 from shared.storage.access import (
     Claim,
     Committed,
@@ -17,6 +17,7 @@ from shared.storage.access import (
     Transaction,
     View,
     recent,
+    unchanged,
 )
 from shared.storage.catalogue import Body
 
@@ -81,12 +82,6 @@ def change_limits(
         return tx.put("desks", hospital_id, {**desk.body, **limits, "by": staff.subject})
 
     return database.transact(change)
-
-
-def unchanged(document: Document, revision: int) -> None:
-    """Raise Refused(STALE) unless the document is as the caller read it."""
-    if document.revision != revision:
-        raise Refused(STALE)
 
 
 def set_member(

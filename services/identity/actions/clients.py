@@ -10,7 +10,7 @@ from services.identity.actions.audit import note
 from services.identity.actions.roles import held
 from services.identity.domain import clients
 from services.identity.domain.clients import Registration
-from shared.errors import FORBIDDEN, NOT_FOUND, STALE, Refused
+from shared.errors import FORBIDDEN, NOT_FOUND, Refused
 from shared.storage.access import (
     FRESH,
     Change,
@@ -24,6 +24,7 @@ from shared.storage.access import (
     Transaction,
     View,
     recent,
+    unchanged,
 )
 from shared.storage.catalogue import Body
 
@@ -72,8 +73,7 @@ def change_client(
     def change(tx: Transaction) -> Document:
         found = tx.require("clients", client)
         _check_operator(tx, by)
-        if found.revision != revision:
-            raise Refused(STALE)
+        unchanged(found, revision)
         changed = clients.change(found.body, changes)
         note(tx, "client_changed", client, by, members=changed)
         return tx.put("clients", client, found.body)

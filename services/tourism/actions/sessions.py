@@ -8,7 +8,6 @@ from services.tourism import domain
 from services.tourism.actions.keepers import PUBLIC, Keeper, kept, kept_session
 from services.tourism.actions.places import release_expired
 from services.tourism.domain import Pattern, Window
-from shared.errors import STALE, Refused
 from shared.storage.access import (
     FRESH,
     Claim,
@@ -20,6 +19,7 @@ from shared.storage.access import (
     Position,
     ReadView,
     Transaction,
+    unchanged,
 )
 from shared.storage.catalogue import Body
 from shared.times import day_of
@@ -160,8 +160,7 @@ def change_capacity(
 
     def change(tx: Transaction) -> Capacity:
         session = kept_session(tx, keeper, session_id)
-        if tx.require("capacities", session_id).revision != revision:
-            raise Refused(STALE)
+        unchanged(tx.require("capacities", session_id), revision)
         release_expired(tx, session)
         domain.set_capacity(session.body, requested)
         tx.put("sessions", session_id, session.body)
