@@ -8,6 +8,7 @@ Fields are required and take no null unless they say otherwise. What is undeclar
 """
 
 import re
+from datetime import date
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, ValidationError, fields
@@ -25,6 +26,8 @@ CONTROL = r"\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
 _TEXT = f"^[^{CONTROL}]*$"
 _VISIBLE_TEXT = rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"
 
+_DAY = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 
 _MESSAGES = {
@@ -44,6 +47,7 @@ _MESSAGES = {
     "pattern": Words("格式不正确", "does not have the right form"),
     "characters": Words("含有控制字符", "contains control characters"),
     "blank": Words("不能为空白", "may not be blank"),
+    "day": Words("没有这一天", "is no day of the calendar"),
     "cursor": Words("游标无效或属于另一列表", "is no cursor of this list"),
 }
 
@@ -265,6 +269,31 @@ class Instant(Text):
             24, pattern=_INSTANT, required=required, doc=doc, example="2026-05-01T08:30:00.000Z"
         )
         self.metadata = {**self.metadata, "format": "date-time"}
+
+
+class Day(Text):
+    """A day of the calendar: RFC 3339, full-date."""
+
+    def __init__(
+        self, *, required: bool = True, doc: Words | None = None, example: str | None = None
+    ) -> None:
+        super().__init__(10, pattern=_DAY, required=required, doc=doc, example=example)
+        self.metadata = {**self.metadata, "format": "date"}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        written = super()._deserialize(value)
+        try:
+            date.fromisoformat(written)
+        except ValueError:
+            raise refusal("day") from None
+        return written
+
+
+class TimeOfDay(Text):
+    """A time of day, to the minute: 08:30."""
+
+    def __init__(self, *, doc: Words | None = None, example: str | None = None) -> None:
+        super().__init__(5, pattern=_TIME_OF_DAY, doc=doc, example=example)
 
 
 class MoneySchema(Schema):

@@ -4,6 +4,7 @@ Milliseconds since 1970-01-01T00:00Z are what everything computes with; the cale
 belongs to a day in Gansu: a session, a ticket, an appointment.
 """
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 
 MINUTE_MS = 60_000
@@ -43,3 +44,23 @@ def day_of(now_ms: int) -> date:
 def minute_of(now_ms: int) -> int:
     """Minutes since midnight in Gansu."""
     return (now_ms + ZONE_MS) % DAY_MS // MINUTE_MS
+
+
+def minutes_of(written: str) -> int:
+    """Minutes since midnight, of a time of day: 08:30."""
+    hours, _, minutes = written.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def clock_of(minutes: int) -> str:
+    """What `minutes_of` was given."""
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def days_within(first: date, last: date, weekdays: Collection[int]) -> list[date]:
+    """The days from one to another, both included, that are on some weekdays: 1 is Monday
+    (ISO 8601).
+    """
+    span = (last - first).days + 1
+    days = (first + timedelta(days=number) for number in range(span))
+    return [day for day in days if day.isoweekday() in weekdays]

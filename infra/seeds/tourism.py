@@ -15,7 +15,7 @@ from shared import terminal
 from shared.auth.subjects import SubjectOf
 from shared.storage.access import Database
 from shared.storage.catalogue import Body
-from shared.times import day_of
+from shared.times import day_of, minutes_of
 
 _PRODUCT_MEMBERS = (
     "attraction",
@@ -74,14 +74,9 @@ def _days(product: Body, now_ms: int) -> list[date]:
 
 def _windows(product: Body) -> list[Window]:
     return [
-        Window(_minute(start), _minute(end), capacity)
+        Window(minutes_of(start), minutes_of(end), capacity)
         for start, end, capacity in product["windows"]
     ]
-
-
-def _minute(written: str) -> int:
-    hours, _, minutes = written.partition(":")
-    return int(hours) * 60 + int(minutes)
 
 
 def main() -> None:

@@ -15,11 +15,19 @@ staff and gates change says by whom (a subject) in the journal, and in no answer
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from shared.errors import NOT_FOUND, FieldError, Problem, Refused, invalid
 from shared.storage.catalogue import Archive, Body, Catalogue, Collection, Conserved, Index
-from shared.times import DAY_MS, MINUTE_MS, day_of, instant, midnight_ms
+from shared.times import (
+    DAY_MS,
+    MINUTE_MS,
+    clock_of,
+    day_of,
+    days_within,
+    instant,
+    midnight_ms,
+)
 
 VISITORS_MAX = 5
 CAPACITY_MAX = 20_000
@@ -127,9 +135,7 @@ class Pattern:
     windows: tuple[Window, ...]
 
     def days(self) -> list[date]:
-        span = (self.last - self.first).days + 1
-        days = [self.first + timedelta(days=number) for number in range(span)]
-        return [day for day in days if day.isoweekday() in self.weekdays]
+        return days_within(self.first, self.last, self.weekdays)
 
 
 def check_pattern(pattern: Pattern, today: date) -> None:
@@ -153,11 +159,6 @@ def check_pattern(pattern: Pattern, today: date) -> None:
         raise invalid(
             "windows", f"一次最多 {SESSIONS_MAX} 场", f"make more than {SESSIONS_MAX} sessions"
         )
-
-
-def clock_of(minute: int) -> str:
-    """Minutes since midnight as people read them: 08:30."""
-    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def session_key(product: str, day: date, start: int) -> str:

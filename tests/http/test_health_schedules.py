@@ -204,6 +204,8 @@ def test_the_sessions_of_one_day(clinic: Clinic) -> None:
     own = json_of(clinic.get(f"/v1/doctors/{ids[0].partition('.')[0]}/sessions?date=2026-01-05"))
     assert [item["id"] for item in own["items"]] == ids[:1]
     assert json_of(clinic.get(path.replace("-05", "-06")))["items"] == []
+    none = f"/v1/departments/{department}/sessions?date=2026-02-30"
+    refused(clinic.get(none), 422, "invalid-request", "date")
 
 
 # Stopping and moving

@@ -3,8 +3,8 @@
 import pytest
 
 from services.tourism.actions import calendars
-from services.tourism.domain import clock_of
 from services.tourism.schemas.tickets import CalendarSchema, ProductsSchema, SessionsSchema
+from shared.times import clock_of
 from tests.support.gate import DAILY_MAX, Gate, pattern_of
 from tests.support.served import json_of, made, refused
 

@@ -21,7 +21,7 @@ from shared.auth.subjects import documents, service_subject
 from shared.condition import Condition
 from shared.storage.access import Database
 from shared.storage.entry import decode
-from shared.times import DAY_MS, day_of, milliseconds
+from shared.times import DAY_MS, clock_of, day_of, milliseconds
 from shared.web.service import Application, Edge
 from tests.support.ledger import entries_of
 from tests.support.served import Json, Served, all_divisions, json_of, made
@@ -143,14 +143,10 @@ def pattern_of(day: str, *windows: tuple[int, int, int], last: str | None = None
         "last_day": last or day,
         "weekdays": [1, 2, 3, 4, 5, 6, 7],
         "windows": [
-            {"start": _clock(start), "end": _clock(end), "capacity": capacity}
+            {"start": clock_of(start), "end": clock_of(end), "capacity": capacity}
             for start, end, capacity in windows
         ],
     }
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def visitor(number: int) -> Json:

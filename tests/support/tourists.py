@@ -11,7 +11,7 @@ from typing import Any
 
 from services.tourism.domain import HOLDS_MAX
 from shared.clock import SystemClock
-from shared.times import day_of
+from shared.times import clock_of, day_of
 from tests.support.crowds import Client, Party, Reply, new_key
 from tests.support.fleet import Door, Fleet
 from tests.support.ledger import claim_row, entries_of
@@ -37,7 +37,7 @@ class Site:
         """A new session of tomorrow; its id."""
         day = day_of(SystemClock().now_ms()) + timedelta(days=1)
         start = next(self._minutes)
-        window = {"start": _clock(start), "end": "23:59", "capacity": capacity}
+        window = {"start": clock_of(start), "end": "23:59", "capacity": capacity}
         body = {
             "first_day": day.isoformat(),
             "last_day": day.isoformat(),
@@ -48,7 +48,7 @@ class Site:
         made = client.insist(f"/tourism/v1/products/{PRODUCT}/sessions", body, new_key())
         client.close()
         assert (made.status, made.body["opened"]) == (201, 1), made
-        self.sessions.append(f"{PRODUCT}.{day:%Y%m%d}.{_clock(start).replace(':', '')}")
+        self.sessions.append(f"{PRODUCT}.{day:%Y%m%d}.{clock_of(start).replace(':', '')}")
         return self.sessions[-1]
 
     def party(self, door: Door, *, keeps: bool) -> "Tourist":
@@ -79,10 +79,6 @@ def open_site(fleet: Fleet) -> Site:
     for capacity in (4000, 4000, 4000, 20):
         site.open_session(fleet.doors[0], capacity)
     return site
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 class Tourist(Party):

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.times import DAY_MS, day_of, instant, midnight_ms, milliseconds, minute_of
+from shared.times import (
+    DAY_MS,
+    clock_of,
+    day_of,
+    days_within,
+    instant,
+    midnight_ms,
+    milliseconds,
+    minute_of,
+    minutes_of,
+)
 
 NEW_YEAR_MS = 1_767_225_600_000
 """2026-01-01T00:00Z, eight in the morning in Gansu."""
@@ -31,3 +41,20 @@ def test_an_instant_reads_back_and_lies_in_its_day(now_ms: int) -> None:
 def test_a_time_that_no_calendar_has_is_an_error(written: str) -> None:
     with pytest.raises(ValueError, match=r"day|hour"):
         milliseconds(written)
+
+
+def test_a_time_of_day_reads_back() -> None:
+    assert (minutes_of("08:30"), clock_of(510)) == (510, "08:30")
+    assert [minutes_of(clock_of(minutes)) for minutes in range(24 * 60)] == list(range(24 * 60))
+
+
+def test_both_ends_of_a_span_count_where_their_weekday_does() -> None:
+    monday, sunday = date(2026, 1, 5), date(2026, 1, 18)
+    assert days_within(monday, sunday, {1, 7}) == [
+        monday,
+        date(2026, 1, 11),
+        date(2026, 1, 12),
+        sunday,
+    ]
+    assert days_within(monday, monday, {1}) == [monday]
+    assert days_within(monday, monday, {2}) == days_within(sunday, monday, {1}) == []

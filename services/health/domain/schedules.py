@@ -24,7 +24,7 @@ from services.health.domain.problems import (
 )
 from shared.errors import Refused, invalid
 from shared.storage.catalogue import Body
-from shared.times import MINUTE_MS, day_of, instant, midnight_ms
+from shared.times import MINUTE_MS, day_of, days_within, instant, midnight_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ class Pattern:
     @property
     def days(self) -> list[date]:
         """The days on which the doctor is there."""
-        span = (self.last - self.first).days + 1
-        days = (self.first + timedelta(days=number) for number in range(span))
-        return [day for day in days if day.isoweekday() in self.weekdays]
+        return days_within(self.first, self.last, self.weekdays)
 
 
 def check_pattern(pattern: Pattern) -> None:

@@ -1,5 +1,7 @@
 """Availability and sessions over HTTP: read by everyone, published and changed by staff."""
 
+from datetime import date
+
 from services.health.actions import schedules as actions
 from services.health.actions.desks import PUBLIC
 from services.health.actions.schedules import BY_DEPARTMENT, BY_DOCTOR
@@ -12,7 +14,6 @@ from services.health.domain.problems import (
 )
 from services.health.routes.parts import NOTICE_BOARD, STAFF, Health, new_router, staff_of
 from services.health.schemas import schedules as schemas
-from services.health.schemas.common import day_in, minutes_in
 from services.health.schemas.schedules import (
     availability_json,
     first_day,
@@ -24,7 +25,7 @@ from services.health.schemas.schedules import (
 from shared.errors import NOT_FOUND, Refused
 from shared.language import Words
 from shared.storage.access import Committed, Document
-from shared.times import day_of
+from shared.times import day_of, minutes_of
 from shared.web.routes import Answer, Call
 
 router = new_router()
@@ -96,7 +97,7 @@ def _sessions(call: Call[Health], whose: str, key: str) -> Answer:
         call.parts.database,
         whose,
         key,
-        day_in("date", call.query["date"]),
+        date.fromisoformat(call.query["date"]),
         limit=call.page.fetch,
         after=call.page.after,
         freshness=call.freshness(PUBLIC),
@@ -177,7 +178,7 @@ def move_slot(call: Call[Health]) -> Answer:
             call.path["session_id"],
             call.revision,
             _slot_number(call.path["slot"]),
-            minutes_in(call.body["start"]),
+            minutes_of(call.body["start"]),
         )
     )
 

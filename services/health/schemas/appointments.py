@@ -6,7 +6,6 @@ from services.health.domain import SLOTS_MAX, STATES
 from services.health.domain.appointments import cancel_until_ms
 from services.health.schemas.common import (
     APPOINTMENT_ID,
-    DAY,
     DEPARTMENT_ID,
     DOCTOR_ID,
     HOSPITAL_ID,
@@ -19,6 +18,7 @@ from shared.language import Words
 from shared.schemas import (
     ID,
     Choice,
+    Day,
     Example,
     Instant,
     Items,
@@ -68,7 +68,7 @@ class StaffAppointmentSchema(Schema):
     session_id = Text(100)
     slot = Whole(0, SLOTS_MAX)
     state = Choice(*STATES)
-    date = Text(10, pattern=DAY, doc=LOCAL_DAY)
+    date = Day(doc=LOCAL_DAY)
     starts_at = Instant()
     ends_at = Instant()
 

@@ -13,21 +13,18 @@ from services.health.domain import (
 )
 from services.health.domain.schedules import DayPlaces, Pattern, end_ms, offered
 from services.health.schemas.common import (
-    DAY,
     DEPARTMENT_ID,
     DOCTOR_ID,
     HOSPITAL_ID,
     LOCAL_DAY,
     LOCAL_TIME,
     SESSION_ID,
-    TIME,
-    day_in,
-    minutes_in,
 )
 from shared.language import Words
 from shared.schemas import (
     INTEGER_MAX,
     Choice,
+    Day,
     Example,
     Instant,
     Items,
@@ -35,11 +32,12 @@ from shared.schemas import (
     QueryWhole,
     Schema,
     Text,
+    TimeOfDay,
     Whole,
 )
 from shared.storage.access import Document
 from shared.storage.catalogue import Body
-from shared.times import instant
+from shared.times import instant, minutes_of
 
 
 class PatternSchema(Schema):
@@ -55,33 +53,33 @@ class PatternSchema(Schema):
         "release_time": "07:00",
     }
 
-    first = Text(10, pattern=DAY, doc=LOCAL_DAY)
-    last = Text(10, pattern=DAY, doc=LOCAL_DAY)
+    first = Day(doc=LOCAL_DAY)
+    last = Day(doc=LOCAL_DAY)
     weekdays = Items(
         Whole(1, 7), 7, minimum=1, doc=Words("1 为星期一，7 为星期日", "1 is Monday, 7 is Sunday")
     )
-    start = Text(5, pattern=TIME, doc=LOCAL_TIME)
-    end = Text(5, pattern=TIME, doc=LOCAL_TIME)
+    start = TimeOfDay(doc=LOCAL_TIME)
+    end = TimeOfDay(doc=LOCAL_TIME)
     slot_minutes = Whole(5, 240)
     places = Whole(1, SLOT_PLACES_MAX, doc=Words("每个时段的号数", "Places of each slot"))
     release_days = Whole(
         0, 60, doc=Words("提前多少天放号", "Booking opens so many days before each session")
     )
-    release_time = Text(5, pattern=TIME, doc=LOCAL_TIME)
+    release_time = TimeOfDay(doc=LOCAL_TIME)
 
 
 def pattern_of(body: Body) -> Pattern:
-    """The pattern that a body describes. Raises Refused(INVALID) on a day that is none."""
+    """The pattern that a body describes."""
     return Pattern(
-        first=day_in("first", body["first"]),
-        last=day_in("last", body["last"]),
+        first=date.fromisoformat(body["first"]),
+        last=date.fromisoformat(body["last"]),
         weekdays=frozenset(body["weekdays"]),
-        start_minute=minutes_in(body["start"]),
-        end_minute=minutes_in(body["end"]),
+        start_minute=minutes_of(body["start"]),
+        end_minute=minutes_of(body["end"]),
         slot_minutes=body["slot_minutes"],
         places=body["places"],
         release_days=body["release_days"],
-        release_minute=minutes_in(body["release_time"]),
+        release_minute=minutes_of(body["release_time"]),
     )
 
 
@@ -148,7 +146,7 @@ class SessionHeadSchema(Schema):
     hospital_id = Text(100)
     department_id = Text(100)
     doctor_id = Text(100)
-    date = Text(10, pattern=DAY, doc=LOCAL_DAY)
+    date = Day(doc=LOCAL_DAY)
     state = Choice(*SESSION_STATES)
     opens_at = Instant(doc=Words("开始放号的时间", "Before it nobody can book"))
     starts_at = Instant()
@@ -178,7 +176,7 @@ class SessionsSchema(Schema):
 
 
 class SessionQuery(PageQuery):
-    date = Text(10, pattern=DAY, doc=LOCAL_DAY, example="2026-05-04")
+    date = Day(doc=LOCAL_DAY, example="2026-05-04")
 
 
 def session_head_json(session: Document) -> Body:
@@ -213,19 +211,19 @@ def session_json(session: Document) -> Body:
 class MoveSchema(Schema):
     EXAMPLE: ClassVar[Example] = {"start": "14:00"}
 
-    start = Text(5, pattern=TIME, doc=LOCAL_TIME)
+    start = TimeOfDay(doc=LOCAL_TIME)
 
 
 # Availability
 
 
 class AvailabilityQuery(Schema):
-    first = Text(10, pattern=DAY, required=False, doc=Words("默认今天", "Today unless said"))
+    first = Day(required=False, doc=Words("默认今天", "Today unless said"))
     days = QueryWhole(1, AVAILABILITY_DAYS_MAX, required=False, default=AVAILABILITY_DAYS_MAX)
 
 
 class DaySchema(Schema):
-    date = Text(10, pattern=DAY, doc=LOCAL_DAY)
+    date = Day(doc=LOCAL_DAY)
     free = Whole(0, INTEGER_MAX, doc=Words("现在可约", "Places that can be booked now"))
     places = Whole(0, INTEGER_MAX, doc=Words("未开始时段的总号数", "All places still to come"))
     opens_at = Text(
@@ -259,4 +257,4 @@ def _day_json(day: DayPlaces) -> Body:
 
 def first_day(query: Body, today: date) -> date:
     """The day that availability is asked from."""
-    return day_in("first", query["first"]) if "first" in query else today
+    return date.fromisoformat(query["first"]) if "first" in query else today

@@ -10,7 +10,6 @@ from services.tourism.schemas import tickets as schemas
 from services.tourism.schemas.tickets import (
     calendar_json,
     capacity_json,
-    day_named,
     opening_json,
     own_session_json,
     pattern_of,
@@ -83,11 +82,10 @@ def read_calendar(call: Call[Tourism]) -> Answer:
     answer=schemas.SessionsSchema,
 )
 def list_sessions(call: Call[Tourism]) -> Answer:
-    day = day_named(call.query["day"], "day").isoformat()
     found = calendars.list_sessions(
         call.parts.database,
         call.path["product_id"],
-        day,
+        call.query["day"],
         call.parts.clock.now_ms(),
         call.freshness(PUBLIC),
     )
@@ -128,7 +126,7 @@ def list_own_sessions(call: Call[Tourism]) -> Answer:
         call.parts.database,
         keeper_of(call),
         call.path["attraction_id"],
-        day_named(call.query["day"], "day").isoformat(),
+        call.query["day"],
         call.parts.clock.now_ms(),
         limit=call.page.fetch,
         after=call.page.after,

@@ -11,6 +11,7 @@ from shared.schemas import (
     PLACE,
     SAMPLE,
     Choice,
+    Day,
     Flag,
     Items,
     PageQuery,
@@ -22,7 +23,6 @@ from shared.storage.catalogue import Body
 
 MICRODEGREES = Words("百万分之一度", "millionths of a degree")
 NEAR = r"^(3[2-9]|4[0-3])(\.[0-9]{1,6})?,(9[2-9]|10[0-9])(\.[0-9]{1,6})?$"
-DAY = r"^20[2-9][0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 DISTANCE_MAX = 2_000_000
 
 
@@ -64,7 +64,7 @@ class CrowdSchema(Schema):
     """How full an attraction is today."""
 
     attraction_id = Text(100, example="mogao")
-    day = Text(10, pattern=DAY, example="2026-12-01")
+    day = Day(example="2026-12-01")
     booked = Whole(0, 10**9, doc=Words("已预留和售出的票", "Places held and sold for the day"))
     admitted = Whole(0, 10**9, doc=Words("已入园人数", "Visitors who came in"))
     daily_max = Whole(

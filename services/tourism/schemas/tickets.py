@@ -17,13 +17,11 @@ from services.tourism.domain import (
     Pattern,
     Window,
     begins_ms,
-    clock_of,
     ends_ms,
     is_expired,
     session_key,
     ticket_key,
 )
-from services.tourism.schemas.attractions import DAY
 from shared.auth.acting import Open, acts_json
 from shared.errors import invalid
 from shared.language import Language, Words, local
@@ -33,6 +31,7 @@ from shared.schemas import (
     LOCAL_NAME,
     SAMPLE,
     Choice,
+    Day,
     Example,
     Flag,
     Instant,
@@ -42,15 +41,15 @@ from shared.schemas import (
     Part,
     Schema,
     Text,
+    TimeOfDay,
     Whole,
     acted_by,
     money,
 )
 from shared.storage.access import Document
 from shared.storage.catalogue import Body
-from shared.times import instant
+from shared.times import clock_of, instant, minutes_of
 
-CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MONTH = r"^20[2-9][0-9]-(0[1-9]|1[0-2])$"
 GANSU_TIME = Words("甘肃当地时间", "Local time in Gansu")
 AVAILABLE = Words("当前可订票数", "Places that can be booked now")
@@ -84,9 +83,9 @@ class SessionSchema(Schema):
     id = Text(100, example=SESSION_ID)
     product_id = Text(100, example=PRODUCT_ID)
     attraction_id = Text(100, example="mogao")
-    day = Text(10, pattern=DAY, doc=GANSU_TIME, example="2026-12-01")
-    start = Text(5, pattern=CLOCK, doc=GANSU_TIME, example="08:30")
-    end = Text(5, pattern=CLOCK, doc=GANSU_TIME, example="10:00")
+    day = Day(doc=GANSU_TIME, example="2026-12-01")
+    start = TimeOfDay(doc=GANSU_TIME, example="08:30")
+    end = TimeOfDay(doc=GANSU_TIME, example="10:00")
     starts_at = Instant()
     ends_at = Instant()
     state = Choice("open", "closed")
@@ -99,11 +98,11 @@ class SessionsSchema(Schema):
 
 
 class DayQuery(Schema):
-    day = Text(10, pattern=DAY, doc=GANSU_TIME, example="2026-12-01")
+    day = Day(doc=GANSU_TIME, example="2026-12-01")
 
 
 class OwnDayQuery(PageQuery):
-    day = Text(10, pattern=DAY, doc=GANSU_TIME, example="2026-12-01")
+    day = Day(doc=GANSU_TIME, example="2026-12-01")
 
 
 class MonthQuery(Schema):
@@ -141,8 +140,8 @@ class OwnSessionsSchema(Schema):
 
 
 class WindowSchema(Schema):
-    start = Text(5, pattern=CLOCK, doc=GANSU_TIME)
-    end = Text(5, pattern=CLOCK, doc=GANSU_TIME)
+    start = TimeOfDay(doc=GANSU_TIME)
+    end = TimeOfDay(doc=GANSU_TIME)
     capacity = Whole(0, CAPACITY_MAX)
 
 
@@ -154,8 +153,8 @@ class PatternSchema(Schema):
         "windows": [{"start": "08:30", "end": "10:00", "capacity": 1500}],
     }
 
-    first_day = Text(10, pattern=DAY)
-    last_day = Text(10, pattern=DAY)
+    first_day = Day()
+    last_day = Day()
     weekdays = Items(Whole(1, 7), 7, minimum=1, doc=Words("1 为星期一", "1 is Monday (ISO 8601)"))
     windows = Items(WindowSchema, WINDOWS_MAX, minimum=1)
 
@@ -257,9 +256,9 @@ class BookingSchema(Schema):
     state = Choice(*STATES)
     session_id = Text(100)
     attraction_id = Text(100)
-    day = Text(10, pattern=DAY)
-    start = Text(5, pattern=CLOCK)
-    end = Text(5, pattern=CLOCK)
+    day = Day()
+    start = TimeOfDay()
+    end = TimeOfDay()
     total = Part(MoneySchema)
     placed_at = Instant()
     held_until = Instant(required=False)
@@ -400,26 +399,12 @@ def admitted_json(booking: Document, ticket_id: str) -> Body:
 
 
 def pattern_of(body: Body) -> Pattern:
-    """Raises Refused(INVALID) for a day that the calendar does not have."""
     windows = [
-        Window(_minute(row["start"]), _minute(row["end"]), row["capacity"])
+        Window(minutes_of(row["start"]), minutes_of(row["end"]), row["capacity"])
         for row in body["windows"]
     ]
-    first, last = (day_named(body[name], name) for name in ("first_day", "last_day"))
+    first, last = (date.fromisoformat(body[name]) for name in ("first_day", "last_day"))
     return Pattern(first, last, frozenset(body["weekdays"]), tuple(windows))
-
-
-def day_named(written: str, field: str) -> date:
-    """Raises Refused(INVALID) on `field`."""
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        raise invalid(field, "没有这一天", "is no day of the calendar") from None
-
-
-def _minute(written: str) -> int:
-    hours, _, minutes = written.partition(":")
-    return int(hours) * 60 + int(minutes)
 
 
 def check_document(document: Any, today: date, field: str) -> None:
