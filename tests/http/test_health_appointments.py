@@ -169,6 +169,16 @@ def test_staff_see_their_own_hospital_and_nothing_of_the_patient(clinic: Clinic)
         refused(answer, 404, "not-found")
 
 
+def test_staff_choose_the_state_of_the_appointments_that_they_see(clinic: Clinic) -> None:
+    session = clinic.session()
+    waiting, gone = clinic.booked(session), clinic.booked(session, by="citizen-2")
+    made(clinic.cancel(gone, by="citizen-2"))
+    path = f"/v1/sessions/{session['id']}/appointments"
+    for query, found in (("", waiting), ("?state=booked", waiting), ("?state=cancelled", gone)):
+        seen = json_of(clinic.get(path + query, by="hospital-1"))["items"]
+        assert [item["id"] for item in seen] == [found["id"]]
+
+
 def test_whoever_left_a_desk_is_nobody_there(clinic: Clinic) -> None:
     session = clinic.session()
     body = {"account": "hospital-1", "active": False}
@@ -265,9 +275,10 @@ def test_a_slot_that_is_moved_to_where_it_is_has_not_moved(clinic: Clinic) -> No
 def test_a_patient_is_checked_in_exactly_once_on_the_day(clinic: Clinic) -> None:
     session = clinic.session()
     appointment = clinic.booked(session)
-    to_monday(clinic, hours=-1 / 3600)
-    problem = refused(clinic.at_desk("check-in", appointment), 409, "not-today")
-    assert problem["date"] == "2026-01-05"
+    for hours in (-1 / 3600, 24):
+        to_monday(clinic, hours)
+        problem = refused(clinic.at_desk("check-in", appointment), 409, "not-today")
+        assert problem["date"] == "2026-01-05"
     to_monday(clinic, hours=7)
     seen = made(clinic.at_desk("check-in", appointment, by="clinician-1"))
     assert seen["state"] == "checked_in"

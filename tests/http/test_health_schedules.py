@@ -78,6 +78,13 @@ def test_departments_and_doctors_are_listed_and_kept_by_their_hospital(clinic: C
         refused(clinic.post(path, name, by="hospital-2"), 404, "not-found")
 
 
+def test_what_is_added_stands_where_its_answer_says(clinic: Clinic) -> None:
+    department = clinic.department()
+    for path in (f"hospitals/{LZU}/departments", f"departments/{department}/doctors"):
+        answer = clinic.post(f"/v1/{path}", {"name_zh": "甲"}, by="hospital-1")
+        assert json_of(clinic.client.get(answer.headers["Location"])) == made(answer)
+
+
 # Publishing
 
 
@@ -194,6 +201,13 @@ def test_availability_is_for_everyone_and_not_sent_twice(clinic: Clinic) -> None
         refused(clinic.get(f"{path}?{query}"), 422, "invalid-request", field)
 
 
+def test_availability_begins_with_the_day_that_it_is_in_gansu(clinic: Clinic) -> None:
+    path = f"/v1/departments/{clinic.department()}/availability"
+    for hours, day in ((15.5, "2026-01-01"), (1, "2026-01-02")):
+        clinic.clock.pass_wall(hours=hours)
+        assert json_of(clinic.get(path))["days"][0]["date"] == day
+
+
 def test_the_sessions_of_one_day(clinic: Clinic) -> None:
     department = clinic.department()
     ids = [clinic.session(clinic.doctor(department))["id"] for _ in range(3)]
@@ -280,6 +294,16 @@ def test_a_moved_slot_takes_its_patients_along(clinic: Clinic) -> None:
     made(clinic.book(clinic.session(hospital=DUNHUANG, start="08:30", end="09:00")))
 
 
+def test_who_is_checked_in_is_moved_along(clinic: Clinic) -> None:
+    session = clinic.session()
+    appointment = clinic.booked(session, 3)
+    clinic.clock.pass_wall(hours=4 * 24 - 1)
+    made(clinic.at_desk("check-in", appointment))
+    assert clinic.move(session, 3, "14:00").status_code == 200
+    shown = json_of(clinic.get(f"/v1/appointments/{appointment['id']}", by="citizen-1"))
+    assert (shown["state"], shown["starts_at"]) == ("checked_in", "2026-01-05T06:00:00.000Z")
+
+
 def test_a_slot_is_not_moved_where_somebody_has_no_time(clinic: Clinic) -> None:
     doctor = clinic.doctor()
     session = clinic.session(doctor)
@@ -293,6 +317,16 @@ def test_a_slot_is_not_moved_where_somebody_has_no_time(clinic: Clinic) -> None:
     refused(clinic.move(session, 4, "15:00"), 404, "not-found")
     refused(clinic.move(session, "x", "15:00"), 404, "not-found")
     refused(clinic.move(session, 0, "15:00", by="hospital-2"), 404, "not-found")
+
+
+def test_all_patients_who_have_no_time_are_counted(clinic: Clinic) -> None:
+    session = clinic.session()
+    elsewhere = clinic.session(hospital=DUNHUANG, start="14:00", end="14:30")
+    for number in range(3):
+        clinic.booked(session, 1, by=f"citizen-{number}")
+    for number in range(2):
+        clinic.booked(elsewhere, by=f"citizen-{number}")
+    assert refused(clinic.move(session, 1, "14:10"), 409, "patients-busy")["patients"] == 2
 
 
 def test_a_slot_that_was_read_too_early_is_not_moved(clinic: Clinic) -> None:
