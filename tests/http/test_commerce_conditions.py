@@ -204,6 +204,7 @@ def test_the_language_that_the_caller_prefers(shop: Shop, header: str | None, ta
 def test_a_cursor_continues_its_own_list_only(shop: Shop) -> None:
     lily = shop.lily(50)
     store = json_of(shop.get(f"/v1/products/{lily}"))["store_id"]
+    other = shop.open_store()
     for _ in range(3):
         shop.order(lily, by="citizen-20")
         shop.order(lily, by="citizen-21")
@@ -218,6 +219,7 @@ def test_a_cursor_continues_its_own_list_only(shop: Shop) -> None:
         (f"/v1/orders?after={own}", "citizen-21"),
         (f"/v1/orders?after={placed}", "citizen-20"),
         (f"/v1/stores/{store}/orders?state=fulfilled&after={placed}", "merchant-1"),
+        (f"/v1/stores/{other}/orders?after={placed}", "merchant-1"),
         (f"/v1/my/stores?after={placed}", "merchant-1"),
         (f"/v1/orders?after={own[:-1]}", "citizen-20"),
         (f"/v1/orders?after={own[:-2]}{'A' if own[-2] != 'A' else 'B'}{own[-1]}", "citizen-20"),

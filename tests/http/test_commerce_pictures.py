@@ -194,6 +194,14 @@ def test_an_upload_that_is_sent_again_is_the_same_picture(fresh_shop: Shop) -> N
     assert shop.get(f"{below(first['picture'])}/160").status_code == 200
 
 
+def test_another_upload_of_the_same_length_is_another_request(shop: Shop) -> None:
+    product, [one, other] = shop.lily(), [photo() + end for end in (b"1", b"2")]
+    give(shop, product, one, key="once")
+    path = f"/v1/products/{product}/picture"
+    answer = shop.post(path, raw=other, by="merchant-1", headers=JPEG, key="once")
+    refused(answer, 422, "idempotency-key-reused")
+
+
 def test_an_upload_that_is_sent_again_after_its_key_was_forgotten_is_still_seen(
     fresh_shop: Shop,
 ) -> None:
@@ -226,10 +234,12 @@ def test_an_upload_that_is_sent_again_leaves_no_bytes_that_nobody_sees(
     assert objects(shop) == kept
 
 
-def test_nobody_gives_or_takes_a_picture_of_anothers_product(shop: Shop) -> None:
+def test_nobody_gives_or_takes_a_picture_of_anothers_product(fresh_shop: Shop) -> None:
+    shop = fresh_shop
     product = shop.lily()
     path = f"/v1/products/{product}/picture"
     refused(shop.post(path, raw=photo(), by="merchant-2", headers=JPEG), 404, "not-found")
+    assert shop.store.count("create", PREFIX) == 0, "nor is a stranger's picture ever stored"
     refused(shop.post(f"{path}/removal", by="merchant-2"), 404, "not-found")
     refused(shop.post(path, raw=photo(), by="citizen-1", headers=JPEG), 403, "forbidden")
     made(shop.post(path, raw=photo(), by="operator-1", headers=JPEG))
