@@ -235,9 +235,12 @@ def test_a_search_is_the_same_in_pages(market: Shop, sort: str) -> None:
 
 
 def test_a_search_by_relevance_is_the_same_in_pages(market: Shop) -> None:
-    whole = json_of(market.get("/v1/products?q=lanzhou OR wudu 兰州"))["items"]
+    """Also where several match equally well."""
+    store = json_of(market.get("/v1/my/stores", by="merchant-1"))["items"][0]["id"]
+    for _ in range(3):
+        market.add(store, name_zh="兰州礼盒")
     whole = json_of(market.get("/v1/products?q=兰州"))["items"]
-    assert len(whole) == 2
+    assert len(whole) == 5
     assert pages(market, "/v1/products?q=兰州&sort=relevance") == whole
 
 

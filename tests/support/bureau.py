@@ -36,7 +36,7 @@ from shared.auth.delegations import Seal
 from shared.auth.keys import SigningKeys
 from shared.auth.subjects import subjects
 from shared.auth.tokens import TokenVerifier
-from shared.condition import Condition, Part
+from shared.condition import Condition
 from shared.errors import Refused
 from shared.notices.mapping import messages_of
 from shared.notices.message import Message, Unsent
@@ -97,16 +97,10 @@ class Authority:
 class Bureau(Served):
     """Identity, with one app and one firm made known, and an operator."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        part: Part | None = None,
-        staff_by_number: bool = False,
-    ) -> None:
+    def __init__(self, directory: Path, *, staff_by_number: bool = False, **options: Any) -> None:
         self._staff_by_number = staff_by_number
         self.authority = Authority()
-        super().__init__(directory, "identity", CATALOGUE, self._create, part=part)
+        super().__init__(directory, "identity", CATALOGUE, self._create, **options)
         everyday = [name for name in SCOPES if name not in OFFICE_SCOPES]
         app = Registration("app", "掌上甘肃", "Gansu in Hand", [REDIRECT], everyday, [])
         firm = Registration("firm", "雪山物流", "Snow Logistics", [], ["account:read"], ["partner"])

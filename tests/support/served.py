@@ -61,6 +61,17 @@ class Said:
         return self.standing
 
 
+class Unfed(JournalDatabase):
+    """A database whose searches alone feed the index: what one finds hangs on no other thread.
+
+    While a feeder is at it a search waits for half a second (`finder.TURN_SECONDS`) and then does
+    without what was just written, or is busy: on a machine with much to do, now and then.
+    """
+
+    def feed(self) -> None:
+        pass
+
+
 class Served:
     """The service `name`, and people to call it. `log` holds the lines that it wrote."""
 
@@ -73,6 +84,7 @@ class Served:
         *,
         part: Part | None = None,
         subject_key: bytes = SUBJECT_KEY,
+        database: type[JournalDatabase] = Unfed,
     ) -> None:
         self.name = name
         self.subject_key = subject_key
@@ -82,7 +94,7 @@ class Served:
         self.store = MemoryStore(self.bucket, clock=self.clock)
         self.log: list[bytes] = []
         self.verifier = self.issuer.verifier(audience=name, key=subject_key)
-        self.database = JournalDatabase(
+        self.database = database(
             self.store, catalogue, prefix=f"{name}/", directory=directory, clock=self.clock
         )
         self.edge = Edge(
