@@ -9,7 +9,7 @@ from PIL import Image
 from services.commerce import pictures
 from services.commerce.pictures import SIZES, sized
 from shared.errors import Refused
-from shared.storage.memory import refuse
+from shared.storage.memory import drop, lose_reply, refuse
 from shared.storage.objects import Denied, Exists, Uncertain
 from tests.support.served import Json, json_of, made, refused
 from tests.support.shop import Shop, photo
@@ -191,6 +191,7 @@ def test_an_upload_that_is_sent_again_is_the_same_picture(fresh_shop: Shop) -> N
     path = f"/v1/products/{product}/picture"
     other = shop.post(path, raw=photo(65), by="merchant-1", headers=JPEG, key="once")
     refused(other, 422, "idempotency-key-reused")
+    assert len(objects(shop)) == len(SIZES)
     assert shop.get(f"{below(first['picture'])}/160").status_code == 200
 
 
@@ -261,6 +262,23 @@ def test_a_store_that_is_away_gives_no_product_half_a_picture(fresh_shop: Shop) 
         assert shop.get(f"{address}/{name}").status_code == 200
     shop.store.inject("get", refuse(Uncertain("timeout")), key=PREFIX)
     refused(shop.get(f"{address}/160"), 503, "busy")
+
+
+def test_a_picture_stays_whose_product_may_name_it_though_its_merchant_was_told_busy(
+    fresh_shop: Shop,
+) -> None:
+    shop = fresh_shop
+    product = shop.lily()
+    journal = "commerce/journal/"
+    shop.store.inject("create", lose_reply, key=journal, times=100)
+    shop.store.inject("get", drop, key=journal, times=100)
+    path = f"/v1/products/{product}/picture"
+    refused(shop.post(path, raw=photo(), by="merchant-1", headers=JPEG), 503, "busy")
+    shop.store._faults.clear()
+    shop.clock.pass_monotonic(2)
+    address = json_of(shop.get(f"/v1/products/{product}"))["picture"]
+    for name in SIZES:
+        assert shop.get(f"{below(address)}/{name}").status_code == 200
 
 
 def test_a_size_that_was_being_stored_and_never_came_is_not_taken_for_stored(

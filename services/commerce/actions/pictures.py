@@ -4,7 +4,7 @@ from services.commerce.actions import goods
 from services.commerce.actions.goods import PUBLIC, Offer
 from services.commerce.actions.keepers import Keeper, kept_by, own_product
 from services.commerce.pictures import Gallery
-from shared.errors import NOT_FOUND, Refused
+from shared.errors import BUSY, NOT_FOUND, Refused
 from shared.storage.access import (
     Claim,
     Committed,
@@ -25,8 +25,8 @@ def set_picture(
     sizes: dict[str, bytes] | None,
 ) -> Committed[Offer]:
     """Give a product a picture in every size (`pictures.sized`), in place of the one it has; None
-    takes it away. The bytes are stored before the product names them: a crash or a
-    refusal in between leaves some that nobody sees.
+    takes it away. The bytes are stored before the product names them: a crash in between, or a
+    BUSY after which nothing was changed, leaves some that nobody sees.
     """
     database.read(lambda view: own_product(view, keeper, product_id), PUBLIC)
     picture_id = None if sizes is None else gallery.keep(sizes)
@@ -40,7 +40,13 @@ def set_picture(
         tx.emit("product.changed", {"product": product_id, **kept_by(keeper)})
         return tx.put("products", product_id, body)
 
-    made = database.transact_once(claim, change)
+    try:
+        made = database.transact_once(claim, change)
+    except Refused as refusal:
+        # Whoever is told BUSY may have been heard all the same, and the product name these bytes.
+        if picture_id is not None and refusal.problem is not BUSY:
+            gallery.drop([picture_id])
+        raise
     # As everyone sees it now, also in the answer to a repeated request.
     shown = goods.read_product(database, product_id, Freshness(0.0, made.seq))
     # What is not named now never will be again; a repeated request's own is not either.
