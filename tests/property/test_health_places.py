@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from services.health import domain
 from services.health.actions import appointments, desks, schedules
-from services.health.actions.desks import Staff
+from services.health.actions.keepers import Staff
 from services.health.domain.schedules import Pattern
 from shared.errors import Refused
 from shared.storage.access import Claim

@@ -20,7 +20,7 @@ EDGES = (
     ),
     Mutant(
         "lets staff of one hospital act for another",
-        "services/health/actions/desks.py",
+        "services/health/actions/keepers.py",
         "    if not staff.operator:\n        member",
         '    if staff.subject == "":\n        member',
         f"{_MATRIX}test_anothers_is_not_found_and_ones_own_is_there"

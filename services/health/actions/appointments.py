@@ -1,7 +1,7 @@
 """Appointments: booked, read and cancelled by patients; settled by a desk's staff."""
 
 from services.health.actions.days import occupy, release
-from services.health.actions.desks import Staff, at_desk
+from services.health.actions.keepers import Staff, at_desk
 from services.health.domain import TO_COME_MAX, schedules
 from services.health.domain import appointments as rules
 from services.health.domain.problems import SLOT_GONE, TOO_MANY

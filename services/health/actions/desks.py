@@ -1,10 +1,10 @@
 """Desks, who works at them, departments and doctors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from services.health.actions.keepers import PUBLIC, Staff, at_desk, member_key
 from services.health.domain.problems import DESK_OPEN
-from shared.errors import NOT_FOUND, Refused
+from shared.errors import Refused
 from shared.storage.access import (
     Claim,
     Committed,
@@ -15,37 +15,9 @@ from shared.storage.access import (
     Position,
     ReadView,
     Transaction,
-    View,
-    recent,
     unchanged,
 )
 from shared.storage.catalogue import Body
-
-PUBLIC = recent(1.0)
-"""What everyone may read may be a second old; nothing is decided on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """Who acts for a hospital: somebody of its desk, or an operator, who may act for any."""
-
-    subject: str
-    operator: bool = False
-
-
-def at_desk(view: View, staff: Staff, hospital_id: str) -> Document:
-    """A hospital's desk, for those who work at it. Raises Refused(NOT_FOUND) to all others."""
-    desk = view.require("desks", hospital_id)
-    if not staff.operator:
-        member = view.require("staff", _member(hospital_id, staff.subject))
-        if not member.body["active"]:
-            raise Refused(NOT_FOUND)
-    return desk
-
-
-def _member(hospital_id: str, subject: str) -> str:
-    return f"{hospital_id}.{subject}"
-
 
 # Desks
 
@@ -92,7 +64,7 @@ def set_member(
     def change(tx: Transaction) -> Document:
         tx.require("desks", hospital_id)
         body = {"hospital": hospital_id, "active": active, "by": staff.subject}
-        return tx.put("staff", _member(hospital_id, subject), body)
+        return tx.put("staff", member_key(hospital_id, subject), body)
 
     return database.transact_once(claim, change)
 
@@ -193,7 +165,7 @@ def plant_desk(
         tx.put("desks", hospital_id, {**limits, "opened_ms": tx.now_ms, "sample": True})
         for subject in members:
             body = {"hospital": hospital_id, "active": True}
-            tx.put("staff", _member(hospital_id, subject), body)
+            tx.put("staff", member_key(hospital_id, subject), body)
         for collection, rows in (("departments", departments), ("doctors", doctors)):
             for key, row in rows:
                 tx.put(collection, key, {**row, "hospital": hospital_id, "sample": True})

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from services.health.actions.days import rebook, release
-from services.health.actions.desks import PUBLIC, Staff, at_desk
+from services.health.actions.keepers import PUBLIC, Staff, at_desk
 from services.health.domain import DAY_SESSIONS_MAX, SESSION_PLACES_MAX, SLOT_PLACES_MAX
 from services.health.domain import schedules as rules
 from services.health.domain.appointments import is_over

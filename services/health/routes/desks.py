@@ -1,7 +1,7 @@
 """Hospitals, desks, departments and doctors over HTTP."""
 
 from services.health.actions import desks as actions
-from services.health.actions.desks import PUBLIC
+from services.health.actions.keepers import PUBLIC
 from services.health.domain.problems import DESK_OPEN
 from services.health.routes.parts import (
     NOTICE_BOARD,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.health.actions.desks import Staff
+from services.health.actions.keepers import Staff
 from shared.auth.subjects import SubjectOf
 from shared.clock import Clock
 from shared.divisions import Divisions

@@ -3,7 +3,7 @@
 from datetime import date
 
 from services.health.actions import schedules as actions
-from services.health.actions.desks import PUBLIC
+from services.health.actions.keepers import PUBLIC
 from services.health.actions.schedules import BY_DEPARTMENT, BY_DOCTOR
 from services.health.domain.problems import (
     DOCTOR_BUSY,
