@@ -176,7 +176,6 @@ class Clinic(RuleBasedStateMachine):
             return appointments.book(
                 self.database,
                 patient,
-                patient,
                 self.claim(),
                 self.sessions[doctor],
                 self.starts[doctor][slot],

@@ -25,14 +25,14 @@ from shared.storage.catalogue import Body
 
 def book(
     database: Database,
-    account: str,
     patient: str,
     claim: Claim,
     session_id: str,
     start_ms: int,
     actor: Actor | None = None,
 ) -> Committed[Document]:
-    """Book the slot of a session that starts at `start_ms`, as the caller saw it.
+    """Book the slot of a session that starts at `start_ms`, as the caller saw it. It is for who
+    comes, and theirs: whoever acts for somebody has a token of that person's.
 
     Raises Refused(NOT_OPEN_YET, FULLY_BOOKED, BOOKED_ALREADY, TIME_TAKEN, BARRED,
     TOO_MANY, …).
@@ -44,11 +44,9 @@ def book(
             raise Refused(SLOT_GONE)
         number = schedules.bookable(session.body, start_ms, tx.now_ms)
         desk = tx.require("desks", session.body["hospital"]).body
-        body = rules.new_appointment(
-            account, patient, session, number, desk["cancel_hours"], tx.now_ms
-        )
+        body = rules.new_appointment(patient, session, number, desk["cancel_hours"], tx.now_ms)
         rules.check_not_barred(_missed(tx, body), desk, tx.now_ms)
-        _check_few_to_come(tx, account)
+        _check_few_to_come(tx, patient)
         note(body, "booked", actor)
         appointment_id = tx.new_id("appointment")
         occupy(tx, appointment_id, body)

@@ -8,8 +8,8 @@ at every entry. And of patients: nobody has two appointments that overlap, where
 two with one department on one day.
 
 An appointment names no person and nothing about an illness: account and patient are subject ids.
-They are the same for now, also where somebody acts for the patient (`acts`); rules about people go
-by the patient, rights to an appointment by the account that booked it.
+They are one, also where somebody acts for the patient (`acts`); rules about people go by the
+patient, rights to an appointment by the account.
 
 What a hospital's staff change says who it was: `by`, a subject, on what they alone change (of a
 session: who stopped it; of a slot: who moved it), and in the events of appointments. It is for the

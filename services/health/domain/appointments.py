@@ -25,13 +25,15 @@ from shared.times import DAY_MS, HOUR_MS, day_of, instant
 
 
 def new_appointment(
-    account: str, patient: str, session: Document, number: int, cancel_hours: int, now_ms: int
+    patient: str, session: Document, number: int, cancel_hours: int, now_ms: int
 ) -> Body:
-    """An appointment in a session's slot. It keeps the limit under which it was booked."""
+    """An appointment in a session's slot, a patient's own. It keeps the limit under which it was
+    booked.
+    """
     body = session.body
     slot = body["slots"][number]
     return {
-        "account": account,
+        "account": patient,
         "patient": patient,
         "hospital": body["hospital"],
         "department": body["department"],

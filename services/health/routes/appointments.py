@@ -51,12 +51,9 @@ router = new_router()
     ),
 )
 def book_appointment(call: Call[Health]) -> Answer:
-    # Who is served is who comes: a guardian's token names the ward as its `sub`.
-    account = patient = call.identity.subject
     made = actions.book(
         call.parts.database,
-        account,
-        patient,
+        call.identity.subject,
         call.claim,
         call.body["session_id"],
         start_of(call.body),
