@@ -382,7 +382,7 @@ def test_who_has_turned_fourteen_takes_the_number_to_an_account_of_their_own(
     made(bureau.post("/v1/children", CHILD, token=mother(village)))
     own = plant(bureau, 13, "citizen")
     early = bureau.post("/v1/account/name", CHILD, token=as_(bureau, own, "citizen"))
-    refused(early, 409, "id-number-taken")
+    refused(early, 409, "guardian-needed")
     bureau.clock.wall_ms = midnight_ms(date(2026, 1, 3))
     made(bureau.post("/v1/account/name", CHILD, token=as_(bureau, own, "citizen")))
 

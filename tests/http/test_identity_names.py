@@ -110,7 +110,7 @@ def test_a_name_that_is_verified_while_it_is_forgotten_is_not_left_readable(
 
         def erase(self, owner: str) -> None:
             super().erase(owner)
-            names.verify(bureau.database, bureau.registry(), account, SELF)
+            names.verify(bureau.database, bureau.registry(), account, SELF, bureau.clock.now_ms())
 
     slow = Slow(bureau.store, "identity/keys/", {"test": b"m" * 32}, bureau.clock)
     claim = Claim(account, "erasure", "once", "of this")

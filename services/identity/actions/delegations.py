@@ -4,6 +4,7 @@ from datetime import date
 
 from services.identity.actions import names as registry
 from services.identity.actions.accounts import account_for
+from services.identity.actions.erasures import Erased, erasing, forget_name
 from services.identity.actions.keys import Keys
 from services.identity.actions.names import Registry
 from services.identity.actions.roles import held
@@ -187,19 +188,69 @@ def _child_account(database: Database, digest: str) -> str:
 
 
 def take_back(
-    database: Database, claim: Claim, by: str, key: str, roles: frozenset[str]
+    database: Database, own: Registry, claim: Claim, by: str, key: str, roles: frozenset[str]
 ) -> Committed[Document]:
-    """End a delegation: the person, who acts, or an operator. Raises Refused(NOT_FOUND)."""
+    """End a delegation: the person, who acts, or an operator. With the last guardianship of a child
+    its name is forgotten. Raises Refused: NOT_FOUND, BUSY.
+    """
 
-    def change(tx: Transaction) -> Document:
+    def change(tx: Transaction, erased: Erased) -> Document:
         found = tx.require("delegations", key)
         keeps = "operator" in roles and "operator" in held(tx, by)
         if by not in {found.body["agent"], found.body.get("person")} and not keeps:
             raise Refused(NOT_FOUND)
         delegations.take_back(found.body, by, tx.now_ms)
-        return tx.put("delegations", key, found.body)
+        ended = tx.put("delegations", key, found.body)
+        if found.body.get("child") and not _guardianships(tx, found.body["person"]):
+            forget_name(tx, found.body["person"], erased)
+        return ended
 
-    return database.transact_once(claim, change)
+    return erasing(
+        own.vault, lambda erased: database.transact_once(claim, lambda tx: change(tx, erased))
+    )
+
+
+def forget_child(
+    database: Database, own: Registry, claim: Claim, guardian: str, child: str
+) -> Committed[Document]:
+    """Forget the name of a child, which ends the guardianship: without it nobody knows until when.
+    Another guardian's is not ended so, but for one that the child has outgrown. Raises Refused:
+    NOT_FOUND, ANOTHER_GUARDIAN, BUSY.
+    """
+    born = _born_for(database, own, guardian, child)
+
+    def change(tx: Transaction, erased: Erased) -> Document:
+        standing = _guardianships(tx, child)
+        theirs = [each for each in standing if each.body["agent"] == guardian]
+        if not theirs:
+            raise Refused(NOT_FOUND)
+        is_grown = born is not None and not names.is_younger(born, names.CHILD_YEARS, tx.now_ms)
+        if len(standing) > 1 and not is_grown:
+            raise Refused(delegations.ANOTHER_GUARDIAN)
+        for each in standing:
+            delegations.take_back(each.body, guardian, tx.now_ms)
+            tx.put("delegations", each.key, each.body)
+        forget_name(tx, child, erased)
+        return theirs[0]
+
+    return erasing(
+        own.vault, lambda erased: database.transact_once(claim, lambda tx: change(tx, erased))
+    )
+
+
+def _guardianships(view: View, child: str) -> list[Document]:
+    """Those of a child that nobody has ended."""
+    standing = view.find("delegations_of_person", (child,), limit=delegations.STANDING_MAX)
+    return [hit.document for hit in standing if hit.document.body.get("child")]
+
+
+def _born_for(database: Database, own: Registry, guardian: str, child: str) -> date | None:
+    """When a child was born, for a guardian of theirs; None for anybody else."""
+    standing = database.read(lambda view: _guardianships(view, child)).value
+    if guardian not in {each.body["agent"] for each in standing}:
+        return None
+    person = registry.person_of(database, own, child)
+    return None if person is None else person.born
 
 
 def list_delegations(

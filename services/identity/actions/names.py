@@ -6,10 +6,11 @@ come again at any point; what it left behind is found and completed.
 
 from dataclasses import dataclass
 
+from services.identity.actions.erasures import Erased, erasing, forget_name
 from services.identity.domain import names, sign_ins
 from services.identity.domain.names import Person, Verifier
 from services.identity.domain.secrets import Secrets
-from shared.errors import BUSY, NOT_FOUND, Refused
+from shared.errors import NOT_FOUND, Refused
 from shared.sealing import Unreadable, Vault
 from shared.storage.access import (
     FRESH,
@@ -20,14 +21,6 @@ from shared.storage.access import (
     Freshness,
     Transaction,
 )
-
-
-class _ToErase(Exception):  # noqa: N818 - an answer
-    """A name that stands, and an erasure that was not done before."""
-
-    def __init__(self, sealed: str) -> None:
-        super().__init__()
-        self.sealed = sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +35,34 @@ class Registry:
         return self.secrets.known(names.KIND, person.number)
 
 
-def verify(database: Database, own: Registry, account: str, person: Person) -> Committed[Document]:
-    """Verify who the owner of an account is. Raises Refused: NOT_VERIFIED, NUMBER_TAKEN,
-    NAME_KNOWN, VERIFIER_DOWN, TOO_MANY_CODES.
+def verify(
+    database: Database, own: Registry, account: str, person: Person, now_ms: int
+) -> Committed[Document]:
+    """Verify who the owner of an account is. Raises Refused: GUARDIAN_NEEDED, NOT_VERIFIED,
+    NUMBER_TAKEN, NAME_KNOWN, VERIFIER_DOWN, TOO_MANY_CODES, BUSY.
     """
+    names.check_age(person, now_ms)
     digest = own.digest(person)
     known = database.read(lambda view: view.get("names", account))
-    if known.value is not None and _is_known(own, account, known.value, digest):
-        return Committed(known.value, known.seq, replayed=True)
+    if known.value is not None:
+        names.check_same(known.value.body, digest)
+        if opened(own, account, known.value) is not None:
+            return Committed(known.value, known.seq, replayed=True)
     count_attempt(database, account)
     if not own.verifier.belongs(person):
         raise Refused(names.NOT_VERIFIED)
     sealed = own.vault.seal("names", account, names.content(person))
 
-    def change(tx: Transaction) -> Document:
-        _outgrow(tx, digest, person)
+    def change(tx: Transaction, erased: Erased) -> Document:
+        _outgrow(tx, digest, person, erased)
         return keep(tx, account, digest, sealed, own.verifier.source)
 
-    return database.transact(change)
+    return erasing(own.vault, lambda erased: database.transact(lambda tx: change(tx, erased)))
 
 
-def _is_known(own: Registry, account: str, name: Document, digest: str) -> bool:
-    """Whether a name is this one's, and opens: one whose key was erased is to be verified again."""
-    return name.body["digest"] == digest and opened(own, account, name) is not None
-
-
-def _outgrow(tx: Transaction, digest: str, person: Person) -> None:
-    """Close the account that guardians had for a child who has turned fourteen: the number is free
-    for the account of one's own.
+def _outgrow(tx: Transaction, digest: str, person: Person, erased: Erased) -> None:
+    """Close the account that guardians had for a child who has turned fourteen, and forget the name
+    there: the number is free for the account of one's own, where alone it is read and erased now.
     """
     taken = tx.get("id_numbers", digest)
     if taken is None or names.is_younger(person.born, names.CHILD_YEARS, tx.now_ms):
@@ -77,8 +70,7 @@ def _outgrow(tx: Transaction, digest: str, person: Person) -> None:
     account = tx.require("accounts", taken.body["account"])
     if account.body.get("child"):
         tx.put("accounts", account.key, {**account.body, "state": "closed"})
-        tx.delete("names", account.key)
-        tx.delete("id_numbers", digest)
+        forget_name(tx, account.key, erased)
 
 
 def count_attempt(database: Database, account: str) -> None:
@@ -133,27 +125,15 @@ def opened(own: Registry, account: str, name: Document) -> Person | None:
 
 
 def forget(database: Database, own: Registry, claim: Claim, account: str) -> Committed[Document]:
-    """Forget an account's name, in the immutable journal too; the account. The key goes first: what
-    a crash leaves behind nobody can read, and the next attempt finds it. An erasure that was done
+    """Forget an account's name, in the immutable journal too; the account. An erasure that was done
     takes no key again: that would be one of a name verified since. Raises Refused: NOT_FOUND, BUSY.
     """
 
-    def look(tx: Transaction) -> Document:
-        raise _ToErase(str(tx.require("names", account).body["sealed"]))
-
-    try:
-        return database.transact_once(claim, look)
-    except _ToErase as due:
-        sealed = due.sealed
-    own.vault.erase(account)
-
-    def change(tx: Transaction) -> Document:
-        found = tx.require("names", account)
-        if found.body["sealed"] != sealed:
-            # Verified anew since, maybe under a key that stands: that one has to go as well.
-            raise Refused(BUSY, retry_after_seconds=1)
-        tx.delete("id_numbers", found.body["digest"])
-        tx.delete("names", account)
+    def change(tx: Transaction, erased: Erased) -> Document:
+        tx.require("names", account)
+        forget_name(tx, account, erased)
         return tx.require("accounts", account)
 
-    return database.transact_once(claim, change)
+    return erasing(
+        own.vault, lambda erased: database.transact_once(claim, lambda tx: change(tx, erased))
+    )

@@ -94,6 +94,12 @@ NOT_A_GUARDIAN = Problem(
     "not-a-guardian", 409, "登记信息未显示监护关系", "The register shows no guardianship"
 )
 NOT_A_CHILD = Problem("not-a-child", 409, "须未满14周岁", "Has to be under fourteen")
+ANOTHER_GUARDIAN = Problem(
+    "another-guardian",
+    409,
+    "另有监护人在代办；实名信息随最后一项监护登记的结束而删除",
+    "Another guardian acts for the child; the name goes with the last guardianship",
+)
 OWN_DELEGATION = Problem("own-delegation", 409, "不能代办自己", "Nobody acts for themselves")
 TOO_MANY = Problem("too-many-delegations", 409, "委托数量已达上限", "There are too many already")
 

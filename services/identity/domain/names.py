@@ -50,6 +50,12 @@ NUMBER_TAKEN = Problem(
 NAME_KNOWN = Problem(
     "name-known", 409, "该账号已核验其他身份", "This account was verified as somebody else"
 )
+GUARDIAN_NEEDED = Problem(
+    "guardian-needed",
+    409,
+    "未满14周岁须由监护人登记",
+    "Under fourteen, a guardian has to register the child",
+)
 VERIFIER_DOWN = Problem(
     "verifier-unavailable",
     503,
@@ -111,6 +117,12 @@ def birthday(born: date, years: int) -> date:
 def is_younger(born: date, years: int, now_ms: int) -> bool:
     """By the date in Gansu."""
     return day_of(now_ms) < birthday(born, years)
+
+
+def check_age(person: Person, now_ms: int) -> None:
+    """Raise GUARDIAN_NEEDED for somebody whose data ask for a guardian's consent."""
+    if is_younger(person.born, CHILD_YEARS, now_ms):
+        raise Refused(GUARDIAN_NEEDED)
 
 
 def content(person: Person) -> bytes:

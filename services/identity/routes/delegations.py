@@ -29,6 +29,7 @@ SIDES = ("citizen", "station_agent")
     body=schemas.PersonSchema,
     answer=schemas.NameSchema,
     problems=(
+        names.GUARDIAN_NEEDED,
         names.NOT_VERIFIED,
         names.NUMBER_TAKEN,
         names.NAME_KNOWN,
@@ -38,8 +39,11 @@ SIDES = ("citizen", "station_agent")
 )
 def verify(call: Call[Identity]) -> Answer:
     parts = call.parts
-    person = names.person(call.body["name"], call.body["number"], parts.clock.now_ms())
-    made = name_actions.verify(parts.database, parts.registry, call.identity.subject, person)
+    now_ms = parts.clock.now_ms()
+    person = names.person(call.body["name"], call.body["number"], now_ms)
+    made = name_actions.verify(
+        parts.database, parts.registry, call.identity.subject, person, now_ms
+    )
     return Answer(schemas.name_json(made.value, person), made.seq, made.value.revision)
 
 
@@ -132,6 +136,7 @@ def end(call: Call[Identity]) -> Answer:
     identity = call.identity
     done = actions.take_back(
         call.parts.database,
+        call.parts.registry,
         call.claim,
         identity.subject,
         call.path["delegation_id"],
@@ -166,6 +171,27 @@ def guard(call: Call[Identity]) -> Answer:
     child = names.person(call.body["name"], call.body["number"], now_ms)
     made = actions.guard(parts.database, parts.registry, call.identity.subject, child, now_ms)
     return _one(call, made)
+
+
+@router.route(
+    "POST /v1/children/{person_id}/name/erasure",
+    Words("删除子女的实名信息并结束监护登记", "Have a child's name forgotten, and end it"),
+    scope="delegations:write",
+    roles=PERSON,
+    for_others=False,
+    answer=schemas.ForgottenSchema,
+    problems=(domain.ANOTHER_GUARDIAN,),
+)
+def forget_child(call: Call[Identity]) -> Answer:
+    parts = call.parts
+    done = actions.forget_child(
+        parts.database,
+        parts.registry,
+        call.claim,
+        call.identity.subject,
+        call.path["person_id"],
+    )
+    return Answer({"state": "forgotten"}, done.seq)
 
 
 @router.route(

@@ -19,7 +19,7 @@ VILLAGER = "13900000001"
 """citizen-1's number."""
 
 _NUMBERS = {"citizen-1": number_of(date(1990, 1, 1)), "station-1": number_of(date(1985, 1, 1))}
-_CHILD = number_of(date(2020, 1, 1))
+_A_CHILD = {"name": "张小", "number": number_of(date(2020, 1, 1))}
 
 
 def _everybody(bureau: Bureau) -> None:
@@ -118,9 +118,15 @@ def _used(bureau: Bureau, ids: Ids) -> None:
 
 
 def _verified(bureau: Bureau, _: Ids) -> None:
+    now_ms = bureau.clock.now_ms()
     for account, number in _NUMBERS.items():
-        person = names.person("张三", number, bureau.clock.now_ms())
-        name_actions.verify(bureau.database, bureau.registry(), account, person)
+        person = names.person("张三", number, now_ms)
+        name_actions.verify(bureau.database, bureau.registry(), account, person, now_ms)
+
+
+def _guarded(bureau: Bureau, ids: Ids) -> None:
+    _verified(bureau, ids)
+    ids["person_id"] = made(bureau.post("/v1/children", _A_CHILD, by="citizen-1"))["person_id"]
 
 
 def _person(bureau: Bureau, ids: Ids) -> None:
@@ -164,6 +170,7 @@ _BEFORE: dict[str, Callable[[Bureau, Ids], None]] = {
     "GET /v1/account/name": _verified,
     "POST /v1/account/name/erasure": _verified,
     "POST /v1/children": _verified,
+    "POST /v1/children/{person_id}/name/erasure": _guarded,
     "POST /v1/delegations/{delegation_id}/confirmation": _waiting,
     "GET /v1/delegations-held": _waiting,
     "GET /v1/delegations/{delegation_id}/acts": _used,
@@ -180,7 +187,7 @@ STAGE = Stage(
         "POST /v1/clients": lambda ids: _client(f"new-{ids['new']}"),
         "POST /v1/staff": lambda ids: {"name": f"wang.{ids['new']}"},
         "POST /v1/account/name": _adult,
-        "POST /v1/children": lambda _: {"name": "张小", "number": _CHILD},
+        "POST /v1/children": lambda _: _A_CHILD,
         "POST /v1/delegations": lambda ids: _delegation(ids["who"], "13900000703"),
         "POST /v1/delegations/{delegation_id}/confirmation": lambda ids: {"code": ids["code"]},
         _NEW_ROLE: lambda ids: _role(
