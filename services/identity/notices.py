@@ -1,8 +1,8 @@
 """What identity tells people of its events; `shared.notices.mapping` says by which rules.
 
-A sign-in code goes to a number that no other service and no journal may read. So what is written
-down for it is sealed: the recipient is the sign-in and what was sealed for it, the words have a
-place for the code. `Unsealing` puts number and code in, in the moment of sending.
+Messages go to numbers that no other service and no journal may read. So what is written down for
+one is sealed: the recipient is the sign-in or delegation and what was sealed for it, the words have
+a place for the code, if there is one. `Unsealing` puts both in, in the moment of sending.
 """
 
 import orjson
@@ -54,9 +54,29 @@ def _delegation_asked(happening: Happening) -> Notice:
     return Notice(f"{delegation}.{body['sealed']}", text)
 
 
-NOTICES: Notices = {"code.made": _code_made, "delegation.code_made": _delegation_asked}
+_GUARDIAN = Words(
+    "您的孩子新登记了一位监护人，可在“智慧甘肃”查看；如有异议，请尽快向政务服务窗口提出。",
+    "Smart Gansu: one more adult may now act for a child of yours. See who in the app; if that is"
+    " wrong, tell a public service desk soon.",
+)
 
-_COLLECTIONS = {"code.made": "sign_ins", "delegation.code_made": "delegations"}
+
+def _guardianship_begun(happening: Happening) -> Notice:
+    """One of those who were guardians before, whose number is nowhere but in the event."""
+    return Notice(f"{happening.data['delegation']}.{happening.data['sealed']}", _GUARDIAN)
+
+
+NOTICES: Notices = {
+    "code.made": _code_made,
+    "delegation.code_made": _delegation_asked,
+    "guardianship.begun": _guardianship_begun,
+}
+
+_COLLECTIONS = {
+    "code.made": "sign_ins",
+    "delegation.code_made": "delegations",
+    "guardianship.begun": "delegations",
+}
 
 
 class Unsealing:
@@ -68,7 +88,7 @@ class Unsealing:
         self._notifier = notifier
 
     def send(self, message: Message) -> None:
-        """Raises Unsent, for good where the code is no longer good for anything."""
+        """Raises Unsent, for good where it would come too late."""
         waiting, _, sealed = message.recipient.partition(".")
         try:
             opened = self._sealing.unseal(_COLLECTIONS[message.kind], waiting, sealed)
@@ -76,6 +96,6 @@ class Unsealing:
             raise Unsent("it was sealed with another key") from error
         number, code, good_ms = orjson.loads(opened)
         if self._clock.now_ms() >= good_ms:
-            raise Unsent("its code has expired", for_good=True)
+            raise Unsent("it would come too late", for_good=True)
         zh, en = (text.replace(_CODE, code) for text in message.text)
         self._notifier.send(Message(message.id, number, message.kind, Words(zh, en)))

@@ -1,6 +1,7 @@
 """The authority that verifies names, as the adapter asks it, and every way not to be answered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 import orjson
@@ -12,7 +13,7 @@ from shared.clock import SystemClock
 from shared.errors import Refused
 from tests.support.stub_http import Reply, Request, StubHttp, always, answer
 
-MOTHER = Person("李梅", "620102198503030019", date(1985, 3, 3))
+MOTHER = Person("李梅", "620102198503030019", date(1985, 3, 3), "+8613800000001")
 CHILD = Person("王小明", "620102201503030019", date(2015, 3, 3))
 
 
@@ -25,17 +26,19 @@ def test_it_asks_as_the_contract_says(match: bool) -> None:
     with StubHttp(always(answer(200, orjson.dumps({"match": match})))) as stub:
         asked = verifier(stub)
         assert asked.belongs(MOTHER) is match
+        assert asked.belongs(CHILD) is match
         assert asked.guards(MOTHER, CHILD) is match
         asked.close()
-    first, second = stub.requests
-    assert (first.method, first.target) == ("POST", "/names/persons")
+    first, second, third = stub.requests
+    assert (first.method, first.target) == ("POST", "/names/holders")
     assert first.headers["authorization"] == "Bearer the key"
     assert first.headers["content-type"] == "application/json"
     mother = {"name": MOTHER.name, "number": MOTHER.number}
-    assert orjson.loads(first.body) == mother
-    assert second.target == "/names/guardianships"
+    assert orjson.loads(first.body) == {**mother, "phone": "+8613800000001"}
     child = {"name": CHILD.name, "number": CHILD.number}
-    assert orjson.loads(second.body) == {"guardian": mother, "child": child}
+    assert (second.target, orjson.loads(second.body)) == ("/names/persons", child)
+    assert third.target == "/names/guardianships"
+    assert orjson.loads(third.body) == {"guardian": mother, "child": child}
 
 
 @pytest.mark.parametrize(
@@ -82,5 +85,6 @@ def test_the_stand_in_is_refused_outside_development() -> None:
     believing = DevelopmentVerifier("development")
     assert believing.source == "development"
     assert believing.belongs(MOTHER)
+    assert not believing.belongs(replace(MOTHER, phone="+8613800000000"))
     assert believing.guards(MOTHER, CHILD)
     assert not believing.guards(CHILD, MOTHER)

@@ -16,10 +16,11 @@ from shared.sealing import KEPT_SECONDS, Unreadable, Vault
 from shared.storage.access import Claim
 from shared.times import midnight_ms
 from tests.support.bureau import Bureau
-from tests.support.people import as_, number_of, plant
+from tests.support.people import as_, number_of, own_name, plant
 from tests.support.served import Json, json_of, made, refused
 
 CHILD = {"name": "王小明", "number": number_of(date(2012, 1, 3), 7)}
+GROWN = {**CHILD, "phone": "13800000013"}
 FOURTEEN_MS = midnight_ms(date(2026, 1, 3))
 
 
@@ -35,7 +36,7 @@ class Family:
 
     def _parent(self, place: int, name: str, born: date) -> str:
         account = plant(self.bureau, place, "citizen")
-        body = {"name": name, "number": number_of(born)}
+        body = own_name(place, name, born)
         made(self.bureau.post("/v1/account/name", body, token=self.token(account)))
         return account
 
@@ -84,12 +85,12 @@ def family(tmp_path: Path) -> Iterator[Family]:
 
 def test_nobody_under_fourteen_is_verified_without_a_guardian(family: Family) -> None:
     own = family.token(plant(family.bureau, 13, "citizen"))
-    refused(family.bureau.post("/v1/account/name", CHILD, token=own), 409, "guardian-needed")
-    other = {"name": "王小红", "number": number_of(date(2019, 1, 1))}
+    refused(family.bureau.post("/v1/account/name", GROWN, token=own), 409, "guardian-needed")
+    other = own_name(13, "王小红", date(2019, 1, 1))
     refused(family.bureau.post("/v1/account/name", other, token=own), 409, "guardian-needed")
     family.bureau.clock.wall_ms = FOURTEEN_MS
     own = family.token(plant(family.bureau, 13, "citizen"))
-    made(family.bureau.post("/v1/account/name", CHILD, token=own))
+    made(family.bureau.post("/v1/account/name", GROWN, token=own))
 
 
 def test_a_name_that_its_person_has_outgrown_is_unreadable_in_every_old_entry(
@@ -99,10 +100,10 @@ def test_a_name_that_its_person_has_outgrown_is_unreadable_in_every_old_entry(
     assert family.opens(sealed)
     family.bureau.clock.wall_ms = FOURTEEN_MS
     hers = family.token(family.mother)
-    refused(family.bureau.post("/v1/account/name", CHILD, token=hers), 409, "name-known")
+    refused(family.bureau.post("/v1/account/name", GROWN, token=hers), 409, "name-known")
     assert family.opens(sealed), "what is refused erases nothing"
     own = family.token(plant(family.bureau, 13, "citizen"))
-    made(family.bureau.post("/v1/account/name", CHILD, token=own))
+    made(family.bureau.post("/v1/account/name", GROWN, token=own))
     assert not family.opens(sealed)
     assert json_of(family.bureau.get("/v1/account/name", token=own))["name"] == "王**"
 
@@ -188,7 +189,7 @@ def test_a_crash_between_key_and_change_leaves_the_number_to_who_has_outgrown_it
     bureau.registry().vault.erase(family.child)
     bureau.clock.pass_monotonic(KEPT_SECONDS)
     own = family.token(plant(bureau, 13, "citizen"))
-    made(bureau.post("/v1/account/name", CHILD, token=own))
+    made(bureau.post("/v1/account/name", GROWN, token=own))
 
 
 class _Meanwhile(Vault):

@@ -14,7 +14,7 @@ from shared.storage.memory import refuse
 from shared.storage.objects import Denied
 from shared.times import midnight_ms
 from tests.support.bureau import APP, Bureau, claims_of, denied, given
-from tests.support.people import as_, number_of, plant
+from tests.support.people import as_, number_of, own_name, plant
 from tests.support.served import Json, json_of, made, refused
 
 VILLAGER = "13800000007"
@@ -306,7 +306,8 @@ def test_a_repeated_confirmation_is_answered_again(village: Village) -> None:
 
 # Children
 
-MOTHER = {"name": "李梅", "number": number_of(date(1985, 3, 3))}
+MOTHER = own_name(11, "李梅", date(1985, 3, 3))
+ELSEWHERE = {**MOTHER, "phone": "13800000012"}
 BORN = date(2012, 1, 3)
 CHILD = {"name": "王小明", "number": number_of(BORN, 7)}
 
@@ -355,7 +356,7 @@ def test_both_parents_get_the_one_account_and_a_repeat_the_one_guardianship(
     first = made(bureau.post("/v1/children", CHILD, token=token))
     assert made(bureau.post("/v1/children", CHILD, token=token))["id"] == first["id"]
     father = as_(bureau, plant(bureau, 12, "citizen"), "citizen")
-    person = {"name": "王强", "number": number_of(date(1984, 1, 1))}
+    person = own_name(12, "王强", date(1984, 1, 1))
     made(bureau.post("/v1/account/name", person, token=father))
     second = made(bureau.post("/v1/children", CHILD, token=father))
     assert second["id"] != first["id"]
@@ -381,10 +382,11 @@ def test_who_has_turned_fourteen_takes_the_number_to_an_account_of_their_own(
     bureau = village.bureau
     made(bureau.post("/v1/children", CHILD, token=mother(village)))
     own = plant(bureau, 13, "citizen")
-    early = bureau.post("/v1/account/name", CHILD, token=as_(bureau, own, "citizen"))
+    grown = {**CHILD, "phone": "13800000013"}
+    early = bureau.post("/v1/account/name", grown, token=as_(bureau, own, "citizen"))
     refused(early, 409, "guardian-needed")
     bureau.clock.wall_ms = midnight_ms(date(2026, 1, 3))
-    made(bureau.post("/v1/account/name", CHILD, token=as_(bureau, own, "citizen")))
+    made(bureau.post("/v1/account/name", grown, token=as_(bureau, own, "citizen")))
 
 
 # Names
@@ -408,8 +410,8 @@ def test_one_account_for_a_number_and_one_number_for_an_account(village: Village
     token = mother(village)
     assert made(bureau.post("/v1/account/name", MOTHER, token=token))["name"] == "李*"
     other = as_(bureau, plant(bureau, 12, "citizen"), "citizen")
-    refused(bureau.post("/v1/account/name", MOTHER, token=other), 409, "id-number-taken")
-    another = {"name": "李梅", "number": number_of(date(1985, 3, 4))}
+    refused(bureau.post("/v1/account/name", ELSEWHERE, token=other), 409, "id-number-taken")
+    another = own_name(11, "李梅", date(1985, 3, 4))
     refused(bureau.post("/v1/account/name", another, token=token), 409, "name-known")
 
 
@@ -417,14 +419,14 @@ def test_an_authority_that_does_not_answer_verifies_nobody(village: Village) -> 
     bureau = village.bureau
     token = as_(bureau, plant(bureau, 12, "citizen"), "citizen")
     bureau.authority.is_down = True
-    answer = bureau.post("/v1/account/name", MOTHER, token=token)
+    answer = bureau.post("/v1/account/name", ELSEWHERE, token=token)
     refused(answer, 503, "verifier-unavailable")
     refused(bureau.get("/v1/account/name", token=token), 404, "not-found")
     bureau.authority.is_down = False
     for _ in range(9):
         bureau.authority.strangers.add(MOTHER["number"])
-        refused(bureau.post("/v1/account/name", MOTHER, token=token), 409, "name-not-verified")
-    refused(bureau.post("/v1/account/name", MOTHER, token=token), 429, "too-many-codes")
+        refused(bureau.post("/v1/account/name", ELSEWHERE, token=token), 409, "name-not-verified")
+    refused(bureau.post("/v1/account/name", ELSEWHERE, token=token), 429, "too-many-codes")
 
 
 def test_a_forgotten_name_is_unreadable_in_every_old_entry(village: Village) -> None:
@@ -434,4 +436,4 @@ def test_a_forgotten_name_is_unreadable_in_every_old_entry(village: Village) -> 
     refused(bureau.get("/v1/account/name", token=token), 404, "not-found")
     assert bureau.store.list("identity/keys/") == []
     other = as_(bureau, plant(bureau, 12, "citizen"), "citizen")
-    made(bureau.post("/v1/account/name", MOTHER, token=other))
+    made(bureau.post("/v1/account/name", ELSEWHERE, token=other))

@@ -13,12 +13,12 @@ from shared.errors import Refused
 from shared.sealing import KEPT_SECONDS, Vault
 from shared.storage.access import Claim
 from tests.support.bureau import Bureau
-from tests.support.people import as_, number_of, plant
+from tests.support.people import as_, number_of, own_name, plant
 from tests.support.served import Json, json_of, made, refused
 
 BORN = date(1985, 3, 3)
-SELF = Person("李梅", number_of(BORN), BORN)
-BODY = {"name": SELF.name, "number": SELF.number}
+SELF = Person("李梅", number_of(BORN), BORN, "+8613800000011")
+BODY = own_name(11, SELF.name, BORN)
 
 
 class Citizen:
@@ -96,7 +96,8 @@ def test_an_erasure_that_was_cut_short_is_completed_by_the_next(citizen: Citizen
     citizen.forget("once")
     assert (citizen.is_known(), citizen.keys()) == (False, 0)
     other = as_(citizen.bureau, plant(citizen.bureau, 12, "citizen"), "citizen")
-    made(citizen.bureau.post("/v1/account/name", BODY, token=other))
+    theirs = own_name(12, SELF.name, BORN)
+    made(citizen.bureau.post("/v1/account/name", theirs, token=other))
 
 
 def test_a_name_that_is_verified_while_it_is_forgotten_is_not_left_readable(

@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,7 +32,7 @@ from tests.support.clinic import Clinic
 from tests.support.clock import NEW_YEAR_MS
 from tests.support.gate import Gate
 from tests.support.ledger import entries_of
-from tests.support.people import plant
+from tests.support.people import number_of, own_name, plant
 from tests.support.served import Served, made
 from tests.support.shop import Shop
 from tests.support.tokens import SUBJECT_KEY
@@ -118,6 +119,12 @@ def sign_in(bureau: Bureau) -> None:
     token = bureau.issuer.token(agent, roles=["station_agent"])
     asked = {"kind": "station_agent", "phone": "13800000004", "scopes": list(SCOPES), "days": 90}
     made(bureau.post("/v1/delegations", asked, token=token))
+    child = {"name": "李小花", "number": number_of(date(2020, 5, 5))}
+    for place in (11, 12):
+        parent = bureau.issuer.token(plant(bureau, place, "citizen"), roles=["citizen"])
+        own = own_name(place, "王秀英", date(1989, 2, 2), place)
+        made(bureau.post("/v1/account/name", own, token=parent))
+        made(bureau.post("/v1/children", child, token=parent))
 
 
 @dataclass(frozen=True)

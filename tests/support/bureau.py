@@ -83,12 +83,16 @@ class Authority:
     def __init__(self) -> None:
         self.strangers: set[str] = set()
         self.unrelated: set[str] = set()
+        self.phones: dict[str, str] = {}
+        """Whose mobile number is known to be another than they may say, by ID number."""
         self.is_down = False
 
     def belongs(self, person: Person) -> bool:
         if self.is_down:
             raise Refused(VERIFIER_DOWN)
-        return person.number not in self.strangers
+        said = person.phone
+        is_theirs = said is None or self.phones.get(person.number, said) == said
+        return person.number not in self.strangers and is_theirs
 
     def guards(self, guardian: Person, child: Person) -> bool:
         return child.number not in self.unrelated and guardian.born < child.born

@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,7 @@ from shared.web.routes import Binary, Route, Router
 from tests.support.bureau import Bureau
 from tests.support.clinic import LZU, Clinic
 from tests.support.gate import Gate
+from tests.support.people import number_of, own_name
 from tests.support.served import Json, Served, json_of, made
 from tests.support.shop import Shop
 
@@ -154,7 +156,12 @@ def _furnish_bureau(bureau: Bureau) -> dict[str, str]:
     accounts.plant_accounts(bureau.database, [sample, somebody])
     body = {**NewClientSchema.EXAMPLE, "id": "another-app"}
     delegation = made(bureau.post("/v1/delegations", NewDelegationSchema.EXAMPLE, by="everyone"))
+    own = own_name(0, "张三", date(1990, 1, 1))
+    made(bureau.post("/v1/account/name", own, by="everyone"))
+    child = {"name": "张小", "number": number_of(date(2020, 1, 1))}
+    guardianship = made(bureau.post("/v1/children", child, by="everyone"))
     return {
+        "person_id": str(guardianship["person_id"]),
         "client_id": str(made(bureau.post("/v1/clients", body, by="everyone"))["id"]),
         "delegation_id": str(delegation["id"]),
         "account_id": ACCOUNT_ID,

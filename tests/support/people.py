@@ -23,6 +23,11 @@ def number_of(born: date, order: int = 1) -> str:
     return body + ric.calc_check_digit(body + "0")
 
 
+def own_name(place: int, name: str, born: date, order: int = 1) -> dict[str, str]:
+    """What somebody has verified who has the account of `plant` with this place."""
+    return {"name": name, "number": number_of(born, order), "phone": f"138{place:08d}"}
+
+
 def plant(bureau: Bureau, place: int, *roles: str) -> str:
     """An account with these roles; its number ends in `place`."""
     account = f"account_{place:032x}"

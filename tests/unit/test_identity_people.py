@@ -1,5 +1,6 @@
 """The rules about people: names, roles, delegations, staff; without a database."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations
 
@@ -62,6 +63,8 @@ def test_what_is_shown_is_masked_and_what_is_sealed_comes_back() -> None:
     assert person.name == "买买提·江"
     assert names.masked(person) == ("买****", f"6{'*' * 16}{person.number[-1]}")
     assert names.opened(names.content(person)) == person
+    with_phone = replace(person, phone="+8613800000001")
+    assert names.opened(names.content(with_phone)) == with_phone
 
 
 def test_a_birthday_is_a_day_in_gansu() -> None:

@@ -12,7 +12,7 @@ from services.identity.domain import accounts, delegations, names, sign_ins
 from services.identity.domain.delegations import Terms
 from services.identity.domain.names import Person
 from services.identity.domain.secrets import Secrets, same
-from shared.errors import NOT_FOUND, Refused
+from shared.errors import BUSY, NOT_FOUND, Refused
 from shared.storage.access import (
     FRESH,
     Claim,
@@ -134,28 +134,56 @@ def guard(
     digest = own.digest(child)
     account = _child_account(database, digest)
     sealed = own.vault.seal("names", account, names.content(child))
+    numbers = _numbers(database, own, account, guardian)
 
     def change(tx: Transaction) -> Document:
         if not names.is_younger(child.born, names.CHILD_YEARS, tx.now_ms):
             raise Refused(delegations.NOT_A_CHILD)
         _keep_child(tx, account)
         registry.keep(tx, account, digest, sealed, own.verifier.source)
-        for hit in tx.find("delegations_of_person", (account,), limit=delegations.STANDING_MAX):
-            if hit.document.body["agent"] == guardian:
-                return hit.document
+        standing = {each.body["agent"]: each for each in _guardianships(tx, account)}
+        if guardian in standing:
+            return standing[guardian]
+        if not standing.keys() <= numbers.keys():
+            # Somebody was quicker, and has to be told as well.
+            raise Refused(BUSY, retry_after_seconds=1)
         _make_room(tx, "delegations_of_person", account)
         _make_room(tx, "delegations_of_guardian", guardian)
-        made = delegations.new_guardianship(guardian, account, tx.now_ms)
-        return tx.put("delegations", tx.new_id("delegation"), made)
+        body = delegations.new_guardianship(guardian, account, tx.now_ms)
+        made = tx.put("delegations", tx.new_id("delegation"), body)
+        for other in standing:
+            _tell(tx, own.secrets, made.key, numbers[other])
+        return made
 
     return database.transact(change)
+
+
+def _numbers(database: Database, own: Registry, child: str, but: str) -> dict[str, str | None]:
+    """The child's other guardians, each with the mobile number that they were verified by; None
+    where there is no name, or it was verified without one: nobody can tell them.
+    """
+    standing = database.read(lambda view: _guardianships(view, child)).value
+    others = [each.body["agent"] for each in standing if each.body["agent"] != but]
+    known = {other: registry.person_of(database, own, other) for other in others}
+    return {other: None if found is None else found.phone for other, found in known.items()}
+
+
+def _tell(tx: Transaction, secrets: Secrets, guardianship: str, number: str | None) -> None:
+    """Have a guardian told, by a number that only the notifier can open."""
+    if number is not None:
+        said = sign_ins.sealed_for(number, "", tx.now_ms + delegations.TOLD_MS)
+        sealed = secrets.sealing.seal("delegations", guardianship, said)
+        tx.emit("guardianship.begun", {"delegation": guardianship, "sealed": sealed})
 
 
 def _check_register(
     database: Database, own: Registry, guardian: str, child: Person, now_ms: int
 ) -> None:
     adult = registry.person_of(database, own, guardian)
-    if adult is None or names.is_younger(adult.born, names.ADULT_YEARS, now_ms):
+    if adult is None or adult.phone is None:
+        # Names and numbers are known to many: only a phone ties them to whoever asks.
+        raise Refused(delegations.NOT_VERIFIED_YET)
+    if names.is_younger(adult.born, names.ADULT_YEARS, now_ms):
         raise Refused(delegations.NOT_VERIFIED_YET)
     if not names.is_younger(child.born, names.CHILD_YEARS, now_ms):
         raise Refused(delegations.NOT_A_CHILD)
@@ -199,15 +227,27 @@ def take_back(
         keeps = "operator" in roles and "operator" in held(tx, by)
         if by not in {found.body["agent"], found.body.get("person")} and not keeps:
             raise Refused(NOT_FOUND)
-        delegations.take_back(found.body, by, tx.now_ms)
-        ended = tx.put("delegations", key, found.body)
-        if found.body.get("child") and not _guardianships(tx, found.body["person"]):
-            forget_name(tx, found.body["person"], erased)
-        return ended
+        return _end(tx, found, by, erased)
 
     return erasing(
         own.vault, lambda erased: database.transact_once(claim, lambda tx: change(tx, erased))
     )
+
+
+def end_guardianships(tx: Transaction, account: str, by: str, erased: Erased) -> None:
+    """End those by an account, and those of a child whose account it is."""
+    held_by = tx.find("delegations_of_guardian", (account,), limit=delegations.STANDING_MAX)
+    for each in [*(hit.document for hit in held_by), *_guardianships(tx, account)]:
+        _end(tx, each, by, erased)
+
+
+def _end(tx: Transaction, found: Document, by: str, erased: Erased) -> Document:
+    """End a delegation; with a child's last guardianship its name is forgotten."""
+    delegations.take_back(found.body, by, tx.now_ms)
+    ended = tx.put("delegations", found.key, found.body)
+    if found.body.get("child") and not _guardianships(tx, found.body["person"]):
+        forget_name(tx, found.body["person"], erased)
+    return ended
 
 
 def forget_child(
@@ -268,6 +308,29 @@ def list_delegations(
         lambda view: view.find(index, (account,), limit=limit, after=after, descending=True),
         freshness,
     )
+
+
+def list_guardianships(
+    database: Database,
+    guardian: str,
+    child: str,
+    *,
+    limit: int,
+    after: Position | None,
+    freshness: Freshness = FRESH,
+) -> Committed[list[Hit]]:
+    """Every guardianship of a child, newest first, to one of its guardians. Raises
+    Refused(NOT_FOUND).
+    """
+
+    def query(view: View) -> list[Hit]:
+        if guardian not in {each.body["agent"] for each in _guardianships(view, child)}:
+            raise Refused(NOT_FOUND)
+        return view.find(
+            "delegations_by_person", (child,), limit=limit, after=after, descending=True
+        )
+
+    return database.read(query, freshness)
 
 
 def list_acts(

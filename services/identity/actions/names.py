@@ -20,6 +20,7 @@ from shared.storage.access import (
     Document,
     Freshness,
     Transaction,
+    View,
 )
 
 
@@ -38,17 +39,29 @@ class Registry:
 def verify(
     database: Database, own: Registry, account: str, person: Person, now_ms: int
 ) -> Committed[Document]:
-    """Verify who the owner of an account is. Raises Refused: GUARDIAN_NEEDED, NOT_VERIFIED,
+    """Verify who the owner of an account is: whose name, ID number and mobile number. Raises
+    Refused: INVALID on `phone` unless the account signs in by it, GUARDIAN_NEEDED, NOT_VERIFIED,
     NUMBER_TAKEN, NAME_KNOWN, VERIFIER_DOWN, TOO_MANY_CODES, BUSY.
     """
     names.check_age(person, now_ms)
     digest = own.digest(person)
-    known = database.read(lambda view: view.get("names", account))
-    if known.value is not None:
-        names.check_same(known.value.body, digest)
-        if opened(own, account, known.value) is not None:
-            return Committed(known.value, known.seq, replayed=True)
+
+    def look(view: View) -> tuple[Document | None, bool]:
+        phone = view.get("phones", own.secrets.phone(person.phone or ""))
+        is_own = phone is not None and phone.body["account"] == account
+        return view.get("names", account), is_own
+
+    read = database.read(look)
+    known, is_own = read.value
+    if known is not None:
+        names.check_same(known.body, digest)
+        before = opened(own, account, known)
+        if before is not None and is_own and before.phone == person.phone:
+            return Committed(known, read.seq, replayed=True)
+    # Counted before anything is said of the number, which is not to be guessed at either.
     count_attempt(database, account)
+    if not is_own:
+        raise names.not_own_phone()
     if not own.verifier.belongs(person):
         raise Refused(names.NOT_VERIFIED)
     sealed = own.vault.seal("names", account, names.content(person))

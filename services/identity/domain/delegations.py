@@ -4,9 +4,10 @@
        └──tries used up, too late──► over
 
 `kind` says as what: a *guardian*, or a *station_agent* in a village. A child's comes of the
-register and has no code: it is live from the beginning, and ends on the fourteenth birthday, by
-the date in Gansu. That date is nowhere in clear: whoever asks brings `born`, from the sealed name.
-Anybody else gives a code that was sent to their own phone, which says who asks and for what.
+register and has no code: it is live from the beginning, the child's other guardians are told, and
+it ends on the fourteenth birthday, by the date in Gansu. That date is nowhere in clear: whoever
+asks brings `born`, from the sealed name. Anybody else gives a code that was sent to their own
+phone, which says who asks and for what.
 
 What is delegated is a part of what a citizen can do, and never anything of identity's own: nobody
 who acts for another can delegate on, take roles, or end the sign-ins of that person.
@@ -70,6 +71,9 @@ TRIES_MAX = 5
 KEPT_MS = 3 * 365 * DAY_MS
 """How long a person can see who acted for them, and what was done."""
 UNANSWERED_KEPT_MS = DAY_MS
+
+TOLD_MS = 3 * DAY_MS
+"""How long it is worth telling guardians that there is one more."""
 
 ASKED = Limit(40, DAY_MS)
 """Codes that one agent has sent in a day."""

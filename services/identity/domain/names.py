@@ -1,8 +1,9 @@
 """Real names: name and resident ID number, verified by an authority, sealed, one account for each.
 
-The number says when somebody was born and checks itself (GB 11643); that both belong together says
-a `Verifier`. Here a number is known by its keyed digest alone, and name and number stand sealed
-under a key of the account's own. What a person is shown of them is masked.
+The number says when somebody was born and checks itself (GB 11643). That both belong together, and
+that the mobile number which the account signs in by is the same person's, says a `Verifier`. Here
+an ID number is known by its keyed digest alone, and all three stand sealed under a key of the
+account's own. What a person is shown of them is masked.
 """
 
 import re
@@ -18,7 +19,7 @@ from stdnum.cn import ric
 from services.identity.domain.sign_ins import Limit
 from shared.errors import Problem, Refused, invalid
 from shared.residents import born_of
-from shared.storage.catalogue import Body, Collection
+from shared.storage.catalogue import Body, Collection, Index
 from shared.times import DAY_MS, day_of
 
 COLLECTIONS = (
@@ -26,6 +27,8 @@ COLLECTIONS = (
     Collection("names"),
     # The one account that an ID number has; under the number's keyed digest.
     Collection("id_numbers"),
+    # That an officer freed a number: of which account, who did it and why; the number is not there.
+    Collection("number_releases", indexes=(Index("number_releases_by_time", ("at_ms",)),)),
 )
 
 ATTEMPTS = Limit(10, DAY_MS)
@@ -69,11 +72,16 @@ _NAME = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f·]{2,50}")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who somebody says that they are; `born` is what the number says."""
+    """Who somebody says that they are; `born` is what the number says.
+
+    `phone` is their mobile number (E.164). A child has none here, nor has whoever was verified
+    before it was asked for: that says who somebody is, and not that it is they who ask.
+    """
 
     name: str
     number: str
     born: date
+    phone: str | None = None
 
 
 class Verifier(Protocol):
@@ -86,22 +94,39 @@ class Verifier(Protocol):
     def source(self) -> str: ...
 
     def belongs(self, person: Person) -> bool:
-        """Whether name and number are of one person."""
+        """Whether name and number, and the mobile number where there is one, are of one person."""
 
     def guards(self, guardian: Person, child: Person) -> bool:
         """Whether the one is a guardian of the other, by the register."""
 
 
-def person(name: str, number: str, now_ms: int, at: str = "") -> Person:
-    """Raises Refused(INVALID) on `name` or `number`, behind `at`."""
+def person(name: str, number: str, now_ms: int, phone: str | None = None) -> Person:
+    """Raises Refused(INVALID) on `name` or `number`."""
     written = unicodedata.normalize("NFC", name.strip()).replace("•", "·").replace("・", "·")
     if not _NAME.fullmatch(written) or written.startswith("·") or written.endswith("·"):
-        raise invalid(f"{at}name", "须为身份证上的中文姓名", "has to be the name on the ID card")
-    compact = number.strip().upper()
+        raise invalid("name", "须为身份证上的中文姓名", "has to be the name on the ID card")
+    compact, born = number_of(number, now_ms)
+    return Person(written, compact, born, phone)
+
+
+def number_of(text: str, now_ms: int) -> tuple[str, date]:
+    """An ID number as it is kept, and the day of birth in it. Raises Refused(INVALID) on
+    `number`.
+    """
+    compact = text.strip().upper()
     born = born_of(compact, day_of(now_ms))
     if born is None:
-        raise invalid(f"{at}number", "须为有效的身份证号码", "has to be a valid resident ID number")
-    return Person(written, compact, born)
+        raise invalid("number", "须为有效的身份证号码", "has to be a valid resident ID number")
+    return compact, born
+
+
+def not_own_phone() -> Refused:
+    """Of a mobile number that is another account's or nobody's, which is told apart for nobody."""
+    return invalid(
+        "phone",
+        "须为本账号登录所用的手机号码",
+        "has to be the number that this account signs in by",
+    )
 
 
 def birthday(born: date, years: int) -> date:
@@ -127,13 +152,14 @@ def check_age(person: Person, now_ms: int) -> None:
 
 def content(person: Person) -> bytes:
     """What is sealed of a person."""
-    return orjson.dumps([person.name, person.number])
+    said = [person.name, person.number]
+    return orjson.dumps(said if person.phone is None else [*said, person.phone])
 
 
 def opened(sealed: bytes) -> Person:
     """What `content` was made of."""
-    name, number = orjson.loads(sealed)
-    return Person(name, number, ric.get_birth_date(number))
+    name, number, *phone = orjson.loads(sealed)
+    return Person(name, number, ric.get_birth_date(number), *phone)
 
 
 def new_name(sealed: str, digest: str, source: str, now_ms: int) -> Body:
@@ -145,6 +171,11 @@ def check_same(known: Body, digest: str) -> None:
     """Raise NAME_KNOWN unless an account's verified number is this one."""
     if known["digest"] != digest:
         raise Refused(NAME_KNOWN)
+
+
+def new_release(account: str, by: str, reason: str, now_ms: int) -> Body:
+    """That an officer freed an account's number."""
+    return {"account": account, "by": by, "reason": reason, "at_ms": now_ms}
 
 
 def masked(person: Person) -> Sequence[str]:

@@ -11,7 +11,7 @@ from services.identity.schemas import people as schemas
 from shared.errors import NOT_FOUND
 from shared.language import Words
 from shared.schemas import PageQuery
-from shared.storage.access import Committed, Document
+from shared.storage.access import Committed, Document, Hit
 from shared.web.routes import Answer, Call
 
 router = new_router()
@@ -26,7 +26,7 @@ SIDES = ("citizen", "station_agent")
     Words("实名核验", "Have one's real name verified"),
     scope="account:write",
     roles=SIDES,
-    body=schemas.PersonSchema,
+    body=schemas.OwnPersonSchema,
     answer=schemas.NameSchema,
     problems=(
         names.GUARDIAN_NEEDED,
@@ -40,7 +40,8 @@ SIDES = ("citizen", "station_agent")
 def verify(call: Call[Identity]) -> Answer:
     parts = call.parts
     now_ms = parts.clock.now_ms()
-    person = names.person(call.body["name"], call.body["number"], now_ms)
+    body = call.body
+    person = names.person(body["name"], body["number"], now_ms, number_of(body["phone"]))
     made = name_actions.verify(
         parts.database, parts.registry, call.identity.subject, person, now_ms
     )
@@ -195,6 +196,27 @@ def forget_child(call: Call[Identity]) -> Answer:
 
 
 @router.route(
+    "GET /v1/children/{person_id}/guardianships",
+    Words("子女的全部监护登记，最新在前", "Every guardianship of a child, newest first"),
+    scope="delegations:read",
+    roles=PERSON,
+    for_others=False,
+    query=PageQuery,
+    answer=schemas.DelegationsSchema,
+)
+def list_guardianships(call: Call[Identity]) -> Answer:
+    found = actions.list_guardianships(
+        call.parts.database,
+        call.identity.subject,
+        call.path["person_id"],
+        limit=call.page.fetch,
+        after=call.page.after,
+        freshness=call.freshness(),
+    )
+    return _page(call, found)
+
+
+@router.route(
     "GET /v1/delegations",
     Words("谁可以为我代办，最新在前", "Who may act for oneself, newest first"),
     scope="delegations:read",
@@ -248,6 +270,10 @@ def _list(call: Call[Identity], *, mine: bool) -> Answer:
         after=call.page.after,
         freshness=call.freshness(),
     )
+    return _page(call, found)
+
+
+def _page(call: Call[Identity], found: Committed[list[Hit]]) -> Answer:
     now_ms = call.parts.clock.now_ms()
     return call.page.answer(found, lambda hit: schemas.delegation_json(hit.document, now_ms))
 

@@ -1,11 +1,13 @@
-"""Staff and their roles over HTTP: invitations, roles given and taken, who did it."""
+"""Staff over HTTP: invitations, roles given and taken, ID numbers freed, and who did it."""
 
+from services.identity.actions import releases
 from services.identity.actions import roles as role_actions
 from services.identity.actions import staff as actions
-from services.identity.domain import roles
+from services.identity.domain import names, roles
 from services.identity.domain import staff as domain
 from services.identity.routes.parts import Identity, new_router
 from services.identity.schemas import people as schemas
+from shared.errors import NOT_FOUND
 from shared.language import Words
 from shared.schemas import PageQuery
 from shared.storage.access import Committed, Document
@@ -151,3 +153,44 @@ def list_requests(call: Call[Identity]) -> Answer:
         freshness=call.freshness(),
     )
     return call.page.answer(found, lambda hit: schemas.role_change_json(hit.document))
+
+
+@router.route(
+    "POST /v1/number-releases",
+    Words("释放被他人账号占用的证件号码", "Free an ID number that another account took"),
+    scope="roles:write",
+    roles=("security",),
+    body=schemas.NewReleaseSchema,
+    answer=schemas.ReleaseSchema,
+    problems=(NOT_FOUND,),
+)
+def release(call: Call[Identity]) -> Answer:
+    parts = call.parts
+    number, _ = names.number_of(call.body["number"], parts.clock.now_ms())
+    made = releases.release(
+        parts.database,
+        parts.registry,
+        call.claim,
+        call.identity.subject,
+        number,
+        call.body["reason"],
+    )
+    return Answer(schemas.release_json(made.value), made.seq, made.value.revision)
+
+
+@router.route(
+    "GET /v1/number-releases",
+    Words("证件号码释放记录，最新在前", "ID numbers that were freed, newest first"),
+    scope="roles:read",
+    roles=READERS,
+    query=PageQuery,
+    answer=schemas.ReleasesSchema,
+)
+def list_releases(call: Call[Identity]) -> Answer:
+    found = releases.list_releases(
+        call.parts.database,
+        limit=call.page.fetch,
+        after=call.page.after,
+        freshness=call.freshness(),
+    )
+    return call.page.answer(found, lambda hit: schemas.release_json(hit.document))

@@ -65,11 +65,40 @@ class RoleChangesQuery(PageQuery):
     account_id = Text(100, pattern=_ID, required=False)
 
 
+class NewReleaseSchema(Schema):
+    EXAMPLE: ClassVar[Example] = {"number": "62010219900101003X", "reason": "showed the card"}
+
+    number = Text(18, minimum=18, doc=Words("身份证号码", "Resident ID number"))
+    reason = Text(roles.REASON_MAX, doc=Words("理由，不含个人信息", "Why; nothing personal"))
+
+
+class ReleaseSchema(Schema):
+    """That a number was freed; `account_id` had it, and says nothing of whose it is."""
+
+    account_id = Text(100, example=ACCOUNT_ID)
+    by = Text(100, example=ACCOUNT_ID)
+    reason = Text(roles.REASON_MAX)
+    at = Instant()
+
+
+class ReleasesSchema(Schema):
+    items = Items(ReleaseSchema, PageQuery.LIMIT_MAX)
+    after = Text(1024, nullable=True)
+
+
 class PersonSchema(Schema):
     EXAMPLE: ClassVar[Example] = {"name": "张三", "number": "62010219900101003X"}
 
     name = Text(50, doc=Words("身份证上的姓名", "As on the ID card"))
     number = Text(18, minimum=18, doc=Words("身份证号码", "Resident ID number"))
+
+
+class OwnPersonSchema(PersonSchema):
+    EXAMPLE: ClassVar[Example] = {**PersonSchema.EXAMPLE, "phone": "13800000001"}
+
+    phone = Text(
+        40, doc=Words("本账号登录所用的手机号码", "The number that this account signs in by")
+    )
 
 
 class NameSchema(Schema):
@@ -163,6 +192,16 @@ def role_change_json(document: Document) -> dict[str, object]:
         "second": body.get("second"),
         "reason": body["reason"],
         "at": instant(body["at_ms"] if "at_ms" in body else body["asked_ms"]),
+    }
+
+
+def release_json(document: Document) -> dict[str, object]:
+    body = document.body
+    return {
+        "account_id": body["account"],
+        "by": body["by"],
+        "reason": body["reason"],
+        "at": instant(body["at_ms"]),
     }
 
 

@@ -15,19 +15,22 @@ from tests.support.scenes.stage import Ids, Stage
 from tests.support.served import Json, made
 from tests.support.tokens import ROLES
 
+_ACCOUNTS = [f"{name}-{number}" for number in (1, 2) for name in ROLES]
+_PHONES = {account: str(13900000001 + place) for place, account in enumerate(_ACCOUNTS)}
+
 VILLAGER = "13900000001"
 """citizen-1's number."""
 
 _NUMBERS = {"citizen-1": number_of(date(1990, 1, 1)), "station-1": number_of(date(1985, 1, 1))}
+_RELEASE = {"number": _NUMBERS["citizen-1"], "reason": "why"}
 _A_CHILD = {"name": "张小", "number": number_of(date(2020, 1, 1))}
 
 
 def _everybody(bureau: Bureau) -> None:
     """Two accounts of each role; a number leads to each, citizen-1's to that."""
-    accounts = [f"{name}-{number}" for number in (1, 2) for name in ROLES]
     people = [
-        Sample(account, ROLES[account[:-2]], bureau.secrets.phone(f"+86{13900000001 + place}"))
-        for place, account in enumerate(accounts)
+        Sample(account, ROLES[account[:-2]], bureau.secrets.phone(f"+86{phone}"))
+        for account, phone in _PHONES.items()
     ]
     plant_accounts(bureau.database, people)
 
@@ -120,13 +123,18 @@ def _used(bureau: Bureau, ids: Ids) -> None:
 def _verified(bureau: Bureau, _: Ids) -> None:
     now_ms = bureau.clock.now_ms()
     for account, number in _NUMBERS.items():
-        person = names.person("张三", number, now_ms)
+        person = names.person("张三", number, now_ms, f"+86{_PHONES[account]}")
         name_actions.verify(bureau.database, bureau.registry(), account, person, now_ms)
 
 
 def _guarded(bureau: Bureau, ids: Ids) -> None:
     _verified(bureau, ids)
     ids["person_id"] = made(bureau.post("/v1/children", _A_CHILD, by="citizen-1"))["person_id"]
+
+
+def _released(bureau: Bureau, ids: Ids) -> None:
+    _verified(bureau, ids)
+    made(bureau.post("/v1/number-releases", _RELEASE, by="security-1"))
 
 
 def _person(bureau: Bureau, ids: Ids) -> None:
@@ -161,7 +169,7 @@ def _asked_by(ids: Ids, who: str) -> Ids:
 
 
 def _adult(ids: Ids) -> Json:
-    return {"name": "张三", "number": _NUMBERS[ids["who"]]}
+    return {"name": "张三", "number": _NUMBERS[ids["who"]], "phone": _PHONES[ids["who"]]}
 
 
 _NEW_ROLE = "POST /v1/accounts/{account_id}/roles"
@@ -171,10 +179,13 @@ _BEFORE: dict[str, Callable[[Bureau, Ids], None]] = {
     "POST /v1/account/name/erasure": _verified,
     "POST /v1/children": _verified,
     "POST /v1/children/{person_id}/name/erasure": _guarded,
+    "GET /v1/children/{person_id}/guardianships": _guarded,
     "POST /v1/delegations/{delegation_id}/confirmation": _waiting,
     "GET /v1/delegations-held": _waiting,
     "GET /v1/delegations/{delegation_id}/acts": _used,
     "POST /v1/clients/{client_id}/secrets": _to_firm,
+    "POST /v1/number-releases": _verified,
+    "GET /v1/number-releases": _released,
     _NEW_ROLE: _person,
     f"{_NEW_ROLE}/{{role_name}}/agreement": _requested,
     f"{_NEW_ROLE}/{{role_name}}/withdrawal": _of_two,
@@ -187,6 +198,7 @@ STAGE = Stage(
         "POST /v1/clients": lambda ids: _client(f"new-{ids['new']}"),
         "POST /v1/staff": lambda ids: {"name": f"wang.{ids['new']}"},
         "POST /v1/account/name": _adult,
+        "POST /v1/number-releases": lambda _: _RELEASE,
         "POST /v1/children": lambda _: _A_CHILD,
         "POST /v1/delegations": lambda ids: _delegation(ids["who"], "13900000703"),
         "POST /v1/delegations/{delegation_id}/confirmation": lambda ids: {"code": ids["code"]},
