@@ -87,12 +87,22 @@ class Vault:
         sealed = found.cipher.encrypt(nonce, content, _place(collection, key))
         return f"{found.id}.{_text(nonce + sealed)}"
 
-    def unseal(self, collection: str, key: str, sealed: str, *, owner: str | None = None) -> bytes:
-        """What was sealed. Raises Unreadable."""
+    def unseal(
+        self,
+        collection: str,
+        key: str,
+        sealed: str,
+        *,
+        owner: str | None = None,
+        remembered: bool = True,
+    ) -> bytes:
+        """What was sealed. Raises Unreadable. Where nobody may learn from the time it takes whether
+        it was opened lately, the key is asked of the store and not `remembered`.
+        """
         read = _SEALED.fullmatch(sealed)
         if read is None:
             raise Unreadable("was not sealed here")
-        found = self._recalled(owner or key)
+        found = (self._recalled if remembered else self._read)(owner or key)
         if found is None or found.id != read[1]:
             raise Unreadable("its key was erased")
         raw = _bytes(read[2])

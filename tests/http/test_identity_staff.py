@@ -123,6 +123,70 @@ def test_an_unknown_name_does_the_same_work(
     assert member.bureau.database.read(lambda view: view.seq).value == before + 2
 
 
+def test_an_unknown_name_asks_the_store_for_as_much_at_every_try(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = member.bureau.store
+    asked: list[str] = []
+    get = store.get
+
+    def noted(key: str) -> bytes:
+        asked.append(key)
+        return get(key)
+
+    registry = member.bureau.registry()
+    monkeypatch.setattr(store, "get", noted)
+    monkeypatch.setattr(member.bureau, "registry", lambda: registry)
+
+    def keys_asked(name: str) -> int:
+        asked.clear()
+        stranger = Member(member.bureau, "", name, member.secret, [])
+        with pytest.raises(Refused, match="staff-sign-in-refused"):
+            stranger.sign_in(password="wrong, and long enough", address=name)
+        return sum("identity/keys/" in key for key in asked)
+
+    keys_asked("the.first.one.ever")
+    tries = [(keys_asked(member.name), keys_asked("nobody.here")) for _ in range(3)]
+    assert tries == [(1, 1)] * 3
+
+
+def test_an_address_that_tries_many_names_waits_before_anything_is_hashed_or_stored(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bureau = member.bureau
+    assert member.sign_in() == member.account
+
+    def spray(place: int, address: str = "office") -> Refused:
+        with pytest.raises(Refused) as told:
+            Member(bureau, "", f"name-{place}", member.secret, []).sign_in(address=address)
+        return told.value
+
+    for place in range(staff.ADDRESS_FREE):
+        assert spray(place).problem is staff.SIGN_IN_REFUSED
+    before = bureau.database.read(lambda view: view.seq).value
+    with monkeypatch.context() as idle:
+        idle.setattr(actions, "_hashing", lambda _: pytest.fail("a guess was hashed"))
+        told = spray(99)
+    assert (told.problem, told.retry_after_seconds) == (staff.TRY_LATER, 600)
+    assert bureau.database.read(lambda view: view.seq).value == before
+    assert spray(99, "elsewhere").problem is staff.SIGN_IN_REFUSED
+    # Whoever has signed in there goes on, and the others soon: nothing is added while they wait.
+    bureau.clock.pass_wall(seconds=60)
+    assert member.sign_in() == member.account
+    bureau.clock.pass_wall(seconds=540)
+    assert spray(99).problem is staff.SIGN_IN_REFUSED
+
+
+def test_slips_of_those_who_are_known_there_delay_no_colleague(member: Member) -> None:
+    assert member.sign_in() == member.account
+    for _ in range(staff.ADDRESS_FREE):
+        with pytest.raises(Refused):
+            member.sign_in("000000")
+    stranger = Member(member.bureau, "", "nobody.here", member.secret, [])
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        stranger.sign_in()
+
+
 def test_guesses_at_once_take_few_threads_and_the_next_is_told_at_once(
     member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:

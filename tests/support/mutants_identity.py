@@ -139,8 +139,8 @@ IDENTITY = (
     Mutant(
         "lets strangers elsewhere lock staff out of their office",
         "services/identity/domain/staff.py",
-        "counted = [tried.here] if tried.is_known else [tried.here, tried.everywhere]",
-        "counted = [tried.here, tried.everywhere]",
+        "others = [] if tried.is_known else [tried.everywhere, tried.by_address]",
+        "others = [tried.everywhere, tried.by_address]",
         "tests/http/test_identity_staff.py::test_delays_grow_and_end_and_strangers_do_not_delay_the_office",
     ),
     Mutant(

@@ -267,13 +267,27 @@ def test_delays_grow_are_bounded_and_end() -> None:
 
 def test_strangers_elsewhere_do_not_delay_a_known_address() -> None:
     blocked = {"count": 99, "free_ms": NOW + HOUR_MS, "until_ms": NOW + DAY_MS}
-    staff.check_delay(staff.Tried(None, blocked, is_known=True), NOW)
+    staff.check_delay(staff.Tried(None, blocked, None, is_known=True), NOW)
     with refused("staff-sign-in-delayed") as caught:
-        staff.check_delay(staff.Tried(None, blocked, is_known=False), NOW)
+        staff.check_delay(staff.Tried(None, blocked, None, is_known=False), NOW)
     assert caught.value.retry_after_seconds == 3600
     with refused("staff-sign-in-delayed"):
-        staff.check_delay(staff.Tried(blocked, None, is_known=True), NOW)
-    staff.check_delay(staff.Tried(blocked, None, is_known=True), NOW + HOUR_MS)
+        staff.check_delay(staff.Tried(blocked, None, None, is_known=True), NOW)
+    staff.check_delay(staff.Tried(blocked, None, None, is_known=True), NOW + HOUR_MS)
+
+
+def test_an_address_waits_until_its_window_ends_however_it_goes_on() -> None:
+    counted: Body | None = None
+    for place in range(staff.ADDRESS_FREE):
+        staff.check_delay(staff.Tried(None, None, counted, is_known=False), NOW + place)
+        counted = staff.failed_at(counted, NOW + place)
+    with refused("staff-sign-in-delayed") as caught:
+        staff.check_delay(staff.Tried(None, None, counted, is_known=False), NOW + 1_000)
+    assert caught.value.retry_after_seconds == 599
+    staff.check_delay(staff.Tried(None, None, counted, is_known=True), NOW + 1_000)
+    end = NOW + staff.ADDRESS_MS
+    staff.check_delay(staff.Tried(None, None, counted, is_known=False), end)
+    assert staff.failed_at(counted, end)["count"] == 1
 
 
 def test_an_invitation_is_one_at_a_time_and_ends() -> None:

@@ -4,7 +4,7 @@
     account = staff.settle(tx, secrets, try_)  in the one that signs in; None: refused
 
 `sign_in` does both. A caller that grants something in the same transaction calls them itself. An
-unknown name costs the same hash, the same read and the same count as a wrong password.
+unknown name costs the same hash, the same reads and the same counts as a wrong password.
 
 A page that comes again (its reply was lost) is answered again for the code that it used: `attempt`
 is the page's own id. Anybody else with the same code is refused.
@@ -12,7 +12,6 @@ is the page's own id. Anybody else with the same code is refused.
 
 import base64
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import TypeVar
@@ -26,7 +25,6 @@ from services.identity.domain.secrets import Secrets, same
 from services.identity.domain.staff import Tried
 from shared import waiting
 from shared.errors import BUSY, FORBIDDEN, Refused, invalid
-from shared.sealing import Unreadable
 from shared.storage.access import Claim, Committed, Database, Document, Transaction, View
 
 T = TypeVar("T")
@@ -232,7 +230,7 @@ def look(database: Database, own: Registry, given: Given, now_ms: int) -> Try:
         sealed = found.body["sealed"]
         kept, secret = _opened(own, found.key, sealed)
     else:
-        _open_nobodys(own)
+        _seal_nobodys(own)
     right = _hashing(lambda: staff.is_password(kept, given.password)) and sealed is not None
     again = right and found is not None and staff.needs_rehash(kept)
     rehashed = _hashing(lambda: staff.rehashed(given.password)) if again else None
@@ -291,13 +289,13 @@ def _here(name: str, address: str) -> str:
 
 
 def _tried(view: View, name: str, address: str, found: Document | None) -> Tried:
-    here, everywhere = (
-        view.get("staff_failures", _here(name, address)),
-        view.get("staff_failures", name),
+    here, everywhere, by_address = (
+        view.get("staff_failures", key) for key in (_here(name, address), name, address)
     )
     return Tried(
         None if here is None else here.body,
         None if everywhere is None else everywhere.body,
+        None if by_address is None else by_address.body,
         is_known=found is not None and address in found.body["addresses"],
     )
 
@@ -308,6 +306,7 @@ def _count(tx: Transaction, name: str, address: str, counted: Tried) -> None:
     if not counted.is_known:
         everywhere = staff.failed(counted.everywhere, staff.ELSEWHERE_FREE, tx.now_ms)
         tx.put("staff_failures", name, everywhere)
+        tx.put("staff_failures", address, staff.failed_at(counted.by_address, tx.now_ms))
 
 
 def _sealed(own: Registry, account: str, kept: str, secret: str) -> str:
@@ -316,14 +315,17 @@ def _sealed(own: Registry, account: str, kept: str, secret: str) -> str:
 
 
 def _opened(own: Registry, account: str, sealed: str) -> tuple[str, str]:
-    kept, secret = orjson.loads(own.vault.unseal("staff", account, sealed, owner=_owner(account)))
+    owner = _owner(account)
+    content = own.vault.unseal("staff", account, sealed, owner=owner, remembered=False)
+    kept, secret = orjson.loads(content)
     return kept, secret
 
 
-def _open_nobodys(own: Registry) -> None:
-    """Ask the store for a key, as for a name that is known."""
-    with suppress(Unreadable):
-        own.vault.unseal("staff", "nobody", f"{'0' * 16}.{'A' * 40}", owner=_owner("nobody"))
+def _seal_nobodys(own: Registry) -> None:
+    """Ask the store for a key that is there, as for a name that is known: to seal asks each time,
+    and costs what it costs to open.
+    """
+    _sealed(own, "nobody", _NOBODY, _NOBODYS_SECRET)
 
 
 def _owner(account: str) -> str:

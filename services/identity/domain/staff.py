@@ -7,9 +7,11 @@ Sheet (m = 19 MiB, t = 2, p = 1); hash and second factor stand sealed. A code of
 for its half minute and one step to either side (section 5.2), and once: no step is taken that is
 not behind the last one.
 
-Failures are counted for a name *from* an address, and for the name from everywhere. Delays grow to
-an hour and end by themselves. What strangers do from elsewhere never delays an address that the
-account has signed in from: nobody locks somebody out of their own office.
+Failures are counted for a name *from* an address, for the name from everywhere, and for the address
+with all names. Delays grow to an hour and end by themselves; an address that tries many names waits
+for what is left of ten minutes, and adds nothing to it meanwhile. What strangers do from elsewhere,
+or with other names, never delays an address that the account has signed in from: nobody locks
+somebody out of their own office.
 """
 
 import re
@@ -21,7 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from shared.errors import Problem, Refused, invalid
 from shared.storage.catalogue import Body, Collection, Index
-from shared.times import DAY_MS, HOUR_MS
+from shared.times import DAY_MS, HOUR_MS, MINUTE_MS
 
 COLLECTIONS = (
     Collection("staff"),
@@ -49,6 +51,11 @@ FIRST_DELAY_MS = 2_000
 DELAY_MS_MAX = HOUR_MS
 ELSEWHERE_FREE = 20
 """Failures from everywhere before unknown addresses are slowed down together."""
+ADDRESS_FREE = 30
+ADDRESS_MS = 10 * MINUTE_MS
+"""So many failures of one address, whatever the names, within so long a window: an office shares
+one, and whoever tries one password on many names has one as well.
+"""
 FORGOTTEN_MS = DAY_MS
 """After so long without a failure, counting begins anew."""
 ADDRESSES_MAX = 8
@@ -214,16 +221,20 @@ def signed_in(staff: Body, address: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What was counted before a try: from its address, and from everywhere (None: nothing)."""
+    """What was counted before a try (None: nothing): for its name from its address, for the name
+    from everywhere, for the address with all names; and whether the account is known there.
+    """
 
     here: Body | None
     everywhere: Body | None
+    by_address: Body | None
     is_known: bool
 
 
 def check_delay(tried: Tried, now_ms: int) -> None:
     """Raise TRY_LATER while a try has to wait, with the seconds."""
-    counted = [tried.here] if tried.is_known else [tried.here, tried.everywhere]
+    others = [] if tried.is_known else [tried.everywhere, tried.by_address]
+    counted = [tried.here, *others]
     free_ms = max((each["free_ms"] for each in counted if each is not None), default=0)
     if now_ms < free_ms:
         raise Refused(TRY_LATER, retry_after_seconds=(free_ms - now_ms + 999) // 1000)
@@ -237,3 +248,12 @@ def failed(counted: Body | None, free: int, now_ms: int) -> Body:
     if count > free:
         delay_ms = min(FIRST_DELAY_MS << min(count - free - 1, 20), DELAY_MS_MAX)
     return {"count": count, "free_ms": now_ms + delay_ms, "until_ms": now_ms + FORGOTTEN_MS}
+
+
+def failed_at(counted: Body | None, now_ms: int) -> Body:
+    """One failure more of an address; after ADDRESS_FREE it waits for the end of its window."""
+    if counted is None or now_ms >= counted["until_ms"]:
+        return {"count": 1, "free_ms": now_ms, "until_ms": now_ms + ADDRESS_MS}
+    count, until_ms = counted["count"] + 1, counted["until_ms"]
+    free_ms = until_ms if count >= ADDRESS_FREE else now_ms
+    return {"count": count, "free_ms": free_ms, "until_ms": until_ms}
