@@ -7,6 +7,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from services.identity.domain.sign_ins import CODE_MS, LIMITS, TRIES_MAX
+from services.identity.routes import forms
 from shared.storage.access import Transaction
 from shared.storage.entry import decode
 from tests.support.bureau import (
@@ -281,6 +282,26 @@ def test_an_ipv6_network_is_one_address(bureau: Bureau) -> None:
     assert near.status_code == 429
     far = bureau.ask_code("13700000000", address="2001:db8:1:3::1")
     assert far.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("64:ff9b::203.0.113.7", "203.0.113.7"),
+        ("64:ff9b::cb00:7107", "203.0.113.7"),
+        ("64:ff9b:0:0:0:1::", "64:ff9b::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("::1", "::/64"),
+        ("", "unknown"),
+        ("nonsense", "unknown"),
+    ],
+)
+def test_an_ipv4_address_that_is_written_as_ipv6_counts_as_what_it_is(
+    said: str, counted: str
+) -> None:
+    assert forms.address({"HTTP_X_FORWARDED_FOR": said}) == counted
 
 
 def test_all_numbers_together_get_so_many_codes_a_minute(bureau: Bureau) -> None:

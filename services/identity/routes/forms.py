@@ -33,6 +33,7 @@ _BROWSER = {
     for secure, name in COOKIES.items()
 }
 _FIELDS_MAX = 20
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def form(environ: Environ) -> dict[str, str]:
@@ -64,15 +65,25 @@ def cookie(name: str, *, secure: bool) -> str:
 
 
 def address(environ: Environ) -> str:
-    """Where a request comes from, as the gateway says; of IPv6 the network, which one has whole."""
+    """Where a request comes from, as the gateway says; of IPv6 the network, which one has whole.
+    An IPv4 address that is written as IPv6 is what it is: a whole country's share one such network.
+    """
     said = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("REMOTE_ADDR") or ""
     try:
         read = ipaddress.ip_address(said)
     except ValueError:
         return "unknown"
-    if read.version == 6:
-        return str(ipaddress.ip_network((read, 64), strict=False))
-    return str(read)
+    if isinstance(read, ipaddress.IPv4Address):
+        return str(read)
+    written = _ipv4_in(read)
+    return str(written or ipaddress.ip_network((read, 64), strict=False))
+
+
+def _ipv4_in(read: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that is mapped (RFC 4291, section 2.5.5.2) or translated (RFC 6052)."""
+    if read in _TRANSLATED:
+        return ipaddress.IPv4Address(read.packed[-4:])
+    return read.ipv4_mapped
 
 
 @dataclass(frozen=True, slots=True)
