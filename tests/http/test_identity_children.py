@@ -159,6 +159,23 @@ def test_only_a_guardian_has_a_childs_name_forgotten_and_not_while_another_acts(
     assert not family.opens(sealed)
 
 
+def test_a_guardianship_that_the_child_has_outgrown_is_shown_as_over(family: Family) -> None:
+    bureau = family.bureau
+    path = f"/v1/children/{family.child}/guardianships"
+    for now_ms, state in ((FOURTEEN_MS - 1000, "live"), (FOURTEEN_MS, "over")):
+        bureau.clock.wall_ms = now_ms
+        assert family.state(family.mother) == state
+        [shown] = json_of(bureau.get(path, token=family.token(family.mother)))["items"]
+        assert (shown["state"], shown["ends_at"]) == (state, None)
+    # Nor does one give a token whose child's name nobody can read any more.
+    bureau.clock.wall_ms = FOURTEEN_MS - 1000
+    bureau.registry().vault.erase(family.child)
+    bureau.clock.pass_monotonic(KEPT_SECONDS)
+    assert family.state(family.mother) == "over"
+    assert family.register(family.mother)["state"] == "live"
+    assert family.state(family.mother) == "live"
+
+
 def test_who_acts_for_an_adult_has_no_name_forgotten(family: Family) -> None:
     bureau, hers = family.bureau, family.token(family.mother)
     asked = {"kind": "guardian", "phone": "13800000012", "scopes": ["orders:read"], "days": 30}

@@ -1,5 +1,6 @@
 """Delegations: asked for, confirmed by a code, taken back; tokens for those who act under them."""
 
+from collections.abc import Iterable
 from datetime import date
 
 from services.identity.actions import names as registry
@@ -308,6 +309,23 @@ def list_delegations(
         lambda view: view.find(index, (account,), limit=limit, after=after, descending=True),
         freshness,
     )
+
+
+def births(
+    database: Database, own: Registry, shown: Iterable[Document], freshness: Freshness = FRESH
+) -> dict[str, date]:
+    """When the children were born whose guardianships are live, as far as anybody can read it: by
+    account. For those who may see the guardianships. Raises Refused(BUSY).
+    """
+    bodies = [each.body for each in shown]
+    children = {
+        str(each["person"]) for each in bodies if each.get("child") and each["state"] == "live"
+    }
+    if not children:
+        return {}
+    kept = database.read(lambda view: [view.get("names", each) for each in children], freshness)
+    known = {name.key: registry.opened(own, name.key, name) for name in kept.value if name}
+    return {child: person.born for child, person in known.items() if person is not None}
 
 
 def list_guardianships(

@@ -12,7 +12,7 @@ COLLECTIONS = (
     # `officer` is there where the account is a security officer, so that those are found.
     Collection("accounts", indexes=(Index("officers", ("officer",)),)),
     # The account that a mobile number signs in to; under the number's keyed digest, which is all
-    # that is kept of it.
+    # that a document keeps of it.
     Collection("phones"),
 )
 

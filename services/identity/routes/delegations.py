@@ -1,5 +1,7 @@
 """Real names and acting for others over HTTP."""
 
+from collections.abc import Callable, Sequence
+
 from services.identity.actions import delegations as actions
 from services.identity.actions import names as name_actions
 from services.identity.domain import delegations as domain
@@ -11,7 +13,7 @@ from services.identity.schemas import people as schemas
 from shared.errors import NOT_FOUND
 from shared.language import Words
 from shared.schemas import PageQuery
-from shared.storage.access import Committed, Document, Hit
+from shared.storage.access import FRESH, Committed, Document, Freshness, Hit
 from shared.web.routes import Answer, Call
 
 router = new_router()
@@ -274,11 +276,20 @@ def _list(call: Call[Identity], *, mine: bool) -> Answer:
 
 
 def _page(call: Call[Identity], found: Committed[list[Hit]]) -> Answer:
-    now_ms = call.parts.clock.now_ms()
-    return call.page.answer(found, lambda hit: schemas.delegation_json(hit.document, now_ms))
+    show = _shown(call, [hit.document for hit in found.value], call.freshness())
+    return call.page.answer(found, lambda hit: show(hit.document))
 
 
 def _one(call: Call[Identity], found: Committed[Document]) -> Answer:
-    now_ms = call.parts.clock.now_ms()
-    body = schemas.delegation_json(found.value, now_ms)
-    return Answer(body, found.seq, found.value.revision)
+    show = _shown(call, [found.value])
+    return Answer(show(found.value), found.seq, found.value.revision)
+
+
+def _shown(
+    call: Call[Identity], documents: Sequence[Document], freshness: Freshness = FRESH
+) -> Callable[[Document], dict[str, object]]:
+    """What these look like now."""
+    parts = call.parts
+    now_ms = parts.clock.now_ms()
+    born = actions.births(parts.database, parts.registry, documents, freshness)
+    return lambda each: schemas.delegation_json(each, born.get(each.body.get("person", "")), now_ms)

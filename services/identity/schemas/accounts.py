@@ -11,7 +11,7 @@ ACCOUNT_ID = "account_019a8f5b2c3d7e8f9a0b1c2d3e4f5061"
 
 
 class AccountSchema(Schema):
-    """Who has signed in. Its number is not here: nobody can read it."""
+    """Who has signed in. Its number is not here: its digest alone is kept."""
 
     id = Text(100, example=ACCOUNT_ID)
     roles = Items(Choice(*ROLES), len(ROLES), doc=Words("角色", "What it is to the platform"))

@@ -1,6 +1,7 @@
 """Staff, roles, names and delegations as JSON."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import ClassVar
 
 from services.identity.domain import delegations, names, roles, staff
@@ -138,7 +139,8 @@ class CodeSchema(Schema):
 
 class DelegationSchema(Schema):
     """`person_id` is null until the person has consented, `ends_at` for a child's: it ends on the
-    fourteenth birthday.
+    fourteenth birthday, and is `over` as well while nobody can read the child's name: registered
+    again it is live.
     """
 
     id = Text(100, example=DELEGATION_ID)
@@ -216,10 +218,12 @@ def name_json(document: Document, person: Person) -> dict[str, object]:
     }
 
 
-def delegation_json(document: Document, now_ms: int) -> dict[str, object]:
+def delegation_json(document: Document, born: date | None, now_ms: int) -> dict[str, object]:
+    """`born`: when the child of a guardianship was, where anybody can still read it."""
     body = document.body
     until_ms, ended_ms = body.get("until_ms"), body.get("ended_ms")
-    is_past = until_ms is not None and now_ms >= until_ms and body["state"] == "live"
+    # As the exchange says: what is live gives tokens.
+    is_past = body["state"] == "live" and not delegations.is_live(body, born, now_ms)
     scopes: Sequence[str] = body["scopes"]
     return {
         "id": document.key,
