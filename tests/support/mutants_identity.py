@@ -332,4 +332,76 @@ IDENTITY = (
         "tests/http/test_identity_delegations.py::"
         "test_a_sign_in_that_has_ended_gives_no_token_for_anybody_else[signed out]",
     ),
+    Mutant(
+        "leaves the key of a name that its person has outgrown",
+        "services/identity/actions/names.py",
+        "        forget_name(tx, account.key, erased)\n",
+        '        tx.delete("names", account.key)\n        tx.delete("id_numbers", digest)\n',
+        "tests/http/test_identity_children.py::"
+        "test_a_name_that_its_person_has_outgrown_is_unreadable_in_every_old_entry",
+    ),
+    Mutant(
+        "keeps a child's name when the last guardianship has ended",
+        "services/identity/actions/delegations.py",
+        'if found.body.get("child") and not _guardianships(tx, found.body["person"]):',
+        'if found.key == "":',
+        "tests/http/test_identity_children.py::"
+        "test_the_last_guardianship_takes_the_childs_name_with_it",
+    ),
+    Mutant(
+        "forgets a child's name while another guardian acts",
+        "services/identity/actions/delegations.py",
+        "if len(standing) > 1 and not is_grown:",
+        "if len(standing) < 1 and not is_grown:",
+        "tests/http/test_identity_children.py::"
+        "test_only_a_guardian_has_a_childs_name_forgotten_and_not_while_another_acts",
+    ),
+    Mutant(
+        "verifies a child without a guardian",
+        "services/identity/actions/names.py",
+        "    names.check_age(person, now_ms)\n",
+        "    assert now_ms\n",
+        "tests/http/test_identity_children.py::"
+        "test_nobody_under_fourteen_is_verified_without_a_guardian",
+    ),
+    Mutant(
+        "verifies a name by a phone that is not the account's",
+        "services/identity/actions/names.py",
+        "    if not is_own:\n",
+        "    if not person.phone:\n",
+        "tests/http/test_identity_guardians.py::"
+        "test_who_knows_names_and_numbers_and_has_no_phone_of_theirs_guards_nobody",
+    ),
+    Mutant(
+        "takes for a guardian whoever knew a name and a number",
+        "services/identity/actions/delegations.py",
+        "if adult is None or adult.phone is None:",
+        "if adult is None:",
+        "tests/http/test_identity_guardians.py::"
+        "test_a_name_that_was_verified_without_a_phone_guards_nobody_until_it_is_with_one",
+    ),
+    Mutant(
+        "tells no guardian of another",
+        "services/identity/actions/delegations.py",
+        "            _tell(tx, own.secrets, made.key, numbers[other])\n",
+        "            assert other in numbers\n",
+        "tests/http/test_identity_guardians.py::"
+        "test_the_other_guardians_are_told_of_a_new_one_once",
+    ),
+    Mutant(
+        "tells a known staff name by its key in memory",
+        "services/identity/actions/staff.py",
+        "remembered=False",
+        "remembered=True",
+        "tests/http/test_identity_staff.py::"
+        "test_an_unknown_name_asks_the_store_for_as_much_at_every_try",
+    ),
+    Mutant(
+        "lets one address try any number of names",
+        "services/identity/domain/staff.py",
+        "until_ms if count >= ADDRESS_FREE else now_ms",
+        "until_ms if count < 0 else now_ms",
+        "tests/http/test_identity_staff.py::"
+        "test_an_address_that_tries_many_names_waits_before_anything_is_hashed_or_stored",
+    ),
 )
