@@ -121,7 +121,7 @@ EDGES = (
     Mutant(
         "counts requests under an address that a client makes up",
         "infra/nginx.conf.jinja",
-        '        "" $binary_remote_addr;',
+        '        "" $whom;',
         '        "" $http_x_forwarded_for;',
         "tests/http/test_headers.py::"
         "test_a_forged_address_is_no_way_around_a_limit[X-Forwarded-For]",
@@ -168,8 +168,17 @@ EDGES = (
     Mutant(
         "lets who acts for a person see who else may",
         "services/identity/routes/delegations.py",
-        "    for_others=False,\n    query=PageQuery,",
-        "    query=PageQuery,",
+        """"GET /v1/delegations",
+    Words("谁可以为我代办，最新在前", "Who may act for oneself, newest first"),
+    scope="delegations:read",
+    roles=PERSON,
+    for_others=False,
+""",
+        """"GET /v1/delegations",
+    Words("谁可以为我代办，最新在前", "Who may act for oneself, newest first"),
+    scope="delegations:read",
+    roles=PERSON,
+""",
         f"{_MATRIX}test_each_caller_is_answered_as_the_table_says[GET /identity/v1/delegations]",
     ),
     Mutant(
