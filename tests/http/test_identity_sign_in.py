@@ -8,6 +8,7 @@ from werkzeug.test import Client, TestResponse
 
 from services.identity.domain.sign_ins import CODE_MS, LIMITS, TRIES_MAX
 from services.identity.routes import forms
+from shared.errors import BUSY, Refused
 from shared.storage.access import Transaction
 from shared.storage.entry import decode
 from tests.support.bureau import (
@@ -317,6 +318,29 @@ def test_all_numbers_together_get_so_many_codes_a_minute(bureau: Bureau) -> None
 
 
 # Weak networks
+
+
+def test_who_cannot_be_served_now_is_told_on_the_page_and_goes_on_from_there(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> object:
+        raise Refused(BUSY, retry_after_seconds=2)
+
+    def told(page: TestResponse) -> TestResponse:
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "2")
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert alert(page) == BUSY.zh
+        return page
+
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "transact", busy)
+        asked = told(bureau.ask_code(NUMBER))
+    page = bureau.form("/sign-in/code", {"page": hidden(asked), "phone": NUMBER})
+    assert page.status_code == 200
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "transact", busy)
+        waiting = told(bureau.give_code(page, bureau.code_sent()))
+    assert returned(bureau.give_code(waiting, bureau.code_sent()))["code"]
 
 
 def test_a_page_that_is_sent_twice_sends_one_code(bureau: Bureau) -> None:

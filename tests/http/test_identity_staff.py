@@ -269,17 +269,18 @@ def test_no_journal_holds_password_factor_name_or_invitation(member: Member) -> 
         assert secret.encode() not in stored
 
 
+def _busy(*_: object) -> object:
+    raise Refused(BUSY, retry_after_seconds=2)
+
+
 def test_an_invitation_is_not_over_because_the_store_does_not_answer(
     bureau: Bureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = as_(bureau, plant(bureau, 1, "operator"), "operator")
     invitation = made(bureau.post("/v1/staff", {"name": "li.si"}, token=operator))["invitation"]
 
-    def busy(*_: object) -> object:
-        raise Refused(BUSY, retry_after_seconds=2)
-
     with monkeypatch.context() as stalled:
-        stalled.setattr(bureau.database, "transact", busy)
+        stalled.setattr(bureau.database, "transact", _busy)
         told = bureau.form("/enrolment", {"invitation": invitation})
     assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
     assert BUSY.zh in told.text
@@ -289,7 +290,9 @@ def test_an_invitation_is_not_over_because_the_store_does_not_answer(
     assert (over.status_code, staff.INVITATION_OVER.zh in over.text) == (409, True)
 
 
-def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(bureau: Bureau) -> None:
+def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operator = plant(bureau, 1, "operator")
     invited = made(
         bureau.post("/v1/staff", {"name": "zhao.liu"}, token=as_(bureau, operator, "operator"))
@@ -322,6 +325,11 @@ def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(bureau: Bureau) -> None:
     both = {"page": hidden(asked), "name": "zhao.liu", "code": code()}
     wrong = bureau.form("/sign-in/staff", {**both, "password": "wrong, and long enough"})
     assert wrong.status_code == 403
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "transact", _busy)
+        told = bureau.form("/sign-in/staff", {**both, "password": PASSWORD})
+    assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
+    assert BUSY.zh in told.text
     right = bureau.form("/sign-in/staff", {**both, "password": PASSWORD})
     assert right.status_code == 303, right.text
     tokens = json_of(bureau.redeem(returned(right)["code"]))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shared.errors import Refused
 from shared.language import TAGS, Language, Words
 from shared.web.responses import Rendered
 
@@ -70,6 +71,12 @@ def rendered(
         body,
         policy,
     )
+
+
+def again(refused: Refused) -> tuple[tuple[str, str], ...]:
+    """The header that says when to try again, where a refusal says so."""
+    wait = refused.retry_after_seconds
+    return () if wait is None else (("Retry-After", str(wait)),)
 
 
 def redirect(location: str, status: int = 303) -> Rendered:

@@ -13,7 +13,7 @@ from services.identity.domain import sign_ins as domain
 from services.identity.routes import forms, pages
 from services.identity.routes.forms import Page
 from services.identity.routes.parts import PREFIX, Identity
-from shared.errors import INVALID, Refused
+from shared.errors import BUSY, INVALID, Refused
 from shared.language import Language, Words
 from shared.web import requests
 from shared.web.requests import Environ
@@ -89,12 +89,9 @@ class SignIn:
             )
         except AuthorizationRefused as refused:
             return self._refused(refused, language)
-        if isinstance(outcome, sign_ins.SignedIn):
-            return pages.redirect(outcome.location)
-        if outcome.over:
-            fresh = self._new_page(page.browser, checked)
-            return self._ask_number(fresh, checked, language, wrong=_OVER, status=403)
-        return self._ask_code(page, checked, language, wrong=_WRONG, status=403)
+        except Refused as refused:
+            return self._not_now(refused, page, checked, language)
+        return self._outcome(outcome, page, checked, language)
 
     # Steps
 
@@ -124,6 +121,20 @@ class SignIn:
             return refused
 
     # Pages
+
+    def _outcome(
+        self,
+        outcome: sign_ins.SignedIn | sign_ins.NotYet,
+        page: Page,
+        checked: Checked,
+        language: Language,
+    ) -> Rendered:
+        if isinstance(outcome, sign_ins.SignedIn):
+            return pages.redirect(outcome.location)
+        if outcome.over:
+            fresh = self._new_page(page.browser, checked)
+            return self._ask_number(fresh, checked, language, wrong=_OVER, status=403)
+        return self._ask_code(page, checked, language, wrong=_WRONG, status=403)
 
     def _sealed(self, page: Page) -> str:
         return page.sealed(self._parts.issuing.secrets.sealing)
@@ -156,6 +167,7 @@ class SignIn:
         *,
         wrong: Words | None = None,
         status: int = 200,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> Rendered:
         again = self._new_page(page.browser, checked)
         values = {
@@ -164,24 +176,39 @@ class SignIn:
             "shown": page.shown,
             "wrong": wrong,
         }
-        return pages.rendered("code", language, values, status=status, leads_to=checked.redirect)
+        return pages.rendered(
+            "code", language, values, status=status, leads_to=checked.redirect, headers=headers
+        )
+
+    def _not_now(
+        self, refused: Refused, page: Page, checked: Checked, language: Language
+    ) -> Rendered:
+        """The same page again: whoever stands before it knows nothing of problem documents."""
+        if refused.problem is not BUSY:
+            raise refused
+        return self._ask_code(
+            page,
+            checked,
+            language,
+            wrong=Words(BUSY.zh, BUSY.en),
+            status=BUSY.status,
+            headers=pages.again(refused),
+        )
 
     def _not_sent(
         self, refused: Refused, page: Page, checked: Checked, language: Language
     ) -> Rendered:
         problem = refused.problem
-        if problem not in {INVALID, domain.TOO_MANY_CODES}:
+        if problem not in {INVALID, domain.TOO_MANY_CODES, BUSY}:
             raise refused
         told = refused.fields[0] if refused.fields else problem
-        wait = refused.retry_after_seconds
-        headers = () if wait is None else (("Retry-After", str(wait)),)
         return self._ask_number(
             page,
             checked,
             language,
             wrong=Words(told.zh, told.en),
             status=problem.status,
-            headers=headers,
+            headers=pages.again(refused),
         )
 
     def _refused(self, refused: AuthorizationRefused, language: Language) -> Rendered:

@@ -54,7 +54,7 @@ class StaffSignIn:
                 return pages.redirect(refused.location)
             return _over(_OVER, language)
         except Refused as refused:
-            problem = _told(refused, domain.SIGN_IN_REFUSED, domain.TRY_LATER)
+            problem = _told(refused, domain.SIGN_IN_REFUSED, domain.TRY_LATER, BUSY)
             return _form(values["page"], language, checked.redirect, problem, refused)
         return pages.redirect(location)
 
@@ -67,14 +67,13 @@ def _form(
     refused: Refused | None = None,
 ) -> Rendered:
     wrong = None if problem is None else Words(problem.zh, problem.en)
-    wait = None if refused is None else refused.retry_after_seconds
     return pages.rendered(
         "staff",
         language,
         {"page": page, "wrong": wrong},
         status=200 if problem is None else problem.status,
         leads_to=leads_to,
-        headers=() if wait is None else (("Retry-After", str(wait)),),
+        headers=() if refused is None else pages.again(refused),
     )
 
 
@@ -126,13 +125,13 @@ class Enrol:
 
 def _asking_again(refused: Refused, language: Language) -> Rendered:
     """The page that asks for an invitation: this one is over, or could not be looked at now."""
-    problem, wait = refused.problem, refused.retry_after_seconds
+    problem = refused.problem
     return pages.rendered(
         "invitation",
         language,
         {"wrong": Words(problem.zh, problem.en)},
         status=problem.status,
-        headers=() if wait is None else (("Retry-After", str(wait)),),
+        headers=pages.again(refused),
     )
 
 
