@@ -15,7 +15,7 @@ from services.identity.actions.staff import Enrolment, Given
 from services.identity.domain import staff
 from shared.errors import BUSY, Refused
 from tests.support.bureau import Bureau, claims_of, hidden, returned
-from tests.support.people import PASSWORD, Member, as_, enrolled, plant
+from tests.support.people import PASSWORD, Member, as_, enrolled, plant, set_account
 from tests.support.served import json_of, made, refused
 
 T = TypeVar("T")
@@ -267,6 +267,18 @@ def test_no_journal_holds_password_factor_name_or_invitation(member: Member) -> 
     stored = member.bureau.stored()
     for secret in (PASSWORD, member.secret, member.name, "$argon2", *member.recovery):
         assert secret.encode() not in stored
+
+
+def test_who_is_operator_no_more_is_not_shown_an_invitation_again(bureau: Bureau) -> None:
+    operator = plant(bureau, 1, "operator")
+    token = as_(bureau, operator, "operator")
+    invited = made(bureau.post("/v1/staff", {"name": "li.si"}, token=token, key="first"))
+    again = f"/v1/staff/{invited['id']}/invitations"
+    assert made(bureau.post(again, None, token=token, key="again"))["invitation"]
+    set_account(bureau, operator, roles=["citizen"])
+    first = bureau.post("/v1/staff", {"name": "li.si"}, token=token, key="first")
+    for shown in (first, bureau.post(again, None, token=token, key="again")):
+        refused(shown, 403, "forbidden")
 
 
 def _busy(*_: object) -> object:

@@ -99,6 +99,8 @@ def invite(
         tx.put("staff_names", digest, {"account": account})
         return tx.put("staff", account, {**staff.new_staff(digest, tx.now_ms), "by": by})
 
+    # Before a replay as well, which shows an invitation again without running anything.
+    database.read(lambda view: _check_inviter(view, by))
     return database.transact_once(claim, change)
 
 
@@ -107,11 +109,15 @@ def invite_again(database: Database, claim: Claim, by: str, account: str) -> Com
     out, and takes what only two officers can give. Raises Refused: FORBIDDEN, NOT_FOUND.
     """
 
-    def change(tx: Transaction) -> Document:
-        found = tx.require("staff", account)
-        _check_inviter(tx, by)
+    def look(view: View) -> Document:
+        found = view.require("staff", account)
+        _check_inviter(view, by)
         if by == account:
             raise Refused(FORBIDDEN)
+        return found
+
+    def change(tx: Transaction) -> Document:
+        found = look(tx)
         staff.invite_again(found.body, tx.now_ms)
         known = tx.require("accounts", account)
         lose_powers(tx, known, by)
@@ -119,11 +125,12 @@ def invite_again(database: Database, claim: Claim, by: str, account: str) -> Com
         tx.put("accounts", account, known.body)
         return tx.put("staff", account, {**found.body, "by": by})
 
+    database.read(look)
     return database.transact_once(claim, change)
 
 
-def _check_inviter(tx: Transaction, by: str) -> None:
-    if not {"operator", "security"} & set(held(tx, by)):
+def _check_inviter(view: View, by: str) -> None:
+    if not {"operator", "security"} & set(held(view, by)):
         raise Refused(FORBIDDEN, detail={"roles": ["operator", "security"]})
 
 
