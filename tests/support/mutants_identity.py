@@ -237,13 +237,6 @@ IDENTITY = (
         "tests/http/test_identity_delegations.py::test_a_term_ends_and_no_token_outlives_it",
     ),
     Mutant(
-        "lets who acts for one person act through them for another",
-        "services/identity/actions/exchange.py",
-        ' or "act" in claims:',
-        ":",
-        "tests/http/test_identity_delegations.py::test_nobody_acts_through_a_person_for_another",
-    ),
-    Mutant(
         "takes an actor's token that was for another service",
         "services/identity/actions/exchange.py",
         'if "identity" not in claims["aud"] or ACTS not in',
