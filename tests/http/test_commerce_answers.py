@@ -3,16 +3,8 @@
 from services.commerce.actions import goods
 from tests.http.test_commerce_orders import fulfil, refuse
 from tests.http.test_commerce_parts import yuan
-from tests.support.served import Json, json_of, made
+from tests.support.served import in_both, json_of, made
 from tests.support.shop import Shop, order_of
-
-ENGLISH = {"Accept-Language": "en"}
-
-
-def in_both(shop: Shop, path: str) -> tuple[Json, Json]:
-    """What everyone is answered in Chinese, and in English."""
-    return json_of(shop.get(path)), json_of(shop.get(path, headers=ENGLISH))
-
 
 # Places
 

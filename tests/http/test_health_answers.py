@@ -7,9 +7,8 @@ import pytest
 
 from services.health.actions import desks
 from tests.support.clinic import LIMITS, LZU, Clinic
-from tests.support.served import Json, json_of, made
+from tests.support.served import in_both, json_of, made
 
-ENGLISH = {"Accept-Language": "en"}
 NAMES = {"name_zh": "示例内科", "name_en": "Sample internal medicine"}
 
 
@@ -18,11 +17,6 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     with Clinic(tmp_path) as clinic:
         clinic.open_desks()
         yield clinic
-
-
-def in_both(clinic: Clinic, path: str) -> tuple[Json, Json]:
-    """What everyone is answered in Chinese, and in English."""
-    return json_of(clinic.get(path)), json_of(clinic.get(path, headers=ENGLISH))
 
 
 # Hospitals, desks, departments and doctors

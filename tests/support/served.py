@@ -220,6 +220,12 @@ def json_of(answer: TestResponse) -> Json:
     return body
 
 
+def in_both(served: Served, path: str) -> tuple[Json, Json]:
+    """What everyone is answered in Chinese, and in English."""
+    english = served.get(path, headers={"Accept-Language": "en"})
+    return json_of(served.get(path)), json_of(english)
+
+
 def made(answer: TestResponse) -> Json:
     """The body of a 201."""
     assert answer.status_code == 201, answer.text
