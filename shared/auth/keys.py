@@ -7,6 +7,7 @@ set goes on: nobody is signed out by an outage.
 """
 
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
@@ -48,9 +49,13 @@ def source_of(location: str) -> Source:
         return lambda: Path(location).read_bytes()
 
     def fetch() -> bytes:
-        # The location is an operator's setting, checked to be http(s).
-        with urllib.request.urlopen(location, timeout=FETCH_SECONDS) as answer:  # noqa: S310
-            document: bytes = answer.read(DOCUMENT_BYTES_MAX + 1)
+        try:
+            # The location is an operator's setting, checked to be http(s).
+            with urllib.request.urlopen(location, timeout=FETCH_SECONDS) as answer:  # noqa: S310
+                document: bytes = answer.read(DOCUMENT_BYTES_MAX + 1)
+        except urllib.error.HTTPError as refusal:
+            refusal.close()  # it is an answer as well, and holds the connection
+            raise
         return document
 
     return fetch

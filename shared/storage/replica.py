@@ -132,14 +132,14 @@ class _Session:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.in_use = threading.Lock()
+        # Not by `__del__`: a collector may end the connection of a session first, which Python
+        # from 3.13 on reports as a leak. This holds on to it for as long as the session lives.
+        weakref.finalize(self, connection.close).atexit = False
 
     def close_if_idle(self) -> None:
         if self.in_use.acquire(blocking=False):
             self.connection.close()
             self.in_use.release()
-
-    def __del__(self) -> None:
-        self.connection.close()
 
 
 class _Reading:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from weakref import ref
+from weakref import finalize, ref
 
 from shared import waiting
 from shared.storage import (
@@ -272,7 +272,8 @@ def installed(here: Scheduler) -> Iterator[None]:
         for module in (directory, proofs, tailer, turnstile):
             stack.enter_context(patch.object(module, "os", _Os()))
         stack.enter_context(patch.object(replica, "sqlite3", _Sqlite()))
-        stack.enter_context(patch.object(replica, "weakref", SimpleNamespace(WeakSet=InOrder)))
+        weak = SimpleNamespace(WeakSet=InOrder, finalize=finalize)
+        stack.enter_context(patch.object(replica, "weakref", weak))
         stack.enter_context(patch.object(journal, "ThreadPoolExecutor", threads.Executor))
         stack.enter_context(patch.object(snapshot, "_run_maker", _make_snapshot))
         stack.enter_context(patch.object(snapshot, "REPLAY_BYTES_MIN", SNAPSHOT_BYTES))

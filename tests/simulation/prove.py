@@ -21,6 +21,9 @@ from tests.simulation import run
 BLOCK = 200
 """Histories between two notes of how far it got."""
 
+_FORK = multiprocessing.get_context("fork")
+"""Its processes run what this one has imported, as `version` says, whatever is edited meanwhile."""
+
 
 @functools.cache
 def version() -> str:
@@ -66,7 +69,7 @@ def prove(first: int, histories: int, record: Path) -> int:
     place = run.MEMORY if run.MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix=f"proof-{os.getpid()}-", dir=place) as folder,
-        ProcessPoolExecutor(initializer=_begin, initargs=(folder,)) as pool,
+        ProcessPoolExecutor(mp_context=_FORK, initializer=_begin, initargs=(folder,)) as pool,
         bar,
     ):
         try:
