@@ -196,12 +196,14 @@ def test_a_list_is_what_it_would_be_had_all_been_stored(
         batch = shelf.batch(reader)
         batch.run(lambda tx: write(tx, before), bytes_max=1 << 20)
 
+        documents = over(shelf.documents, before, own)
+        # Drawn here: a change that takes long is run once more.
+        drawn = [data.draw(questions(documents)) for _ in range(6)]
+
         def change(tx: Transaction) -> None:
             assert isinstance(tx, BatchTransaction)
             write(tx, own)
-            documents = over(shelf.documents, before, own)
-            for _ in range(6):
-                asked = data.draw(questions(documents))
+            for asked in drawn:
                 assert ask(tx, asked) == expected(documents, asked)
             for key in {*stored, *before, *own}:
                 document = tx.get(COLLECTION, key)
