@@ -17,12 +17,12 @@ Level 1 is cut from single entries; level 2 is merged from level 1, or cut where
 """
 
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import orjson
+from isal import isal_zlib
 
 from shared.storage.entry import digest
 from shared.storage.objects import ObjectStore
@@ -36,8 +36,9 @@ UNPACKED_BYTES_MAX = 64 << 20
 """What a reader holds of one: whoever stored something larger under such a name is not followed."""
 
 _LENGTH_BYTES = 8
-_GZIP = 16 + zlib.MAX_WBITS
-_LEVEL = 3
+_GZIP = 16 + isal_zlib.MAX_WBITS
+_LEVEL = 1
+"""Of ISA-L's: packs as well as zlib's third in a fifth of the time, beside those who serve."""
 
 _NAME = re.compile(r"(\d{20})-(\d{20})-(\d+)-([0-9a-f]{64})\.([12])\.gz")
 
@@ -109,7 +110,7 @@ def pack(first: int, entries: Sequence[bytes], before: str) -> bytes:
     check_chain(first, entries, before)
     index = orjson.dumps({"format": FORMAT, "first": first, "lengths": [*map(len, entries)]})
     tail = index + len(index).to_bytes(_LENGTH_BYTES, "big")
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
+    packer = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
     # One by one: together they would stand in memory twice.
     return b"".join([*map(packer.compress, entries), packer.compress(tail), packer.flush()])
 
@@ -187,10 +188,10 @@ def _cut(segment: Segment, packed: bytes) -> Cut:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    opener = zlib.decompressobj(wbits=_GZIP)
+    opener = isal_zlib.decompressobj(wbits=_GZIP)
     try:
-        unpacked = opener.decompress(packed, UNPACKED_BYTES_MAX)
-    except zlib.error as error:
+        unpacked: bytes = opener.decompress(packed, UNPACKED_BYTES_MAX)
+    except isal_zlib.error as error:
         raise SegmentDamaged(f"cannot be unpacked: {error}") from None
     if not opener.eof or opener.unused_data:
         raise SegmentDamaged("is cut short, too large, or followed by something else")
