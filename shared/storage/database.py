@@ -49,7 +49,7 @@ from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.pending import busy
 from shared.storage.proofs import Board, ProofTimeout, Prover
 from shared.storage.pulse import Pulse
-from shared.storage.reader import ReadTooLong, ReplicaBroken
+from shared.storage.reader import Head, ReadTooLong, ReplicaBroken
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
@@ -144,7 +144,7 @@ class JournalDatabase:
         self._snapshots = Snapshots(store, prefix, self._catalogue, clock)
         self._compaction = Compaction(store, prefix, clock)
         self._makers: tuple[Maker, ...] = (
-            Maker("snapshot", self._snapshots.due, self._make_snapshot),
+            Maker("snapshot", self._snapshot_due, self._make_snapshot),
             Maker("segment", self._compaction.due, self._make_segments),
             *archivers(
                 self._catalogue,
@@ -408,6 +408,12 @@ class JournalDatabase:
         """Let search hear of what was written, unless it is being told already."""
         if self._parts is not None and self._catalogue.searchable:
             self._feeder.feed(self._parts.follower.replica)
+
+    def _snapshot_due(self, head: Head) -> str | None:
+        parts = self._parts
+        if parts is None:
+            return None
+        return self._snapshots.due(head, parts.follower.replica.used_bytes())
 
     def _make_snapshot(self, claim: str) -> None:
         parts = self._parts

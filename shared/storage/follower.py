@@ -22,6 +22,7 @@ from shared.storage import replica as replicas
 from shared.storage.catalogue import Catalogue
 from shared.storage.directory import ReplicaDirectory
 from shared.storage.entry import Entry, UnreadableEntry, decode, digest
+from shared.storage.folding import Folding
 from shared.storage.journal import Journal, JournalGap
 from shared.storage.reader import Reader, ReplicaBroken
 from shared.storage.replica import ForeignEntry, Replica
@@ -82,6 +83,7 @@ class Follower:
         self._listed_at = clock.monotonic()
         self.trouble: str | None = None
         self.rebuilds = 0
+        self._folding = Folding(lambda: self.replica)
         self.replica = self._first()
 
     def _first(self) -> Replica:
@@ -184,6 +186,8 @@ class Follower:
                         self.catching.done = seq - head
                         self.catching.moved_at = self._clock.monotonic()
             self.trouble = None
+            if replica.is_published:
+                self._folding.tell()
             return target
 
     def _confirm_end(self, replica: Replica, head: int) -> None:
@@ -213,12 +217,14 @@ class Follower:
         """Apply another writer's entry, whose stored bytes are at hand."""
         with self.naming_trouble():
             self._apply(self.replica, stored, seq)
+        self._folding.tell()
 
     def advance_own(self, entry: Entry, stored: bytes) -> None:
         """Apply the entry that this process encoded to `stored` and has seen stored."""
         with self.naming_trouble():
             self.rivals.saw(entry.writer)
             self.replica.apply_entry(entry, stored)
+        self._folding.tell()
 
     @contextmanager
     def naming_trouble(self) -> Iterator[None]:
@@ -230,5 +236,6 @@ class Follower:
             raise JournalTrouble(str(error)) from error
 
     def close(self) -> None:
+        self._folding.close()
         self.replica.close()
         self._directory.close()

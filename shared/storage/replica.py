@@ -57,6 +57,9 @@ ROWS_MAX = 1000
 WAL_BYTES_MAX = 64 << 20
 """Above this the log is folded into the file even if readers have to be waited for."""
 
+FOLDED_PAGES = 8000
+"""Of log at which a commit folds it itself, where `folding.py` did not come to it: 32 MB."""
+
 FOLD_SECONDS = 0.05
 """How long they are waited for: nobody can write meanwhile, and short reads end within it."""
 
@@ -193,6 +196,7 @@ class Replica:
         # with one look that it is there, and that the link still leads to it.
         self._log = f"{path}-wal"
         self._published = str(path if link is None else link / path.name)
+        self.is_published = link is not None
         self.catalogue = catalogue
         self.clock = clock
         self._local = threading.local()
@@ -290,6 +294,8 @@ class Replica:
             self.check()
         # This opens the log as well: all that a connection needs to have open.
         _prepare(session.connection)
+        if self.is_published:
+            session.connection.execute(f"PRAGMA wal_autocheckpoint = {FOLDED_PAGES}")
         return session
 
     @contextmanager
@@ -407,12 +413,28 @@ class Replica:
         if heard:
             connection.executemany("INSERT OR REPLACE INTO gone VALUES (?, ?, ?)", heard)
 
+    def used_bytes(self) -> int:
+        """What a copy of it takes: its pages, but for the free ones. Raises ReplicaBroken."""
+        with self._connection() as connection, self._errors():
+            [pages] = connection.execute("PRAGMA page_count").fetchone()
+            [free] = connection.execute("PRAGMA freelist_count").fetchone()
+        return int(pages - free) * _PAGE_BYTES
+
     def wal_bytes(self) -> int:
         """The size of the write-ahead log."""
         try:
             return os.stat(self._log).st_size  # noqa: PTH116 - after every commit
         except OSError:
             return 0
+
+    def fold(self) -> None:
+        """Copy what the log holds into the file, as far as readers allow; nobody waits for it.
+
+        Raises ReplicaBroken and CannotOpen.
+        """
+        self.check()
+        with self._connection() as connection, self._errors():
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _bound_log(self, connection: sqlite3.Connection) -> None:
         size = self.wal_bytes()

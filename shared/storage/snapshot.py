@@ -11,7 +11,6 @@ INTO reads one state from beginning to end (SQLite's stepped backup started anew
 load), and none of it runs on the interpreter that serves requests.
 """
 
-import gzip
 import io
 import logging
 import os
@@ -21,11 +20,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from isal import igzip, isal_zlib
 
 from shared.clock import Clock
 from shared.storage import replica as replicas
@@ -43,6 +43,9 @@ KEPT = 2
 
 REPLAY_BYTES_MIN = 16 << 20
 """Less than this to replay is never worth a snapshot."""
+
+REPLAY_SHARE = 4
+"""A snapshot is due when more than this part of what it unpacks to would be replayed."""
 
 MAKE_SECONDS_MAX = 600.0
 
@@ -87,10 +90,10 @@ def unpack(store: ObjectStore, snapshot: Snapshot, path: Path) -> None:
     """Put the copy that a snapshot holds at `path`. Raises SnapshotDamaged and StoreError."""
     packed = store.get(snapshot.key)
     try:
-        with gzip.open(io.BytesIO(packed)) as source, path.open("wb") as copy:
+        with igzip.open(io.BytesIO(packed)) as source, path.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
         _confirm(path, snapshot)
-    except (gzip.BadGzipFile, EOFError, zlib.error, sqlite3.Error) as error:
+    except (igzip.BadGzipFile, EOFError, isal_zlib.error, sqlite3.Error) as error:
         raise SnapshotDamaged(f"cannot be unpacked: {error}") from error
 
 
@@ -131,14 +134,16 @@ class Snapshots:
                 return True
         return False
 
-    def due(self, head: Head) -> str | None:
+    def due(self, head: Head, copy_bytes: int) -> str | None:
         """The claim under which a snapshot may be made now; None while replaying stays cheap.
 
-        Due is when more than a quarter of the newest snapshot's bytes would be replayed.
+        Due is when more bytes of entries would be replayed than a quarter of `copy_bytes`, those
+        of a copy. Neither is packed: entries take several times what they do in a packed copy, and
+        measured by that one would be due before the last one is made (docs/decisions/0009).
         """
         newest = next(filter(self._belongs, self.newest_first()), None)
-        seq, done, size = (newest.seq, newest.journal_bytes, newest.size_bytes) if newest else _NONE
-        times = (head.bytes - done) // max(REPLAY_BYTES_MIN, size // 4)
+        seq, done = (newest.seq, newest.journal_bytes) if newest else (0, 0)
+        times = (head.bytes - done) // max(REPLAY_BYTES_MIN, copy_bytes // REPLAY_SHARE)
         return self._claims.name(seq, times)
 
     def make(self, claim: str, source: Replica, workplace: Path) -> Snapshot | None:
@@ -167,9 +172,6 @@ class Snapshots:
             if old.seq < oldest:
                 self._store.delete(old.key)
         self._claims.clear(oldest)
-
-
-_NONE = (0, 0, 0)
 
 
 def _sweep(workplace: Path) -> None:
@@ -245,7 +247,7 @@ def copy_replica(source: Path, copy: Path) -> None:
     os.nice(10)
     vacuum_into(source, copy)
     _check_rows(copy)
-    with copy.open("rb") as plain, gzip.open(f"{copy}.gz", "wb", compresslevel=3) as packed:
+    with copy.open("rb") as plain, igzip.open(f"{copy}.gz", "wb", compresslevel=1) as packed:
         shutil.copyfileobj(plain, packed, 1 << 20)
 
 

@@ -27,6 +27,7 @@ from shared.storage import (
     database,
     directory,
     evidence,
+    folding,
     follower,
     journal,
     makers,
@@ -255,6 +256,7 @@ def installed(here: Scheduler) -> Iterator[None]:
                 committer,
                 database,
                 evidence,
+                folding,
                 follower,
                 makers,
                 proofs,
@@ -277,6 +279,7 @@ def installed(here: Scheduler) -> Iterator[None]:
         stack.enter_context(patch.object(journal, "ThreadPoolExecutor", threads.Executor))
         stack.enter_context(patch.object(snapshot, "_run_maker", _make_snapshot))
         stack.enter_context(patch.object(snapshot, "REPLAY_BYTES_MIN", SNAPSHOT_BYTES))
+        stack.enter_context(patch.object(snapshot, "REPLAY_SHARE", 1 << 40))
         stack.enter_context(patch.object(compaction, "CUT_ENTRIES_MAX", SEGMENT_ENTRIES))
         stack.enter_context(patch.object(compaction, "MERGED_MAX", SEGMENTS_MERGED))
         stack.enter_context(patch.object(compaction, "BYTES_MIN", SEGMENT_BYTES))

@@ -12,9 +12,10 @@ import pytest
 from shared import errors
 from shared.storage import replica
 from shared.storage.access import Freshness, ReadView, Transaction, recent
-from shared.storage.reader import Reader, ReadTooLong
-from shared.storage.replica import READ_SECONDS
+from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
+from shared.storage.replica import READ_SECONDS, Replica
 from tests.storage.world import JOURNAL, Caller, Container, note, problem
+from tests.support.waiting import wait_until
 
 ENDLESS = (
     "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers)"
@@ -145,6 +146,29 @@ def test_the_log_is_bounded_under_writes_and_reads(
     assert min(sizes[10:]) < 100_000
 
 
+def test_the_log_is_folded_beside_those_who_write(here: Container) -> None:
+    before = here.replica.path.stat().st_size
+
+    fill(here, 1000, 3000)
+
+    # By itself a commit would only do so at 32 MB.
+    wait_until(lambda: here.replica.path.stat().st_size > before + 3_000_000, "the log is folded")
+
+
+def test_a_log_that_cannot_be_folded_beside_them_is_folded_by_who_writes(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Replica) -> None:
+        raise ReplicaBroken("not now")
+
+    monkeypatch.setattr(Replica, "fold", refuse)
+    for _ in range(20):
+        fill(here, 1000, 3000)
+
+    assert here.replica.wal_bytes() < 45_000_000, "32 MB, and what one entry adds"
+    assert here.replica.path.stat().st_size > 3_000_000
+
+
 def test_a_reader_that_pins_the_log_delays_a_write_no_longer_than_stated(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +196,7 @@ def test_a_pinned_log_is_tried_again_when_it_has_grown_or_after_a_while(
         session.connection.set_trace_callback(asked.append)
 
     def tries() -> int:
-        return sum("wal_checkpoint" in each for each in asked)
+        return sum("wal_checkpoint(TRUNCATE)" in each for each in asked)
 
     with here.replica.reading():
         while not tries():

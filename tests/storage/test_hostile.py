@@ -349,7 +349,7 @@ def not_applied(world: World, here: Container, disk: Disk) -> None:
 
 def damaged_snapshot(world: World, here: Container, disk: Disk) -> None:
     made = snapshots(here)
-    claim = made.due(here.replica.head())
+    claim = made.due(here.replica.head(), 0)
     assert claim is not None
     done = made.make(claim, here.replica, here.root)
     assert done is not None
@@ -359,7 +359,7 @@ def damaged_snapshot(world: World, here: Container, disk: Disk) -> None:
 
 def no_snapshot(world: World, here: Container, disk: Disk) -> None:
     here.store.inject("create", drop, key=SNAPSHOTS)
-    claim = snapshots(here).due(here.replica.head())
+    claim = snapshots(here).due(here.replica.head(), 0)
     assert claim is not None
     here.database._makers[0].make(claim)
 

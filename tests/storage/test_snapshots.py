@@ -34,7 +34,7 @@ def write(container: Container, count: int) -> None:
 
 def snapshot_of(container: Container) -> Snapshot:
     made = snapshots(container)
-    claim = made.due(container.replica.head())
+    claim = made.due(container.replica.head(), 0)
     assert claim is not None
     done = made.make(claim, container.replica, container.root)
     assert done is not None
@@ -63,13 +63,42 @@ def test_nothing_is_due_while_replaying_stays_cheap(
     monkeypatch.setattr(snapshot, "REPLAY_BYTES_MIN", 1 << 20)
     write(here, 5)
 
-    assert snapshots(here).due(here.replica.head()) is None
+    assert snapshots(here).due(here.replica.head(), 0) is None
+
+
+def test_one_is_due_when_a_quarter_of_a_copy_would_be_replayed(here: Container) -> None:
+    write(here, 5)
+    head = here.replica.head()
+    made = snapshots(here)
+
+    assert made.due(head, 4 * head.bytes + 4) is None
+    assert made.due(head, 4 * head.bytes) is not None
+
+
+def test_the_database_goes_by_what_a_copy_of_its_replica_takes(here: Container) -> None:
+    write(here, 30)
+    here.database.transact(
+        lambda tx: [tx.put("notes", f"l{n}", {"t": "x" * 3000}) for n in range(99)]
+    )
+    here.database.transact(lambda tx: [tx.delete("notes", f"l{n}") for n in range(99)])
+    copy = here.root / "copy.sqlite"
+    snapshot.vacuum_into(here.replica.path, copy)
+
+    used = here.replica.used_bytes()
+
+    # Not by the file, in which what was deleted leaves free pages.
+    assert copy.stat().st_size <= used < copy.stat().st_size * 1.5
+    assert used < here.replica.path.stat().st_size + here.replica.wal_bytes() - 99 * 3000
+    head = here.replica.head()
+    assert here.database._snapshot_due(head) is not None
+    small = head._replace(bytes=used // 4 - 1)
+    assert here.database._snapshot_due(small) is None
 
 
 def test_one_of_two_containers_makes_it(here: Container, there: Container) -> None:
     write(here, 3)
     there.probe()
-    claims = {snapshots(each).due(each.replica.head()) for each in (here, there)}
+    claims = {snapshots(each).due(each.replica.head(), 0) for each in (here, there)}
     (claim,) = claims
     assert claim is not None
 
@@ -82,13 +111,13 @@ def test_the_work_of_a_maker_that_died_is_claimed_again_as_the_journal_grows(
     here: Container,
 ) -> None:
     write(here, 3)
-    lost = snapshots(here).due(here.replica.head())
+    lost = snapshots(here).due(here.replica.head(), 0)
     assert lost is not None
     here.store.create(lost, b"{}")  # and then its maker died
 
     write(here, 1)
 
-    assert snapshots(here).due(here.replica.head()) != lost
+    assert snapshots(here).due(here.replica.head(), 0) != lost
     assert snapshot_of(here).seq == 5
 
 

@@ -63,6 +63,7 @@ Open = Callable[[str, Protection], ObjectStore]
 def small_work(patch: pytest.MonkeyPatch) -> None:
     """Make everything that is derived worth making at once."""
     patch.setattr(snapshot, "REPLAY_BYTES_MIN", 1)
+    patch.setattr(snapshot, "REPLAY_SHARE", 1 << 40)
     patch.setattr(compaction, "CUT_ENTRIES_MAX", 2)
     patch.setattr(compaction, "MERGED_MAX", 2)
     patch.setattr(journal, "SEGMENT_ENTRIES_MIN", 2)
@@ -201,7 +202,7 @@ class Duties:
     ) -> None:
         replica = database._opened().follower.replica
         snapshots = Snapshots(store, prefix, catalogue, self.clock)
-        claim = snapshots.due(replica.head())
+        claim = snapshots.due(replica.head(), 0)
         # The database's own maker may have been at it.
         with suppress(Exists):
             if claim is not None:

@@ -21,6 +21,21 @@ DERIVED = (
         "tests/storage/test_snapshots.py::test_one_of_another_history_is_passed_over",
     ),
     Mutant(
+        "makes a snapshot whenever little was written",
+        f"{_ENGINE}/snapshot.py",
+        "max(REPLAY_BYTES_MIN, copy_bytes // REPLAY_SHARE)",
+        "REPLAY_BYTES_MIN",
+        "tests/storage/test_snapshots.py::"
+        "test_one_is_due_when_a_quarter_of_a_copy_would_be_replayed",
+    ),
+    Mutant(
+        "leaves the folding of the log to those who commit",
+        f"{_ENGINE}/follower.py",
+        "            self.replica.apply_entry(entry, stored)\n        self._folding.tell()\n",
+        "            self.replica.apply_entry(entry, stored)\n",
+        "tests/storage/test_bounded_reads.py::test_the_log_is_folded_beside_those_who_write",
+    ),
+    Mutant(
         "removes the entries that it put into a segment",
         f"{_ENGINE}/compaction.py",
         "            self._store.create(key, packed)\n",
