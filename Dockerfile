@@ -8,8 +8,8 @@
 # layer keeps; nothing else differs:  docker build --secret id=ca,src=/path/to/bundle.pem …
 
 # Both of one Python; the first has a C compiler.
-ARG BUILD=python:3.13
-ARG PYTHON=python:3.13-slim
+ARG BUILD=python:3.14
+ARG PYTHON=python:3.14-slim
 
 FROM ${BUILD} AS packages
 COPY requirements/run.txt requirements/speed.txt /tmp/

@@ -67,7 +67,7 @@ $(VENV)/.local $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt \
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'Python 3.11 or newer is needed; name one: make PYTHON=python3.13 …' >&2; exit 1; }
+		{ echo 'Python 3.11 or newer is needed; name one: make PYTHON=python3.14 …' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 		{ echo 'This Python has no venv; on Debian it is the package python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
