@@ -31,7 +31,7 @@ from shared.storage.access import Claim, Freshness, Transaction
 from shared.storage.catalogue import Body
 from shared.storage.database import JournalDatabase
 from shared.storage.s3 import S3Address, S3Store
-from shared.storage.snapshot import stored_snapshots
+from shared.storage.snapshot import REPLAY_BYTES_MIN, REPLAY_SHARE, stored_snapshots
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 SIZES_QUICK = (1_000, 10_000)
@@ -42,6 +42,10 @@ _ORDERS_A_CHANGE = 100
 _WRITERS = 4
 _PLACED, _READ, _LISTED = 200, 2000, 500
 _PAGE = 20
+_FILLING = 1 << 40
+"""Seeds of what is written last."""
+
+_NEARLY = 0.95
 _BYTES_A_SECOND = 125_000_000
 """One gigabit a second."""
 
@@ -93,6 +97,7 @@ def measure(lab: Lab) -> Iterator[Finding]:
     for each in grown:
         each.database.close()
     yield from _openings(lab, grown)
+    yield from _longest_opening(lab, grown[-1])
 
 
 def _named(what: str, size: int, percent: int) -> str:
@@ -319,6 +324,41 @@ def _openings(lab: Lab, grown: list[_Grown]) -> Iterator[Finding]:
         yield Finding("j", f"its peak in a cold start, {each.size:,} documents", peak, "MB")
     longest = f"restart: {grown[-1].size:,} documents to {grown[0].size:,}"
     yield Finding("j", longest, restarts[-1] / restarts[0], "×", _RESTART_MAX, at_most=True)
+
+
+def _longest_opening(lab: Lab, grown: _Grown) -> Iterator[Finding]:
+    """A cold start just before the next snapshot is due."""
+    written, replayed = _fill(grown)
+    cold = [
+        _opened_by_another(grown.address, lab.directory("cold")) for _ in range(lab.pace.rounds)
+    ]
+    seconds = median(opening.seconds for opening in cold)
+    lab.say(f"growth: cold {seconds:.2f} s with {replayed:.0f} MB to replay")
+    what = f"cold start, {grown.size:,} documents, just before the next snapshot"
+    how = f"{written:,} more, {replayed:.0f} MB of entries to replay"
+    yield Finding("j", what, seconds, "s", _COLD_SECONDS_MAX, at_most=True, how=how)
+
+
+def _fill(grown: _Grown) -> tuple[int, float]:
+    """Write until a snapshot is nearly due; how many documents, and what there is to replay, MB."""
+    clock = SystemClock()
+    store = S3Store(grown.address, clock)
+    database = open_database(store, grown.directory, clock, 64)
+    await_ready(database)
+    assert database.parts is not None
+    replica = database.parts.follower.replica
+    newest = [each.journal_bytes for each in stored_snapshots(store, PREFIX)[:1]]
+    written = 0
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        while True:
+            replayed = replica.head().bytes - sum(newest)
+            if replayed > _NEARLY * max(REPLAY_BYTES_MIN, replica.used_bytes() // REPLAY_SHARE):
+                break
+            numbers = range(_FILLING + written, _FILLING + written + 2 * _WRITERS)
+            list(pool.map(lambda number: _write(database, number, grown.size), numbers))
+            written += len(numbers) * _ORDERS_A_CHANGE * 2
+    database.close()
+    return written, replayed / 1e6
 
 
 def _opened_by_another(address: S3Address, directory: Path) -> _Opening:
