@@ -44,7 +44,7 @@ KEPT = 2
 REPLAY_BYTES_MIN = 16 << 20
 """Less than this to replay is never worth a snapshot."""
 
-REPLAY_SHARE = 4
+REPLAY_SHARE = 6
 """A snapshot is due when more than this part of what it unpacks to would be replayed."""
 
 MAKE_SECONDS_MAX = 600.0
@@ -137,7 +137,7 @@ class Snapshots:
     def due(self, head: Head, copy_bytes: int) -> str | None:
         """The claim under which a snapshot may be made now; None while replaying stays cheap.
 
-        Due is when more bytes of entries would be replayed than a quarter of `copy_bytes`, those
+        Due is when more bytes of entries would be replayed than a sixth of `copy_bytes`, those
         of a copy. Neither is packed: entries take several times what they do in a packed copy, and
         measured by that one would be due before the last one is made (docs/decisions/0009).
         """

@@ -66,13 +66,13 @@ def test_nothing_is_due_while_replaying_stays_cheap(
     assert snapshots(here).due(here.replica.head(), 0) is None
 
 
-def test_one_is_due_when_a_quarter_of_a_copy_would_be_replayed(here: Container) -> None:
+def test_one_is_due_when_a_sixth_of_a_copy_would_be_replayed(here: Container) -> None:
     write(here, 5)
     head = here.replica.head()
     made = snapshots(here)
 
-    assert made.due(head, 4 * head.bytes + 4) is None
-    assert made.due(head, 4 * head.bytes) is not None
+    assert made.due(head, 6 * head.bytes + 6) is None
+    assert made.due(head, 6 * head.bytes) is not None
 
 
 def test_the_database_goes_by_what_a_copy_of_its_replica_takes(here: Container) -> None:
@@ -91,7 +91,7 @@ def test_the_database_goes_by_what_a_copy_of_its_replica_takes(here: Container) 
     assert used < here.replica.path.stat().st_size + here.replica.wal_bytes() - 99 * 3000
     head = here.replica.head()
     assert here.database._snapshot_due(head) is not None
-    small = head._replace(bytes=used // 4 - 1)
+    small = head._replace(bytes=used // 6 - 1)
     assert here.database._snapshot_due(small) is None
 
 
