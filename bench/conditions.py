@@ -2,8 +2,11 @@
 
 MARKDOWN = """\
 - **Python** is the one of the image where it says 3.14: built with profile-guided optimisation, as
-  Debian and Python's own images build it. What says 3.11.7 was measured with a plain build, which
-  runs the same code at two thirds of the speed or less, ours and the peer's alike.
+  Debian and Python's own images build it, in a root of Debian beside the machine's. What says
+  3.11.7 was measured with a plain build, which takes half as long again for what is Python alone; a
+  request over HTTP, most of which is the kernel's and C, takes a tenth longer.
+- **Two processors**: what is of 24 and 25 November ran on another one than the rest, whose kernel
+  and Python are both quicker. Only what is of one run is compared.
 - **The peer** is the same service with its domain rules unchanged, storing into PostgreSQL 18 over
   a Unix socket through SQLAlchemy Core and psycopg 3: prepared statements, a connection for each
   caller, 1 GB of shared buffers, no jit, a hot row's pages left half empty. One transaction writes

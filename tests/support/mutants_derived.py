@@ -25,8 +25,7 @@ DERIVED = (
         f"{_ENGINE}/snapshot.py",
         "max(REPLAY_BYTES_MIN, copy_bytes // REPLAY_SHARE)",
         "REPLAY_BYTES_MIN",
-        "tests/storage/test_snapshots.py::"
-        "test_one_is_due_when_a_sixth_of_a_copy_would_be_replayed",
+        "tests/storage/test_snapshots.py::test_one_is_due_when_a_sixth_of_a_copy_would_be_replayed",
     ),
     Mutant(
         "leaves the folding of the log to those who commit",
