@@ -204,6 +204,8 @@ class Replica:
         self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
+        # SQLite refuses the second of two who fold at once, without waiting.
+        self._folding = threading.Lock()
         # What the latest attempt left of the log, and when that was.
         self._folded = (0, 0.0)
         # While one connection is open SQLite keeps the log, whose inode is part of the identity.
@@ -433,7 +435,7 @@ class Replica:
         Raises ReplicaBroken and CannotOpen.
         """
         self.check()
-        with self._connection() as connection, self._errors():
+        with self._folding, self._connection() as connection, self._errors():
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _bound_log(self, connection: sqlite3.Connection) -> None:
@@ -444,11 +446,18 @@ class Replica:
         size_then, then = self._folded
         if size < size_then + WAL_BYTES_MAX // 8 and now < then + FOLD_PAUSE_SECONDS:
             return
+        if self._folding.acquire(timeout=FOLD_SECONDS):
+            try:
+                self._fold_all(connection)
+            finally:
+                self._folding.release()
+        self._folded = (self.wal_bytes(), now)
+
+    def _fold_all(self, connection: sqlite3.Connection) -> None:
         with self._errors():
             connection.execute(f"PRAGMA busy_timeout = {int(FOLD_SECONDS * 1000)}")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-        self._folded = (self.wal_bytes(), now)
 
 
 def _end(connection: sqlite3.Connection) -> None:

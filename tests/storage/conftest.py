@@ -11,6 +11,20 @@ from shared.storage import replica as replicas
 from tests.storage.disk import Disk
 from tests.storage.world import Container, World
 
+_FOLD = replicas.Replica.fold
+
+
+@pytest.fixture(autouse=True)
+def _folded_by_commits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that folds the log would mend what a test breaks of a replica's file by hand."""
+    monkeypatch.setattr(replicas.Replica, "fold", lambda _: None)
+
+
+@pytest.fixture
+def folding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is folded beside commits, as in production."""
+    monkeypatch.setattr(replicas.Replica, "fold", _FOLD)
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

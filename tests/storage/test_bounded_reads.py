@@ -146,6 +146,7 @@ def test_the_log_is_bounded_under_writes_and_reads(
     assert min(sizes[10:]) < 100_000
 
 
+@pytest.mark.usefixtures("folding")
 def test_the_log_is_folded_beside_those_who_write(here: Container) -> None:
     before = here.replica.path.stat().st_size
 
