@@ -24,6 +24,9 @@ KILLED = (
     *("commerce-1", "commerce-2", "store-1", "identity-1", "gateway-1", "commerce-notices-1"),
 )
 TRIES_MAX = 300
+# Three who share one token stay below the gateway's twenty requests a second: a 429 would be about
+# them, and tells nothing of what was killed.
+PACE = 0.2
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -207,7 +210,7 @@ class Buyers:
         while not self.stop.is_set():
             number += 1
             self._insist(f"{name}-{number}")
-            time.sleep(0.02)
+            time.sleep(PACE)
 
     def _insist(self, key: str) -> None:
         # To an end also where nothing ever answers: the test fails by what it counts.
@@ -217,7 +220,7 @@ class Buyers:
                 self.acknowledged[key] = order
                 return
             self.unanswered += 1
-            time.sleep(0.1)
+            time.sleep(PACE)
 
     def _placed(self, key: str) -> str | None:
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
@@ -225,7 +228,7 @@ class Buyers:
         answer = self.installed.client().ask(
             "POST", "/commerce/v1/orders", headers=headers, document={"lines": lines}
         )
-        if answer is None or answer.status in {429, 502, 503, 504}:
+        if answer is None or answer.status in {502, 503, 504}:
             return None
         assert answer.status == 201, answer
         return str(answer.json()["id"])
@@ -239,6 +242,7 @@ class Buyers:
             path = f"/commerce/v1/orders?limit=100{after}"
             answer = self.installed.client().ask("GET", path, headers=headers)
             assert answer is not None
+            assert answer.status == 200, answer
             page = answer.json()
             found += [order["id"] for order in page["items"]]
             if page["after"] is None:
