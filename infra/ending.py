@@ -17,13 +17,15 @@ class Ending:
     asked: int = 0
 
     def listen(self) -> None:
-        """Count the signals from now on."""
+        """Count the signals from now on; SIGHUP only where it is not ignored, as `nohup` has it."""
 
         def count(_: int, __: object) -> None:
             self.asked += 1
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, count)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, count)
 
     def within(self, seconds: float, clock: Clock) -> bool:
         """Let `seconds` pass; whether somebody has asked."""

@@ -346,21 +346,37 @@ def test_a_runner_ends_what_it_began_aside_and_then_lets_its_guard_go(layout: La
     assert process.wait(timeout=5) == -signal.SIGKILL
 
 
-def test_signals_are_counted_and_interrupt_nothing() -> None:
+@pytest.fixture
+def listened() -> Iterator[tuple[signal.Signals, ...]]:
+    """The signals that an end listens to, which afterwards do what they did before."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    kept = [signal.getsignal(number) for number in numbers]
+    yield numbers
+    for number, handler in zip(numbers, kept, strict=True):
+        signal.signal(number, handler)
+
+
+def test_signals_are_counted_and_interrupt_nothing(listened: tuple[signal.Signals, ...]) -> None:
     ending = Ending()
-    kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        ending.listen()
-        assert not ending.within(0, CLOCK)
-        os.kill(os.getpid(), signal.SIGINT)
-        assert ending.within(600, CLOCK)
-        assert not ending.in_haste()
-        for number in kept:
-            os.kill(os.getpid(), number)
-        assert ending.in_haste()
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    ending.listen()
+    assert not ending.within(0, CLOCK)
+    os.kill(os.getpid(), signal.SIGINT)
+    assert ending.within(600, CLOCK)
+    assert not ending.in_haste()
+    for number in listened:
+        os.kill(os.getpid(), number)
+    assert ending.in_haste()
+
+
+@pytest.mark.usefixtures("listened")
+def test_what_nohup_began_outlives_its_terminal() -> None:
+    ending = Ending()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ending.listen()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not ending.within(0, CLOCK)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert ending.within(600, CLOCK)
 
 
 def test_a_guard_ends_what_a_killed_runner_left(layout: Layout) -> None:
