@@ -310,9 +310,16 @@ class Finder:
     # Finding
 
     def find(
-        self, source: Source, search: Search, limit: int, after: Position | None
+        self,
+        source: Source,
+        search: Search,
+        limit: int,
+        after: Position | None,
+        *,
+        goes_on: bool = False,
     ) -> list[Found]:
-        """At most `limit` documents that meet a search, from `after` on.
+        """At most `limit` documents that meet a search, from `after` on. Who `goes_on` within one
+        read has had the index brought level, or has waited for it, and does not do so again.
 
         Raises Refused(BUSY) while the index is not there, ValueError where it is not declared what
         the search asks for.
@@ -320,15 +327,20 @@ class Finder:
         query = self._query(search)
         if query is None:
             return []
+        if not goes_on:
+            self._bring_near(source)
+        with self._whole():
+            if search.order == "relevance":
+                return self._by_relevance(query, limit, after)
+            return self._by_number(query, search, limit, after)
+
+    def _bring_near(self, source: Source) -> None:
+        """Bring the index level, or see that it was a moment ago. Raises Refused(BUSY)."""
         lately = self._clock.monotonic() - self._level_at < BEHIND_SECONDS
         level = self._level(source, LEVELLED_DOCUMENTS_MAX if lately else FIRST_DOCUMENTS_MAX)
         self._refresh()
         if not self._mark.level or not (level or lately):
             raise Refused(BUSY, retry_after_seconds=1)
-        with self._whole():
-            if search.order == "relevance":
-                return self._by_relevance(query, limit, after)
-            return self._by_number(query, search, limit, after)
 
     def _query(self, search: Search) -> Query | None:
         """None where the text holds no word at all."""

@@ -178,10 +178,12 @@ class ReadOnlyView:
     def _searched(self, search: Search, limit: int, after: Position | None) -> list[Hit]:
         limit = max(0, min(limit, ROWS_MAX))
         hits: list[Hit] = []
+        goes_on = False
         while len(hits) < limit:
             # The index may be a second behind; what it finds is answered as it is now.
             wanted = limit - len(hits)
-            page = self._reader.finder.find(self._reader, search, wanted, after)
+            page = self._reader.finder.find(self._reader, search, wanted, after, goes_on=goes_on)
+            goes_on = True
             for found in page:
                 document = self.get(search.collection, found.key)
                 if document is not None and admits(search, document.body):

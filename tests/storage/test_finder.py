@@ -102,10 +102,18 @@ def test_what_search_has_not_heard_of_is_answered_as_it_is_now(here: Container) 
         assert {hit.document.body["name_zh"] for hit in hits.value} == {"百合", "蜜瓜"}
 
 
-def test_a_page_is_full_though_some_of_it_has_gone(here: Container) -> None:
+def test_a_page_is_full_though_some_of_it_has_gone(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(9):
         put(here.database, f"p{number}", price=number)
     assert len(found(here.database)) == 9
+    finder, waited = finder_of(here), list[int]()
+
+    def got(lock: int) -> bool:
+        waited.append(lock)
+        return False
+
     with feeding_elsewhere(here):
 
         def some(tx: Transaction) -> None:
@@ -113,9 +121,11 @@ def test_a_page_is_full_though_some_of_it_has_gone(here: Container) -> None:
                 tx.delete("products", f"p{number}")
 
         here.database.transact(some)
+        monkeypatch.setattr(finder, "_got", got)
         search = Search("products", "百合", order="price")
         page = here.database.read(lambda view: view.search(search, limit=3)).value
     assert [hit.document.key for hit in page] == ["p6", "p7", "p8"]
+    assert len(waited) == 1, "for all three looks at the index"
 
 
 def test_processes_share_what_one_of_them_fed(here: Container) -> None:
