@@ -139,6 +139,11 @@ class within:  # noqa: N801 - used as a word; not made of generators: every requ
         _here.reset(self._token)
 
 
+def is_looked_at() -> bool:
+    """Whether the request that is being served is among the few that have spans."""
+    return isinstance(_here.get(), Span)
+
+
 def traced(name: str, work: Callable[[], T], kind: Kind = "internal") -> T:
     """Do `work` in a span of its own, where the request is looked at."""
     parent = _here.get()

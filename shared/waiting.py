@@ -42,6 +42,9 @@ class Ways(Protocol):
     def alone(self, work: Callable[[], T]) -> T:
         """The same, in a thread that nobody else has to leave first. Raises NoThread."""
 
+    def soon(self, work: Callable[[], object]) -> bool:
+        """Do `work` once the requests at hand have had their turn, before the thread next waits."""
+
 
 class _Blocking:
     """For threads: a lock is the cheapest thing that one can wait on and another release."""
@@ -83,6 +86,14 @@ def alone(work: Callable[[], T]) -> T:
     """Do what those who are `apart` may be waiting for. Raises NoThread."""
     ways = _ways()
     return work() if ways is None else ways.alone(work)
+
+
+def soon(work: Callable[[], object]) -> bool:
+    """Do `work` before the calling thread next waits for anything outside of it; False, and it is
+    not done, where nothing is known of that: in a thread that serves one request at a time.
+    """
+    ways = _ways()
+    return ways is not None and ways.soon(work)
 
 
 def _ways() -> Ways | None:

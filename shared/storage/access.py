@@ -16,7 +16,7 @@ last run counts. Time, ids and randomness come from `tx`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from shared.errors import STALE, Refused
 from shared.storage.catalogue import Body, Value
@@ -164,8 +164,7 @@ class Chore:
     change: Change[object]
 
 
-@dataclass(frozen=True, slots=True)
-class Committed(Generic[T]):
+class Committed(NamedTuple, Generic[T]):
     """A durable outcome: the change's value and the entry that holds it.
 
     `replayed` is true where an earlier request with the same claim had already been answered.
@@ -189,8 +188,7 @@ class Claim:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(NamedTuple):
     """How old the proof may be on which a read rests; see `FRESH` and `recent`.
 
     While the store is away no newer proof can be had. Then one of at most `outage_seconds` will do;

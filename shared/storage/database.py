@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from shared import errors, tracing, waiting
+from shared import errors, waiting
 from shared.clock import Clock
 from shared.storage import archive, idempotency
 from shared.storage import entry as entries
@@ -31,7 +31,6 @@ from shared.storage.access import (
     Freshness,
     Query,
 )
-from shared.storage.archive import Fetched
 from shared.storage.archiver import archivers
 from shared.storage.catalogue import Catalogue
 from shared.storage.chores import Chores
@@ -41,15 +40,16 @@ from shared.storage.directory import ReplicaDirectory
 from shared.storage.evidence import Evidence
 from shared.storage.feeder import Feeder
 from shared.storage.fetcher import Fetcher, with_archive
-from shared.storage.follower import Catching, Follower, JournalTrouble
-from shared.storage.journal import Journal, JournalGap, ensure_journal
-from shared.storage.looks import Look, looking, looking_at
+from shared.storage.follower import Catching, Follower
+from shared.storage.journal import Journal, ensure_journal
+from shared.storage.looks import looking
 from shared.storage.makers import Maker
 from shared.storage.objects import ObjectStore, StoreError, Uncertain
 from shared.storage.pending import busy
 from shared.storage.proofs import Board, ProofTimeout, Prover
 from shared.storage.pulse import Pulse
-from shared.storage.reader import Head, ReadTooLong, ReplicaBroken
+from shared.storage.reader import Head
+from shared.storage.reads import PATIENCE_SECONDS, UNAVAILABLE, Reads, probe
 from shared.storage.rivals import Rivals
 from shared.storage.snapshot import Snapshots
 from shared.storage.tailer import EVERY_SECONDS, Tailer
@@ -62,9 +62,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-READ_PATIENCE_SECONDS = 5.0
-"""How long a read waits for its proof before it is refused as BUSY."""
-
 REOPEN_SECONDS = 0.5
 """Between attempts to open: a dead store is not asked anew by every request."""
 
@@ -72,15 +69,6 @@ MADE_CHECK_SECONDS = 10.0
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for what is being made; nothing depends on it."""
-
-_UNAVAILABLE = (
-    StoreError,
-    JournalTrouble,
-    JournalGap,
-    ProofTimeout,
-    ReadTooLong,
-    ReplicaBroken,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +83,7 @@ class Parts:
     tailer: Tailer
     board: Board
     fetcher: Fetcher
+    reads: Reads
 
 
 class JournalDatabase:
@@ -168,7 +157,7 @@ class JournalDatabase:
         return waiting.apart(self._open_once) if parts is None else parts
 
     def _open_once(self) -> Parts:
-        if not self._opening.acquire(timeout=READ_PATIENCE_SECONDS):
+        if not self._opening.acquire(timeout=PATIENCE_SECONDS):
             raise busy()
         try:
             if self._parts is None:
@@ -211,10 +200,10 @@ class JournalDatabase:
             # A listing, not only a probe: a key beyond a gap must stop this writer from the start.
             head = journal.head_from(follower.replica.head().seq)
             if head > follower.replica.head().seq:
-                self._probe(follower)
+                probe(follower)
             board = Board(folder.path / "proof")
             given_up.pop_all()
-        prover = Prover(self._clock, board, lambda: self._probe(follower))
+        prover = Prover(self._clock, board, lambda: probe(follower))
         committer = Committer(
             journal=journal,
             follower=follower,
@@ -230,7 +219,8 @@ class JournalDatabase:
         tailer = Tailer(folder.path / "tailer.lock", self._clock, self._follow)
         fetcher = Fetcher(self._store, self._prefix, lambda: self._catch_up(follower))
         evidence = Evidence(prover, self.pulse, self._clock)
-        return Parts(journal, follower, prover, evidence, committer, tailer, board, fetcher)
+        reads = Reads(follower, evidence, fetcher, self._clock)
+        return Parts(journal, follower, prover, evidence, committer, tailer, board, fetcher, reads)
 
     def close(self) -> None:
         """Finish what was begun, and let go of threads and files."""
@@ -263,8 +253,8 @@ class JournalDatabase:
 
     def _catch_up(self, follower: Follower) -> None:
         try:
-            self._probe(follower)
-        except _UNAVAILABLE as error:
+            probe(follower)
+        except UNAVAILABLE as error:
             raise busy() from error
 
     def _commit(self, change: Change[T]) -> Committed[T]:
@@ -300,79 +290,21 @@ class JournalDatabase:
     # Reading
 
     def read(self, query: Query[T], freshness: Freshness = FRESH) -> Committed[T]:
-        return self._look(lambda fetched: looking(query, fetched), freshness)
+        return self._reads().read(query, freshness)
 
     def read_one(
         self, collection: str, key: str, freshness: Freshness = FRESH
     ) -> Committed[Document]:
-        return self._look(lambda fetched: looking_at(collection, key, fetched), freshness)
+        return self._reads().read_one(collection, key, freshness)
 
-    def _look(self, how: Callable[[Fetched], Look[T]], freshness: Freshness) -> Committed[T]:
-        arrived = self._clock.monotonic()
+    def _reads(self) -> Reads:
         parts = self._opened()
         parts.tailer.touch()
-
-        def work(fetched: Fetched) -> Committed[T]:
-            return self._read_as(parts, how(fetched), freshness, arrived)
-
-        try:
-            return tracing.traced("read", lambda: parts.fetcher.run(work))
-        except _UNAVAILABLE as error:
-            raise busy() from error
-
-    def _read_as(
-        self, parts: Parts, look: Look[T], freshness: Freshness, arrived: float
-    ) -> Committed[T]:
-        if freshness.at_least_seq:
-            age = parts.evidence.age(arrived)
-            answer = self._read_at(parts, look, freshness.at_least_seq)
-            if answer is not None:
-                if age is not None:
-                    freshness.tell(age)
-                return answer
-            # An older proof would not do: it may be from before that entry.
-            return self._read_proven(parts, look, arrived, FRESH)
-        return self._read_proven(parts, look, arrived, freshness)
+        return parts.reads
 
     def _read_replica(self, query: Callable[[ReadOnlyView], T]) -> T:
-        """What the replica has, as it is; nothing of the archive."""
-        found = self._read_at(self._opened(), looking(query), 0)
-        if found is None:
-            raise busy()
-        return found.value
-
-    def _read_proven(
-        self, parts: Parts, look: Look[T], arrived: float, freshness: Freshness
-    ) -> Committed[T]:
-        deadline = arrived + READ_PATIENCE_SECONDS
-        while self._clock.monotonic() < deadline:
-            proof = parts.evidence.find(freshness, arrived, deadline)
-            answer = self._read_at(parts, look, proof.seq)
-            if answer is not None:
-                return answer
-            # The proof is older than this container's replica, which was replaced or fell behind.
-            waiting.apart(lambda: self._probe(parts.follower))
-        raise busy()
-
-    def _read_at(self, parts: Parts, look: Look[T], seq: int) -> Committed[T] | None:
-        """What the replica says if it stands at `seq` or further."""
-        used = parts.follower.replica
-        try:
-            return look(used, seq)
-        except ReplicaBroken as error:
-            log.warning("the replica is replaced: %s", error)
-            parts.follower.renew(used)
-            return None
-
-    def _probe(self, follower: Follower) -> int:
-        """Probe, on another replica if this one turns out to be broken."""
-        used = follower.replica
-        try:
-            return follower.probe()
-        except ReplicaBroken as error:
-            log.warning("the replica is replaced: %s", error)
-            follower.renew(used)
-            return follower.probe()
+        """Past `read`, which would keep the tailer awake for its own sake."""
+        return self._opened().reads.as_it_is(query)
 
     # Following
 
@@ -395,8 +327,8 @@ class JournalDatabase:
     def _prove(self, parts: Parts, now: float) -> None:
         """Prove the head; say in the log what is in the way, once for as long as it is the same."""
         try:
-            parts.prover.prove(now, now + READ_PATIENCE_SECONDS)
-        except _UNAVAILABLE as error:
+            parts.prover.prove(now, now + PATIENCE_SECONDS)
+        except UNAVAILABLE as error:
             told = self._told(error)
             if told != self._not_followed:
                 log.warning("the journal is not followed: %s", told)
@@ -436,10 +368,10 @@ class JournalDatabase:
         now = self._clock.monotonic()
         try:
             if parts.prover.latest().began < now - 2.0:
-                parts.evidence.prove(now, now + READ_PATIENCE_SECONDS)
+                parts.evidence.prove(now, now + PATIENCE_SECONDS)
             # A young proof says nothing of the replica: its disk may have filled up since.
-            self._read_at(parts, looking(lambda view: view.seq), 0)
-        except (*_UNAVAILABLE, errors.Refused) as error:
+            parts.reads.at(looking(lambda view: view.seq), 0)
+        except (*UNAVAILABLE, errors.Refused) as error:
             return [parts.follower.trouble or self._told(error)]
         return [parts.follower.trouble] if parts.follower.trouble else parts.committer.troubles()
 

@@ -54,6 +54,16 @@ class Evidence:
             raise busy(OUTAGE_RETRY_SECONDS)
         return arrived - began
 
+    def at_hand(self, freshness: Freshness, arrived: float) -> int | None:
+        """The entry at which a replica will do, where that is known already and nothing has to be
+        told of it; else None.
+        """
+        if freshness.at_least_seq:
+            return None if self.is_store_away() else freshness.at_least_seq
+        after = arrived - freshness.bound_seconds
+        latest = self._prover.latest(after)
+        return latest.seq if latest.began >= after else None
+
     def find(self, freshness: Freshness, arrived: float, deadline: float) -> Proof:
         """A proof as young as asked for; while the store is away, the last one if it will do, which
         `freshness` is told. Raises Refused(BUSY), ProofTimeout, or what the probe raised.

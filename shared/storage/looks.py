@@ -26,17 +26,24 @@ def looking(query: Callable[[ReadOnlyView], T], fetched: Fetched | None = None) 
     return look
 
 
-def looking_at(collection: str, key: str, fetched: Fetched) -> Look[Document]:
-    """At one document, by one statement if it is there."""
+def glancing_at(collection: str, key: str) -> Look[Document]:
+    """At one document, by one statement; None also where it is not there."""
 
     def look(replica: Replica, seq: int) -> Committed[Document] | None:
         found = replica.one(collection, key)
         if found is None:
-            # Not yet, never, or in the archive: which of them depends on the state that says so.
-            return looking(lambda view: view.require(collection, key), fetched)(replica, seq)
+            return None
         row, stands_at = found
         if stands_at < seq:
             return None
         return Committed(document_of(replica.catalogue, collection, row), stands_at)
 
     return look
+
+
+def looking_at(collection: str, key: str, fetched: Fetched) -> Look[Document]:
+    """At one document, as cheaply as it goes."""
+    glance = glancing_at(collection, key)
+    # Not yet, never, or in the archive: which of them depends on the state that says so.
+    whole = looking(lambda view: view.require(collection, key), fetched)
+    return lambda replica, seq: glance(replica, seq) or whole(replica, seq)

@@ -193,10 +193,11 @@ def one(connection: sqlite3.Connection, collection: str, key: str) -> tuple[Foun
     rows = connection.execute(query.ONE, (collection, key)).fetchall()
     if not rows:
         return None
-    *row, seq = rows[0]
+    row = rows[0]
+    seq = row[5]
     if seq is None:
         raise ReplicaBroken("the replica has no head")
-    return _verified(collection, tuple(row)), seq
+    return _verified(collection, row[:5]), seq
 
 
 def _verified(collection: str, row: Row) -> Found:

@@ -133,6 +133,10 @@ class GreenletWays:
             pass
         return outcome.get()
 
+    def soon(self, work: Callable[[], object]) -> bool:
+        self._hub.loop.run_callback(work)
+        return True
+
 
 class _Outcome(Generic[T]):
     """What some work came to in another thread. The hub prints every exception that leaves one.

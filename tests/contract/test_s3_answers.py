@@ -338,6 +338,9 @@ class Noted:
 
     alone = apart
 
+    def soon(self, work: Callable[[], object]) -> bool:
+        raise NotImplementedError
+
 
 def test_credentials_are_renewed_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """That asks somebody else, for seconds."""

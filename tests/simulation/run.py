@@ -25,6 +25,7 @@ from shared.storage.database import JournalDatabase
 from shared.storage.idempotency import with_rows
 from shared.storage.memory import MemoryStore
 from shared.storage.reader import ReplicaBroken
+from shared.storage.reads import probe
 from shared.storage.replica import Replica, build
 from shared.storage.segments import SegmentDamaged, proven, stored_segments
 from tests.simulation.checker import check
@@ -319,7 +320,7 @@ class _Simulation:
 
 def _dump(database: JournalDatabase) -> list[Any]:
     parts = database._opened()
-    database._probe(parts.follower)
+    probe(parts.follower)
     used = parts.follower.replica
     try:
         with used.reading() as reader:

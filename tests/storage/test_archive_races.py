@@ -11,7 +11,6 @@ from shared.errors import BUSY
 from shared.storage import archiver as archiving
 from shared.storage.access import Document, Freshness, Transaction
 from shared.storage.archive import Listing
-from shared.storage.looks import looking
 from shared.storage.memory import Gate, drop, lose_reply
 from shared.storage.objects import Absent, Uncertain
 from shared.storage.volume import VolumeDamaged
@@ -248,13 +247,8 @@ def test_a_reader_on_an_older_state_comes_level(here: Container, there: Containe
     fill(here, range(5, 9))
     archive(here)  # the volume that `there` knows is gone
     fresh = Caller(
-        lambda: there.database._opened().fetcher.run(
-            lambda fetched: there.database._read_as(
-                there.database._opened(),
-                looking(lambda view: view.require("orders", key(3)), fetched),
-                Freshness(at_least_seq=1),
-                0.0,
-            )
+        lambda: there.database.read(
+            lambda view: view.require("orders", key(3)), Freshness(at_least_seq=1)
         )
     )
 

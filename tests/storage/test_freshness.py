@@ -6,9 +6,9 @@ import pytest
 
 from shared import errors
 from shared.storage.access import FRESH, Freshness, ReadView, recent
-from shared.storage.database import READ_PATIENCE_SECONDS
 from shared.storage.evidence import READERS_WAITING_MAX
 from shared.storage.memory import Gate, delay
+from shared.storage.reads import PATIENCE_SECONDS
 from tests.storage.world import (
     JOURNAL,
     Caller,
@@ -284,7 +284,7 @@ def test_a_read_gives_up_when_its_patience_ends(here: Container) -> None:
     waiting = Caller(lambda: seq(here))
     wait_for_readers(here, 1)
     prover = here.database._opened().prover
-    here.clock.pass_monotonic(READ_PATIENCE_SECONDS + 1)
+    here.clock.pass_monotonic(PATIENCE_SECONDS + 1)
     prover.note(prover.latest())
 
     assert problem(waiting.outcome(seconds=10)) == errors.BUSY

@@ -162,7 +162,7 @@ def silent(scene: Scene) -> Iterator[JournalDatabase]:
 @contextmanager
 def slow(scene: Scene) -> Iterator[JournalDatabase]:
     here = container(scene)
-    scene.monkeypatch.setattr("shared.storage.database.READ_PATIENCE_SECONDS", 0.05)
+    scene.monkeypatch.setattr("shared.storage.database.PATIENCE_SECONDS", 0.05)
     here.store.inject("get", gate := Gate(), key=JOURNAL)
     reader = Caller(lambda: here.database.read(lambda view: view.seq))
     gate.wait()

@@ -2,15 +2,20 @@
 
 import shutil
 import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
+from gevent.hub import get_hub
 
-from shared import errors
+from shared import errors, waiting
 from shared.storage.access import FRESH, Freshness, recent
 from shared.storage.entry import Write
 from shared.storage.reader import ReplicaBroken
 from shared.storage.replica import READ_SECONDS
+from shared.web.greenlets import GreenletWays
 from tests.storage.archived import ARCHIVED, archive, fill, here_are, key, order
 from tests.storage.world import Caller, Container, World, note, problem
 
@@ -134,6 +139,55 @@ def test_a_replica_that_is_gone_is_not_read(here: Container, damage: object) -> 
     damage(old.path)  # type: ignore[operator]
 
     assert text(here, "n", Freshness(at_least_seq=1)) == "hello"
+    assert here.replica is not old
+
+
+@pytest.fixture
+def greenlets() -> Iterator[None]:
+    """Requests are greenlets of this thread."""
+    waiting.wait_by(GreenletWays(get_hub()))
+    yield
+    waiting._here.ways = None
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_requests_that_are_at_hand_together_look_at_the_files_once(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.database.transact(note("n", "hello"))
+    assert text(here, "n", recent(60)) == "hello"  # which opens this thread's connection
+    gevent.sleep(0)
+    looks, check, me = list[int](), here.replica.check, threading.get_ident()
+
+    def counted() -> None:
+        looks.append(threading.get_ident())
+        check()
+
+    def ask(number: int) -> object:
+        if number:
+            return text(here, "n", recent(60))
+        return here.database.read(lambda view: view.seq, recent(60))
+
+    monkeypatch.setattr(here.replica, "check", counted)
+    for turn in (1, 2, 3):
+        readers = [gevent.spawn(ask, number) for number in range(6)]
+        gevent.joinall(readers, raise_error=True)
+        gevent.sleep(0)
+        assert looks.count(me) == turn
+
+
+@pytest.mark.usefixtures("greenlets")
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: shutil.rmtree(path.parent)])
+def test_a_replica_that_went_since_the_last_turn_is_not_read(
+    here: Container, damage: object
+) -> None:
+    here.database.transact(note("n", "hello"))
+    assert text(here, "n", recent(60)) == "hello"
+    gevent.sleep(0)
+    old = here.replica
+    damage(old.path)  # type: ignore[operator]
+
+    assert text(here, "n", recent(60)) == "hello"
     assert here.replica is not old
 
 

@@ -28,6 +28,7 @@ from shared.storage.entry import Entry, decode, digest, encode
 from shared.storage.follower import Follower
 from shared.storage.idempotency import with_rows
 from shared.storage.memory import Gate, MemoryBucket, MemoryStore
+from shared.storage.reads import probe
 from shared.storage.replica import Replica, build
 from shared.storage.segments import Segment
 from tests.support.clock import FakeClock
@@ -146,7 +147,7 @@ class Container:
 
     def probe(self) -> int:
         """Follow the journal to its head."""
-        return self.database._probe(self.follower)
+        return probe(self.follower)
 
     def dump(self) -> list[tuple[str, str, int, int, str]]:
         """All that the replica holds, in order."""

@@ -39,8 +39,10 @@ READS = (
     Mutant(
         "takes a document that is not here yet for one that is not there",
         f"{_ENGINE}/looks.py",
-        "return looking(lambda view: view.require(collection, key), fetched)(replica, seq)",
-        "from shared import errors\n            raise errors.Refused(errors.NOT_FOUND)",
+        "whole = looking(lambda view: view.require(collection, key), fetched)",
+        "from shared import errors\n\n"
+        "    def whole(*_: object) -> None:\n"
+        "        raise errors.Refused(errors.NOT_FOUND)\n",
         f"{_ONE}test_what_is_not_here_yet_is_there",
     ),
     Mutant(
@@ -53,14 +55,30 @@ READS = (
     Mutant(
         "reads one document of a replica that was replaced",
         f"{_ENGINE}/replica.py",
-        """        self.check()
-        session = self.enter()
-        try:
-            return one(""",
-        """        session = self.enter()
-        try:
-            return one(""",
+        "            self.check_for(session)\n            return one(",
+        "            return one(",
         f"{_ONE}test_a_replica_that_is_gone_is_not_read",
+    ),
+    Mutant(
+        "looks at the replica's files once for all times",
+        f"{_ENGINE}/replica.py",
+        "session.is_checked = waiting.soon(session.check_again)",
+        "session.is_checked = True",
+        f"{_ONE}test_a_replica_that_went_since_the_last_turn_is_not_read",
+    ),
+    Mutant(
+        "answers at once on a proof that is too old",
+        f"{_ENGINE}/evidence.py",
+        "return latest.seq if latest.began >= after else None",
+        "return latest.seq",
+        f"{_ONE}test_a_fresh_read_sees_every_write_that_was_acknowledged_anywhere",
+    ),
+    Mutant(
+        "answers at once while the store is away, and does not say how old it is",
+        f"{_ENGINE}/evidence.py",
+        "return None if self.is_store_away() else freshness.at_least_seq",
+        "return freshness.at_least_seq",
+        "tests/storage/test_outage.py::test_nor_whether_there_is_such_a_thing",
     ),
     Mutant(
         "holds up every commit for a reader that pins the log",

@@ -1,6 +1,5 @@
 """Declarations of routes: what cannot be declared, and what a declaration implies."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,7 +113,7 @@ def test_what_a_route_does_not_declare_its_view_does_not_get() -> None:
 
 def asked(call: Call[None], usual: Freshness = FRESH) -> Freshness:
     """What a call asks of a read, apart from whom to tell its age."""
-    return replace(call.freshness(usual), aged=None)
+    return call.freshness(usual)._replace(aged=None)
 
 
 def test_freshness_is_the_usual_unless_the_caller_names_an_entry() -> None:
