@@ -2,16 +2,23 @@
 
 import io
 import random
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from services.commerce import pictures
-from services.commerce.pictures import SIZES, sized
+from services.commerce.actions import goods
+from services.commerce.actions.keepers import Keeper
+from services.commerce.actions.pictures import set_picture
+from services.commerce.domain import CATALOGUE
+from services.commerce.pictures import SIZES, Gallery, sized
+from shared.auth.subjects import service_subject
 from shared.errors import Refused
-from shared.storage.memory import drop, lose_reply, refuse
+from shared.storage.access import Claim
+from shared.storage.memory import MemoryStore, drop, lose_reply, refuse
 from shared.storage.objects import Denied, Exists, Uncertain
-from tests.support.served import Json, json_of, made, refused
+from tests.support.served import Json, Unfed, json_of, made, refused
 from tests.support.shop import Shop, photo
 
 PREFIX = "commerce/pictures/"
@@ -193,6 +200,32 @@ def test_an_upload_that_is_sent_again_is_the_same_picture(fresh_shop: Shop) -> N
     refused(other, 422, "idempotency-key-reused")
     assert len(objects(shop)) == len(SIZES)
     assert shop.get(f"{below(first['picture'])}/160").status_code == 200
+
+
+def test_a_picture_is_taken_of_a_product_that_another_container_just_added(
+    fresh_shop: Shop, tmp_path: Path
+) -> None:
+    shop = fresh_shop
+    store = shop.open_store()
+    other = Unfed(
+        MemoryStore(shop.bucket, clock=shop.clock),
+        CATALOGUE,
+        prefix="commerce/",
+        directory=tmp_path / "other",
+        clock=shop.clock,
+    )
+    try:
+        goods.read_store(other, store)  # which proves what it has, for a second
+        product = shop.add(store)
+        keeper = Keeper(service_subject("merchant-1", shop.subject_key))
+        gallery = Gallery(shop.store, PREFIX, shop.clock)
+        claim = Claim(keeper.subject, "route", "key", "digest")
+        given = set_picture(other, gallery, keeper, product, claim, sized(photo()))
+        assert "picture" in given.value.product.body
+    finally:
+        shop.clock.hurry()
+        other.close()
+        shop.clock.rest()
 
 
 def test_another_upload_of_the_same_length_is_another_request(shop: Shop) -> None:

@@ -28,7 +28,7 @@ def set_picture(
     takes it away. The bytes are stored before the product names them: a crash in between, or a
     BUSY after which nothing was changed, leaves some that nobody sees.
     """
-    database.read(lambda view: own_product(view, keeper, product_id), PUBLIC)
+    _check_own(database, keeper, product_id)
     picture_id = None if sizes is None else gallery.keep(sizes)
     replaced: list[str] = []
 
@@ -53,6 +53,18 @@ def set_picture(
     seen = shown.value.product.body.get("picture")
     gallery.drop([each for each in (picture_id, *replaced) if each not in (None, seen)])
     return Committed(shown.value, made.seq)
+
+
+def _check_own(database: Database, keeper: Keeper, product_id: str) -> None:
+    """Raise NOT_FOUND before anything of a stranger's is stored. What another container just added
+    may be missing a moment ago, so only a fresh look refuses.
+    """
+    try:
+        database.read(lambda view: own_product(view, keeper, product_id), PUBLIC)
+    except Refused as refusal:
+        if refusal.problem is not NOT_FOUND:
+            raise
+        database.read(lambda view: own_product(view, keeper, product_id))
 
 
 def read_picture(
