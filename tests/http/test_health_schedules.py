@@ -8,6 +8,7 @@ import pytest
 
 from services.health.schemas.desks import DoctorSchema, HospitalSchema
 from services.health.schemas.schedules import AvailabilitySchema, SessionSchema
+from shared.storage.transaction import BatchTransaction
 from tests.support.clinic import DUNHUANG, LIMITS, LZU, PATTERN, Clinic
 from tests.support.served import json_of, made, refused
 
@@ -163,6 +164,28 @@ def test_the_largest_publication_fits_one_change(clinic: Clinic) -> None:
         places=4,
     )
     assert len(made(answer)["made"]) == 31
+
+
+def test_a_publication_looks_at_all_days_before_it_writes_any(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list inside a change reads all that it has written: a month would be read a month over."""
+    doctor, calls = clinic.doctor(), []
+
+    def noting(name: str) -> None:
+        plain = getattr(BatchTransaction, name)
+
+        def noted(self: BatchTransaction, *args: Any, **options: Any) -> Any:
+            calls.append(name)
+            return plain(self, *args, **options)
+
+        monkeypatch.setattr(BatchTransaction, name, noted)
+
+    noting("find")
+    noting("put")
+    published = made(clinic.publish(doctor, last="2026-02-04", weekdays=[1, 3, 5]))
+    assert calls.count("put") > len(published["made"]) > 1
+    assert "find" not in calls[calls.index("put") :]
 
 
 # Availability

@@ -71,7 +71,7 @@ def plant_sessions(
 
 
 def _published(tx: Transaction, doctor: Document, pattern: Pattern) -> Body:
-    made: list[str] = []
+    made: dict[str, Body] = {}
     kept: list[str] = []
     for day in pattern.days:
         key = rules.session_id(doctor.key, day, pattern.start_minute)
@@ -84,9 +84,11 @@ def _published(tx: Transaction, doctor: Document, pattern: Pattern) -> Body:
             DAY_SESSIONS_MAX
         ):
             raise Refused(TOO_MANY_SESSIONS, detail={"date": session["date"]})
+        made[key] = session
+    # Only now: a list inside a change reads all that it wrote before, and these are on other days.
+    for key, session in made.items():
         tx.put("sessions", key, session)
-        made.append(key)
-    return {"doctor": doctor.key, "made": made, "kept": kept}
+    return {"doctor": doctor.key, "made": list(made), "kept": kept}
 
 
 def _of_day(view: View, whose: str, key: str, day: str) -> list[Body]:
