@@ -268,6 +268,31 @@ def test_a_closure_that_was_cut_short_is_finished_where_nobody_asks_again(
     assert not gate.is_untidy()
 
 
+def test_who_lost_a_ticket_books_anew_though_the_closure_is_not_finished(
+    fresh_gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = fresh_gate
+    session, booked = half_closed(gate, monkeypatch)
+    other = gate.open_session()
+    again = {"session_id": other, "visitors": [visitor(1), visitor(2)]}
+    made(gate.post("/v1/bookings", again, by="citizen-0"))
+    assert states(gate, booked[:2]) == {"cancelled"}
+    assert states(gate, booked) == {"cancelled", "confirmed"}
+    assert gate.counts(session)["sold"] == len(booked) - 2
+    refused(
+        gate.post("/v1/bookings", again, by="citizen-0"),
+        409,
+        "has-ticket-already",
+        "visitors.0.document",
+    )
+    gate.tidy()
+    assert states(gate, booked) == {"cancelled"}
+    told = [data["booking"] for kind, data in gate.journal()[1] if kind == "booking.cancelled"]
+    assert sorted(told) == sorted(booking["id"] for booking in booked)
+    row = gate.counts(session)
+    assert [row[name] for name in ("held", "sold", "admitted")] == [0, 0, 0]
+
+
 def test_a_session_that_is_over_cannot_be_closed(gate: Gate) -> None:
     session = gate.open_session()
     booking = gate.confirmed(session)

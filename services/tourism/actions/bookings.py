@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from services.tourism import domain
+from services.tourism.actions.closing import call_off
 from services.tourism.actions.keepers import Keeper, kept
 from services.tourism.actions.places import (
     day_counts,
@@ -81,14 +82,22 @@ def _check_few_holds(tx: Transaction, citizen: str) -> None:
 
 
 def _check_free_day(tx: Transaction, session: Document, visitor: str, place: int) -> None:
-    """Raise HAS_TICKET, unless what the visitor has is a hold that expired: that is let go."""
-    visit = tx.get("visits", domain.visit_key(session.body, visitor))
+    """Raise HAS_TICKET, unless what the visitor has is let go: a hold that expired, or the unused
+    ticket of a closed session, whose bookings may not all be called off yet.
+    """
+    key = domain.visit_key(session.body, visitor)
+    visit = tx.get("visits", key)
     if visit is None:
         return
     other = tx.require("bookings", visit.body["booking"])
-    if not domain.is_expired(other.body, tx.now_ms):
+    if domain.is_expired(other.body, tx.now_ms):
+        expire(tx, other, session)
+    elif "taking" in other.body and other.body["taking"] != session.key:
+        theirs = tx.require("sessions", other.body["taking"])
+        if theirs.body["state"] == "closed":
+            call_off(tx, other, theirs)
+    if tx.get("visits", key) is not None:
         raise domain.has_ticket(place)
-    expire(tx, other, session)
 
 
 def confirm_booking(

@@ -61,7 +61,7 @@ def _call_off_some(tx: Transaction, session_id: str) -> bool:
     session = tx.require("sessions", session_id)
     hits = tx.find("taking_by_session", (session_id,), limit=CALLED_OFF_MAX)
     for hit in hits:
-        _call_off(tx, hit.document, session)
+        call_off(tx, hit.document, session)
     if len(hits) == CALLED_OFF_MAX:
         return True
     if session.body.pop("closing_ms", None) is not None:
@@ -69,7 +69,7 @@ def _call_off_some(tx: Transaction, session_id: str) -> bool:
     return False
 
 
-def _call_off(tx: Transaction, booking: Document, session: Document) -> None:
+def call_off(tx: Transaction, booking: Document, session: Document) -> None:
     """Give back what a booking takes of a closed session, and tell whoever counted on it."""
     if domain.is_expired(booking.body, tx.now_ms):
         give_back(tx, booking, session, "expired")
