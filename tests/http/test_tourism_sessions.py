@@ -186,6 +186,22 @@ def test_holds_that_expired_are_not_sold_again_above_what_was_asked(fresh_gate: 
     assert [row[name] for name in ("capacity", "available", "held")] == [0, 0, 0]
 
 
+def test_nobody_is_refused_a_lowered_place_for_the_many_holds_that_expired(
+    fresh_gate: Gate,
+) -> None:
+    gate = fresh_gate
+    number = 2 * RELEASED_MAX + 5
+    session = gate.open_session(number)
+    for place in range(number):
+        made(gate.hold(session, by=f"citizen-{place // HOLDS_MAX}"))
+    change(gate, session, 3)
+    gate.clock.pass_wall(seconds=15 * 60)
+    made(gate.hold(session, 3, by="citizen-90"))
+    refused(gate.hold(session, by="citizen-91"), 409, "no-places-left")
+    row = gate.counts(session)
+    assert [row[name] for name in ("capacity", "available", "held")] == [3, 0, 3]
+
+
 def test_bookings_do_not_make_a_cap_stale(gate: Gate) -> None:
     session = gate.open_session(10)
     etag = gate.get(f"/v1/sessions/{session}/capacity", by="scenic-1").headers["ETag"]

@@ -54,7 +54,7 @@ def hold_places(
         operator = tx.require("operators", session.body["attraction"]).body
         domain.check_open(session.body, product, tx.now_ms)
         _check_few_holds(tx, citizen)
-        release_expired(tx, session)
+        release_expired(tx, session, len(visitors))
         for place, visitor in enumerate(visitors):
             _check_free_day(tx, session, visitor, place)
         if domain.is_full(day_counts(tx, session.body), operator["daily_max"], len(visitors)):

@@ -11,14 +11,22 @@ from shared.storage.access import Document, ReadView, Transaction
 from shared.storage.catalogue import Body
 
 RELEASED_MAX = 20
-"""Expired holds that one write lets go: each frees a place, and nobody asks for more than five."""
+"""Expired holds that are let go at once: each frees a place, unless staff asked for fewer than are
+taken, and nobody asks for more than five."""
+ROUNDS_MAX = 5
+"""How often so many are let go for one who asks for places."""
 
 
-def release_expired(tx: Transaction, session: Document) -> None:
-    """Let go of expired holds on a session, which the caller puts."""
-    hits = tx.find("holds_by_session", (session.key,), until=tx.now_ms, limit=RELEASED_MAX)
-    for hit in hits:
-        give_back(tx, hit.document, session, "expired")
+def release_expired(tx: Transaction, session: Document, wanted: int = 0) -> None:
+    """Let go of some expired holds on a session, which the caller puts, and of more where that
+    leaves fewer than `wanted` places free.
+    """
+    for _ in range(ROUNDS_MAX):
+        hits = tx.find("holds_by_session", (session.key,), until=tx.now_ms, limit=RELEASED_MAX)
+        for hit in hits:
+            give_back(tx, hit.document, session, "expired")
+        if len(hits) < RELEASED_MAX or session.body["free"] >= wanted:
+            return
 
 
 def any_expired(view: ReadView, now_ms: int) -> bool:
