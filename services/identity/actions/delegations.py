@@ -5,6 +5,7 @@ from datetime import date
 
 from services.identity.actions import names as registry
 from services.identity.actions.accounts import account_for
+from services.identity.actions.counts import count, count_code
 from services.identity.actions.erasures import Erased, erasing, forget_name
 from services.identity.actions.keys import Keys
 from services.identity.actions.names import Registry
@@ -40,13 +41,8 @@ def ask(
 
     def change(tx: Transaction) -> Document:
         delegations.check(terms, held(tx, agent))
-        for key, limit in _limits(agent, phone):
-            found = tx.get("counts", key)
-            tx.put(
-                "counts",
-                key,
-                sign_ins.count(None if found is None else found.body, limit, tx.now_ms),
-            )
+        count(tx, f"delegations.{agent}", delegations.ASKED)
+        count_code(tx, phone)
         made = tx.new_id("delegation")
         said = delegations.sealed_for(number, code, tx.now_ms + delegations.CODE_MS)
         sealed = secrets.sealing.seal("delegations", made, said)
@@ -57,13 +53,6 @@ def ask(
         return tx.put("delegations", made, body)
 
     return database.transact_once(claim, change)
-
-
-def _limits(agent: str, phone: str) -> list[tuple[str, sign_ins.Limit]]:
-    # A number is sent as few codes as for sign-ins, whatever they are for.
-    numbers = [(f"{name}.{phone}", limit) for name, limit in sign_ins.LIMITS.items()]
-    kept = [(key, limit) for key, limit in numbers if key.startswith("number")]
-    return [*kept, (f"delegations.{agent}", delegations.ASKED)]
 
 
 def confirm(

@@ -16,8 +16,9 @@ noted in the transaction that gives it, where the person can read it.
 from collections.abc import Mapping
 from datetime import date
 
+from services.identity.actions.counts import count
 from services.identity.actions.oauth import Issuing, Reply, Server
-from services.identity.domain import accounts, delegations, scopes, sign_ins
+from services.identity.domain import accounts, delegations, scopes
 from shared.errors import Refused
 from shared.storage.access import Database, Document, Transaction
 from shared.storage.catalogue import Body
@@ -62,7 +63,10 @@ def _token(
     ]
     if not named:
         raise _Unfit("invalid_scope")
-    _count(tx, delegation.key)
+    try:
+        count(tx, f"acts.{delegation.key}", delegations.TOKENS)
+    except Refused:
+        raise _Unfit("slow_down") from None
     act = delegations.new_act(delegation.key, client.key, named, tx.now_ms)
     jti = tx.put("acts", tx.new_id("act"), act).key
     claims = _claims(tx, own, delegation, client.key, named)
@@ -128,16 +132,6 @@ def _delegation(
     if found.body["kind"] == "station_agent" and "station_agent" not in acting.body["roles"]:
         raise _Unfit("invalid_grant")
     return found
-
-
-def _count(tx: Transaction, key: str) -> None:
-    counted = f"acts.{key}"
-    found = tx.get("counts", counted)
-    try:
-        body = sign_ins.count(None if found is None else found.body, delegations.TOKENS, tx.now_ms)
-    except Refused:
-        raise _Unfit("slow_down") from None
-    tx.put("counts", counted, body)
 
 
 def _claims(

@@ -6,8 +6,9 @@ come again at any point; what it left behind is found and completed.
 
 from dataclasses import dataclass
 
+from services.identity.actions.counts import count
 from services.identity.actions.erasures import Erased, erasing, forget_name
-from services.identity.domain import names, sign_ins
+from services.identity.domain import names
 from services.identity.domain.names import Person, Verifier
 from services.identity.domain.secrets import Secrets
 from shared.errors import NOT_FOUND, Refused
@@ -88,14 +89,7 @@ def _outgrow(tx: Transaction, digest: str, person: Person, erased: Erased) -> No
 
 def count_attempt(database: Database, account: str) -> None:
     """One question more that an account asks of the authority. Raises Refused(TOO_MANY_CODES)."""
-
-    def change(tx: Transaction) -> None:
-        key = f"names.{account}"
-        found = tx.get("counts", key)
-        body = None if found is None else found.body
-        tx.put("counts", key, sign_ins.count(body, names.ATTEMPTS, tx.now_ms))
-
-    database.transact(change)
+    database.transact(lambda tx: count(tx, f"names.{account}", names.ATTEMPTS))
 
 
 def keep(tx: Transaction, account: str, digest: str, sealed: str, source: str) -> Document:

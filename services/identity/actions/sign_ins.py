@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from services.identity.actions.accounts import account_for
 from services.identity.actions.authorizations import again, grant
+from services.identity.actions.counts import count, count_code
 from services.identity.actions.oauth import Issuing
 from services.identity.domain import accounts, grants, sign_ins
 from services.identity.domain.secrets import Secrets, same
@@ -35,16 +36,14 @@ def send_code(
     """
     key, phone = secrets.sign_in(asker.page, number), secrets.phone(number)
     code = secrets.new_code()
-    limits = [(f"{name}.{_counted(name, phone, secrets, asker)}", limit) for name, limit in _all()]
-    limits.append((OVERALL, Limit(codes_per_minute, MINUTE_MS)))
+    address = f"address-hour.{secrets.address(asker.address)}"
 
     def change(tx: Transaction) -> str:
         if tx.get("sign_ins", key) is not None:
             return key
-        for counted, limit in limits:
-            found = tx.get("counts", counted)
-            body = None if found is None else found.body
-            tx.put("counts", counted, sign_ins.count(body, limit, tx.now_ms))
+        count(tx, address, LIMITS["address-hour"])
+        count_code(tx, phone)
+        count(tx, OVERALL, Limit(codes_per_minute, MINUTE_MS))
         said = sealed_for(number, code, tx.now_ms + sign_ins.CODE_MS)
         sealed = secrets.sealing.seal("sign_ins", key, said)
         body = sign_ins.new_sign_in(phone, secrets.code(key, code), sealed, tx.now_ms)
@@ -53,14 +52,6 @@ def send_code(
         return key
 
     return database.transact(change).value
-
-
-def _all() -> list[tuple[str, Limit]]:
-    return list(LIMITS.items())
-
-
-def _counted(name: str, phone: str, secrets: Secrets, asker: Asker) -> str:
-    return phone if name.startswith("number") else secrets.address(asker.address)
 
 
 @dataclass(frozen=True, slots=True)
