@@ -286,7 +286,7 @@ class IdentitySettings(Settings):
     codes_per_minute: int = variable(
         "GANSU_CODES_PER_MINUTE",
         whole(1, 1_000_000),
-        "How many sign-in codes are sent in a minute, to all numbers together.",
+        "How many codes, to sign in or to consent, are sent in a minute to all numbers together.",
         default="1200",
     )
     staff_by_number: bool = variable(

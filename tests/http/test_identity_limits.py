@@ -20,7 +20,7 @@ from tests.http.test_identity_delegations import (
     mother,
     no_token,
 )
-from tests.support.bureau import Bureau
+from tests.support.bureau import CODES_PER_MINUTE, Bureau
 from tests.support.people import PASSWORD, as_, number_of, plant, set_account
 from tests.support.served import Json, json_of, made, refused
 
@@ -60,6 +60,19 @@ def test_an_agent_has_so_many_people_sent_a_code_a_day(village: Village) -> None
     village.bureau.clock.pass_wall(hours=24)
     village.sign_in()
     made(village.bureau.post(path, late, token=village.agents))
+
+
+def test_what_agents_have_sent_counts_for_all_numbers_together(village: Village) -> None:
+    bureau = village.bureau
+    for place in range(CODES_PER_MINUTE - 1):
+        answer = bureau.ask_code(f"139{place:08d}", address=f"198.51.100.{place}")
+        assert answer.status_code == 200
+    # The agent's own sign-in was sent one.
+    late = bureau.post("/v1/delegations", ASKED, token=village.agents)
+    refused(late, 429, "too-many-codes")
+    assert late.headers["Retry-After"] == "60"
+    bureau.clock.pass_wall(seconds=60)
+    village.ask()
 
 
 def test_so_many_act_for_one_person_until_one_ends(

@@ -3,8 +3,9 @@ does one more counts it, so that the bound holds however many ask at once.
 """
 
 from services.identity.domain import sign_ins
-from services.identity.domain.sign_ins import LIMITS, Limit
+from services.identity.domain.sign_ins import LIMITS, OVERALL, Limit
 from shared.storage.access import Transaction
+from shared.times import MINUTE_MS
 
 
 def count(tx: Transaction, key: str, limit: Limit) -> None:
@@ -14,10 +15,11 @@ def count(tx: Transaction, key: str, limit: Limit) -> None:
     tx.put("counts", key, sign_ins.count(body, limit, tx.now_ms))
 
 
-def count_code(tx: Transaction, phone: str) -> None:
+def count_code(tx: Transaction, phone: str, codes_per_minute: int) -> None:
     """One code more that is sent to a number (its digest), whatever it is for. Raises
     Refused(TOO_MANY_CODES).
     """
     for name, limit in LIMITS.items():
         if name.startswith("number"):
             count(tx, f"{name}.{phone}", limit)
+    count(tx, OVERALL, Limit(codes_per_minute, MINUTE_MS))

@@ -31,7 +31,13 @@ from shared.storage.catalogue import Body
 
 
 def ask(
-    database: Database, secrets: Secrets, claim: Claim, agent: str, number: str, terms: Terms
+    database: Database,
+    secrets: Secrets,
+    claim: Claim,
+    agent: str,
+    number: str,
+    terms: Terms,
+    codes_per_minute: int,
 ) -> Committed[Document]:
     """Ask the owner of a number to consent: a code goes there, with who asks and for what. Whether
     the number has an account is not looked at. Raises Refused: INVALID, NOT_AN_AGENT,
@@ -42,7 +48,7 @@ def ask(
     def change(tx: Transaction) -> Document:
         delegations.check(terms, held(tx, agent))
         count(tx, f"delegations.{agent}", delegations.ASKED)
-        count_code(tx, phone)
+        count_code(tx, phone, codes_per_minute)
         made = tx.new_id("delegation")
         said = delegations.sealed_for(number, code, tx.now_ms + delegations.CODE_MS)
         sealed = secrets.sealing.seal("delegations", made, said)

@@ -14,9 +14,8 @@ from services.identity.actions.counts import count, count_code
 from services.identity.actions.oauth import Issuing
 from services.identity.domain import accounts, grants, sign_ins
 from services.identity.domain.secrets import Secrets, same
-from services.identity.domain.sign_ins import LIMITS, OVERALL, Limit, sealed_for
+from services.identity.domain.sign_ins import LIMITS, sealed_for
 from shared.storage.access import Database, Document, Transaction
-from shared.times import MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,7 @@ def send_code(
         if tx.get("sign_ins", key) is not None:
             return key
         count(tx, address, LIMITS["address-hour"])
-        count_code(tx, phone)
-        count(tx, OVERALL, Limit(codes_per_minute, MINUTE_MS))
+        count_code(tx, phone, codes_per_minute)
         said = sealed_for(number, code, tx.now_ms + sign_ins.CODE_MS)
         sealed = secrets.sealing.seal("sign_ins", key, said)
         body = sign_ins.new_sign_in(phone, secrets.code(key, code), sealed, tx.now_ms)

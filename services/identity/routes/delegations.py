@@ -98,6 +98,7 @@ def ask(call: Call[Identity]) -> Answer:
         call.identity.subject,
         number_of(body["phone"]),
         Terms(body["kind"], body["scopes"], body["days"]),
+        parts.codes_per_minute,
     )
     return _one(call, made)
 
