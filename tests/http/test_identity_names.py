@@ -6,9 +6,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from werkzeug.test import TestResponse
 
 from services.identity.actions import names
-from services.identity.domain.names import Person
+from services.identity.domain.names import ATTEMPTS, Person
 from shared.errors import Refused
 from shared.sealing import KEPT_SECONDS, Vault
 from shared.storage.access import Claim
@@ -89,6 +90,24 @@ def test_a_name_that_lost_its_key_is_verified_anew(citizen: Citizen) -> None:
     citizen.bureau.authority.strangers.clear()
     citizen.verify()
     assert citizen.is_known()
+
+
+def test_who_has_the_token_of_an_account_guesses_few_times_a_day_whose_it_is(
+    citizen: Citizen,
+) -> None:
+    def guess(order: int) -> TestResponse:
+        body = own_name(11, SELF.name, BORN, order)
+        return citizen.bureau.post("/v1/account/name", body, token=citizen.token)
+
+    tries = ATTEMPTS.most - 1
+    for order in range(2, 2 + tries):
+        refused(guess(order), 409, "name-known")
+    # The right one is not told from a wrong one any more.
+    for order in (1, 99):
+        refused(guess(order), 429, "too-many-codes")
+    citizen.bureau.clock.pass_wall(hours=24)
+    citizen.token = as_(citizen.bureau, citizen.account, "citizen")
+    citizen.verify()
 
 
 def test_an_erasure_that_was_cut_short_is_completed_by_the_next(citizen: Citizen) -> None:

@@ -45,6 +45,9 @@ def verify(
     NUMBER_TAKEN, NAME_KNOWN, VERIFIER_DOWN, TOO_MANY_CODES, BUSY.
     """
     names.check_age(person, now_ms)
+    # Counted before anything is said of the account: neither its number nor its phone is to be
+    # guessed at, and a repetition would tell the right one.
+    count_attempt(database, account)
     digest = own.digest(person)
 
     def look(view: View) -> tuple[Document | None, bool]:
@@ -59,8 +62,6 @@ def verify(
         before = opened(own, account, known)
         if before is not None and is_own and before.phone == person.phone:
             return Committed(known, read.seq, replayed=True)
-    # Counted before anything is said of the number, which is not to be guessed at either.
-    count_attempt(database, account)
     if not is_own:
         raise names.not_own_phone()
     if not own.verifier.belongs(person):
@@ -88,7 +89,7 @@ def _outgrow(tx: Transaction, digest: str, person: Person, erased: Erased) -> No
 
 
 def count_attempt(database: Database, account: str) -> None:
-    """One question more that an account asks of the authority. Raises Refused(TOO_MANY_CODES)."""
+    """One try more that an account has at a name. Raises Refused(TOO_MANY_CODES)."""
     database.transact(lambda tx: count(tx, f"names.{account}", names.ATTEMPTS))
 
 

@@ -32,7 +32,7 @@ COLLECTIONS = (
 )
 
 ATTEMPTS = Limit(10, DAY_MS)
-"""How often an account asks the authority in a day: it is no oracle for guessed numbers."""
+"""How often an account tries names in a day: neither it nor the authority tells guessed numbers."""
 
 CHILD_YEARS = 14
 """Under this age a guardian acts for a child (PIPL, article 31)."""
