@@ -353,3 +353,15 @@ def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(
     again = bureau.form("/sign-in/staff", {**both, "password": PASSWORD, "page": other})
     assert again.status_code == 403
     assert bureau.form("/sign-in/staff", {"page": "made up"}).status_code == 400
+
+
+def test_who_signs_in_while_nothing_can_be_read_is_told_on_the_page(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = hidden(bureau.form("/sign-in/staff", {"page": hidden(bureau.authorize())}))
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "read", _busy)
+        told = bureau.form("/sign-in/staff", {"page": shown, "name": "zhao.liu"})
+    assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
+    assert BUSY.zh in told.text
+    assert hidden(told) == shown

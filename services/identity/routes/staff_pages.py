@@ -42,10 +42,11 @@ class StaffSignIn:
             secrets.address(forms.address(environ)),
             page.id,
         )
+        leads_to = page.values["redirect_uri"]
         try:
-            checked = authorizations.check(parts.database, parts.issuing, page.values)
+            authorizations.check(parts.database, parts.issuing, page.values)
             if not given.name:
-                return _form(values["page"], language, checked.redirect)
+                return _form(values["page"], language, leads_to)
             location = staff_sign_in.finish(
                 parts.database, parts.issuing, parts.registry, given, page.values, now_ms
             )
@@ -55,7 +56,7 @@ class StaffSignIn:
             return _over(_OVER, language)
         except Refused as refused:
             problem = _told(refused, domain.SIGN_IN_REFUSED, domain.TRY_LATER, BUSY)
-            return _form(values["page"], language, checked.redirect, problem, refused)
+            return _form(values["page"], language, leads_to, problem, refused)
         return pages.redirect(location)
 
 
