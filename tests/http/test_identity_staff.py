@@ -68,6 +68,31 @@ def test_a_recovery_code_is_good_once(member: Member) -> None:
         member.sign_in(member.recovery[0])
 
 
+def test_a_lost_reply_costs_no_second_recovery_code(member: Member) -> None:
+    code, other = member.recovery[:2]
+    assert member.sign_in(code, attempt="page") == member.account
+    assert member.sign_in(code, attempt="page") == member.account
+    for attempt, password in (("another page", PASSWORD), ("page", "wrong, and long enough")):
+        with pytest.raises(Refused, match="staff-sign-in-refused"):
+            member.sign_in(code, attempt=attempt, password=password)
+    assert member.sign_in(other, attempt="page") == member.account
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in(code, attempt="page")
+
+
+def test_who_is_invited_again_has_no_recovery_code_from_before(member: Member) -> None:
+    bureau, code = member.bureau, member.recovery[0]
+    assert member.sign_in(code, attempt="page") == member.account
+    token = as_(bureau, plant(bureau, 2, "operator"), "operator")
+    again = made(bureau.post(f"/v1/staff/{member.account}/invitations", token=token))
+    begun = actions.begin_enrolment(bureau.database, bureau.secrets, again["invitation"])
+    first = staff.totp(begun.secret).generate_otp(bureau.clock.now_ms() // 30_000)
+    given = Enrolment(again["invitation"], begun.ticket, member.name, PASSWORD, first)
+    actions.enrol(bureau.database, bureau.registry(), given)
+    with pytest.raises(Refused, match="staff-sign-in-refused"):
+        member.sign_in(code, attempt="page")
+
+
 def test_delays_grow_and_end_and_strangers_do_not_delay_the_office(member: Member) -> None:
     assert member.sign_in() == member.account
     clock = member.bureau.clock

@@ -277,9 +277,11 @@ def _is_right(
     if not (tried.right and unchanged and accounts.may_sign_in(account.body)):
         return False
     used = secrets.code(found.key, f"{given.attempt}.{given.code}")
-    if given.attempt and same(body.get("attempt", ""), used) and step == body["last_step"]:
+    is_again = bool(given.attempt) and same(body.get("attempt", ""), used)
+    is_recovery = staff.is_recovery(given.code)
+    if is_again and (is_recovery or step == body["last_step"]):
         return True
-    if staff.is_recovery(given.code):
+    if is_recovery:
         return staff.use_recovery(body, secrets.code(found.key, given.code))
     return staff.use_step(body, step)
 

@@ -193,7 +193,8 @@ def invite_again(staff: Body, now_ms: int) -> None:
         recovery=[],
         addresses=[],
     )
-    staff.pop("sealed", None)
+    for member in ("sealed", "attempt"):
+        staff.pop(member, None)
 
 
 def check_invited(staff: Body, number: int, now_ms: int) -> None:
