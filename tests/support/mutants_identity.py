@@ -390,6 +390,13 @@ IDENTITY = (
         "test_an_unknown_name_asks_the_store_for_as_much_at_every_try",
     ),
     Mutant(
+        "tells a known staff name where its office's address is past a limit",
+        "services/identity/actions/staff.py",
+        " and found.key == given.browser_of",
+        "",
+        "tests/http/test_identity_offices.py::test_an_address_past_its_limit_tells_no_name",
+    ),
+    Mutant(
         "lets one address try any number of names",
         "services/identity/domain/staff.py",
         "until_ms if count >= ADDRESS_FREE else now_ms",

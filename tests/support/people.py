@@ -73,7 +73,9 @@ class Member:
         address: str = "office",
         attempt: str = "",
     ) -> str:
-        given = Given(self.name, password, code or self.code(), address, attempt)
+        given = Given(
+            self.name, password, code or self.code(), address, attempt, browser_of=self.account
+        )
         bureau = self.bureau
         return actions.sign_in(bureau.database, bureau.registry(), given, bureau.clock.now_ms())
 

@@ -50,13 +50,16 @@ _NOBODYS_SECRET = base64.b32encode(bytes(staff.SECRET_BYTES)).decode()
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What somebody brings to sign in; `address` is a digest, `attempt` the page's id."""
+    """What somebody brings to sign in; `address` is a digest, `attempt` the page's id, `browser_of`
+    the account that signed in from the browser last.
+    """
 
     name: str
     password: str
     code: str
     address: str
     attempt: str
+    browser_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,7 @@ def look(database: Database, own: Registry, given: Given, now_ms: int) -> Try:
 
     def query(view: View) -> tuple[Tried, Document | None]:
         found = _staff(view, name)
-        return _tried(view, name, given.address, found), found
+        return _tried(view, name, given, found), found
 
     counted, found = database.read(query).value
     staff.check_delay(counted, now_ms)
@@ -253,7 +256,7 @@ def settle(tx: Transaction, secrets: Secrets, tried: Try) -> str | None:
     """
     given = tried.given
     found = _staff(tx, tried.name)
-    counted = _tried(tx, tried.name, given.address, found)
+    counted = _tried(tx, tried.name, given, found)
     staff.check_delay(counted, tx.now_ms)
     step = staff.step_of(tried.secret, given.code, tx.now_ms)
     if found is None or not _is_right(tx, secrets, tried, found, step):
@@ -297,15 +300,21 @@ def _here(name: str, address: str) -> str:
     return f"{name}.{address}"
 
 
-def _tried(view: View, name: str, address: str, found: Document | None) -> Tried:
+def _tried(view: View, name: str, given: Given, found: Document | None) -> Tried:
+    address = given.address
     here, everywhere, by_address = (
         view.get("staff_failures", key) for key in (_here(name, address), name, address)
+    )
+    # By the browser as well: by the address alone, a guess at a name that is known there would be
+    # looked at past a limit, and told from one at a name that nobody has.
+    is_known = (
+        found is not None and found.key == given.browser_of and address in found.body["addresses"]
     )
     return Tried(
         None if here is None else here.body,
         None if everywhere is None else everywhere.body,
         None if by_address is None else by_address.body,
-        is_known=found is not None and address in found.body["addresses"],
+        is_known=is_known,
     )
 
 

@@ -19,20 +19,20 @@ def finish(
     given: Given,
     values: Mapping[str, str],
     now_ms: int,
-) -> str:
-    """Where a right sign-in leads. Raises AuthorizationRefused; Refused: SIGN_IN_REFUSED,
-    TRY_LATER, BUSY.
+) -> tuple[str, str]:
+    """The account that somebody signs in to, and where that leads. Raises AuthorizationRefused;
+    Refused: SIGN_IN_REFUSED, TRY_LATER, BUSY.
     """
     tried = staff.look(database, registry, given, now_ms)
 
-    def change(tx: Transaction) -> str | None:
+    def change(tx: Transaction) -> tuple[str, str] | None:
         account = staff.settle(tx, own.secrets, tried)
         if account is None:
             return None
         _, location = grant(tx, own, values, tx.require("accounts", account))
-        return location
+        return account, location
 
-    location = database.transact(change).value
-    if location is None:
+    signed_in = database.transact(change).value
+    if signed_in is None:
         raise Refused(SIGN_IN_REFUSED)
-    return location
+    return signed_in

@@ -17,6 +17,7 @@ from services.identity.domain.sign_ins import CODE_DIGITS
 
 _CODE = re.compile(r"(grant_[0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
 _INVITATION = re.compile(r"(account_[0-9a-f]{32})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
+_BROWSER = re.compile(r"(account_[0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
 _REFRESH = re.compile(r"(grant_[0-9a-f]{32})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
 
 
@@ -118,6 +119,17 @@ class Secrets:
         if read is None or not same(read[3], self._held(b"invitation", read[1], read[2])):
             return None
         return Invitation(read[1], int(read[2]))
+
+    def browser(self, account: str) -> str:
+        """What a browser keeps from which one of the staff has signed in."""
+        return f"{account}.{self._held(b'browser', account)}"
+
+    def browser_of(self, text: str) -> str | None:
+        """The account that a browser's text is of; None for one that was never made."""
+        read = _BROWSER.fullmatch(text)
+        if read is None or not same(read[2], self._held(b"browser", read[1])):
+            return None
+        return read[1]
 
     def client_secret(self, client: str, number: int) -> str:
         return self._held(b"client", client, str(number))

@@ -10,8 +10,9 @@ not behind the last one.
 Failures are counted for a name *from* an address, for the name from everywhere, and for the address
 with all names. Delays grow to an hour and end by themselves; an address that tries many names waits
 for what is left of ten minutes, and adds nothing to it meanwhile. What strangers do from elsewhere,
-or with other names, never delays an address that the account has signed in from: nobody locks
-somebody out of their own office.
+or with other names, never delays the account's own browser at an address that it has signed in
+from: nobody locks somebody out of their own office. Any other browser there waits, whatever name is
+tried: how an address is delayed and counted tells none.
 """
 
 import re
@@ -223,7 +224,8 @@ def signed_in(staff: Body, address: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Tried:
     """What was counted before a try (None: nothing): for its name from its address, for the name
-    from everywhere, for the address with all names; and whether the account is known there.
+    from everywhere, for the address with all names; and whether the account is known there, by the
+    browser and by the address.
     """
 
     here: Body | None

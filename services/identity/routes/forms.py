@@ -24,6 +24,10 @@ COOKIES = {True: "__Host-gansu_sign_in", False: "gansu_sign_in"}
 """What the cookie is called, with TLS and without: with it, by a name that no other host of the
 domain and no page without TLS can set (RFC 6265bis, section 4.1.3.2)."""
 
+STAFF_COOKIES = {True: "__Host-gansu_staff", False: "gansu_staff"}
+"""What the cookie is called that says whose of the staff a browser is."""
+STAFF_SECONDS = 180 * 86_400
+
 PAGE_MS = 30 * 60_000
 """How long a page waits for its person."""
 
@@ -31,6 +35,10 @@ _FORM = re.compile(r'application/x-www-form-urlencoded *(; *charset="?utf-8"?)?'
 _BROWSER = {
     secure: re.compile(rf"(?:^|; *){name}=([0-9a-f]{{32}})(?:;|$)")
     for secure, name in COOKIES.items()
+}
+_STAFF = {
+    secure: re.compile(rf"(?:^|; *){name}=([A-Za-z0-9_.-]{{1,100}})(?:;|$)")
+    for secure, name in STAFF_COOKIES.items()
 }
 _FIELDS_MAX = 20
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
@@ -61,7 +69,23 @@ def browser(environ: Environ, *, secure: bool) -> str | None:
 
 def cookie(name: str, *, secure: bool) -> str:
     """The Set-Cookie that names a browser until it is closed; sent by our own pages alone."""
-    return f"{COOKIES[secure]}={name}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+    return f"{COOKIES[secure]}={name}; {_for_own_pages(secure=secure)}"
+
+
+def staff(environ: Environ, *, secure: bool) -> str:
+    """What a browser keeps of whoever of the staff has signed in from it."""
+    read = _STAFF[secure].search(environ.get("HTTP_COOKIE", ""))
+    return "" if read is None else read[1]
+
+
+def staff_cookie(kept: str, *, secure: bool) -> str:
+    """The Set-Cookie by which a browser keeps that."""
+    name = STAFF_COOKIES[secure]
+    return f"{name}={kept}; Max-Age={STAFF_SECONDS}; {_for_own_pages(secure=secure)}"
+
+
+def _for_own_pages(*, secure: bool) -> str:
+    return f"Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
 
 
 def address(environ: Environ) -> str:

@@ -79,14 +79,15 @@ def again(refused: Refused) -> tuple[tuple[str, str], ...]:
     return () if wait is None else (("Retry-After", str(wait)),)
 
 
-def redirect(location: str, status: int = 303) -> Rendered:
+def redirect(location: str, headers: tuple[tuple[str, str], ...] = ()) -> Rendered:
     """Back to the app."""
     return Rendered(
-        status,
+        303,
         [
             ("Location", location),
             ("Content-Length", "0"),
             ("Cache-Control", "no-store"),
+            *headers,
         ],
         b"",
     )

@@ -31,7 +31,8 @@ class StaffSignIn:
     def answer(self, environ: Environ, path: dict[str, str], language: Language) -> Rendered:  # noqa: ARG002
         parts, values = self._parts, forms.form(environ)
         secrets, now_ms = parts.issuing.secrets, parts.clock.now_ms()
-        browser = forms.browser(environ, secure=parts.issuing.issuer.startswith("https:"))
+        secure = parts.issuing.issuer.startswith("https:")
+        browser = forms.browser(environ, secure=secure)
         page = forms.opened(secrets.sealing, values.get("page", ""), browser, now_ms)
         if page is None:
             return _over(_OVER, language)
@@ -41,13 +42,14 @@ class StaffSignIn:
             "".join(values.get("code", "").split()).lower(),
             secrets.address(forms.address(environ)),
             page.id,
+            secrets.browser_of(forms.staff(environ, secure=secure)),
         )
         leads_to = page.values["redirect_uri"]
         try:
             authorizations.check(parts.database, parts.issuing, page.values)
             if not given.name:
                 return _form(values["page"], language, leads_to)
-            location = staff_sign_in.finish(
+            account, location = staff_sign_in.finish(
                 parts.database, parts.issuing, parts.registry, given, page.values, now_ms
             )
         except AuthorizationRefused as refused:
@@ -57,7 +59,8 @@ class StaffSignIn:
         except Refused as refused:
             problem = _told(refused, domain.SIGN_IN_REFUSED, domain.TRY_LATER, BUSY)
             return _form(values["page"], language, leads_to, problem, refused)
-        return pages.redirect(location)
+        cookie = forms.staff_cookie(secrets.browser(account), secure=secure)
+        return pages.redirect(location, headers=(("Set-Cookie", cookie),))
 
 
 def _form(
