@@ -11,6 +11,8 @@ from services.identity.routes import forms
 from shared.errors import BUSY, Refused
 from shared.storage.access import Transaction
 from shared.storage.entry import decode
+from shared.storage.memory import refuse
+from shared.storage.objects import Uncertain
 from tests.support.bureau import (
     CODES_PER_MINUTE,
     HTTPS,
@@ -341,6 +343,18 @@ def test_who_cannot_be_served_now_is_told_on_the_page_and_goes_on_from_there(
         stalled.setattr(bureau.database, "transact", busy)
         waiting = told(bureau.give_code(page, bureau.code_sent()))
     assert returned(bureau.give_code(waiting, bureau.code_sent()))["code"]
+
+
+def test_who_signs_in_while_the_store_is_away_is_told_on_the_page(bureau: Bureau) -> None:
+    page = bureau.ask_code(NUMBER)
+    code = bureau.code_sent()
+    for operation in ("get", "list", "create"):
+        bureau.store.inject(operation, refuse(Uncertain("timeout")), times=1000)
+    bureau.clock.pass_monotonic(600)
+    bureau.clock.hurry()
+    for told in (bureau.authorize(), bureau.ask_code("13800000002"), bureau.give_code(page, code)):
+        assert told.headers["Content-Type"].startswith("text/html")
+    assert alert(told) == BUSY.zh
 
 
 def test_a_page_that_is_sent_twice_sends_one_code(bureau: Bureau) -> None:

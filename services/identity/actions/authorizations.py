@@ -29,6 +29,9 @@ _KNOWN = frozenset(
 
 VALUE_CHARACTERS_MAX = 1000
 
+_LOOKED_AT = recent(1.0, outage_seconds=3600)
+"""Nothing is granted on it, and while the store is away there are pages that say so."""
+
 _NOT_SUPPORTED = {"request": "request_not_supported", "request_uri": "request_uri_not_supported"}
 
 
@@ -66,7 +69,7 @@ def check(database: Database, own: Issuing, values: Mapping[str, str]) -> Checke
         return Checked(known, app, known["redirect_uri"])
 
     # Nothing is written: a view is all that is used of a transaction.
-    return database.read(look, recent(1.0)).value  # type: ignore[arg-type]
+    return database.read(look, _LOOKED_AT).value  # type: ignore[arg-type]
 
 
 def grant(
