@@ -88,8 +88,8 @@ IDENTITY = (
     Mutant(
         "takes a page from another browser",
         "services/identity/routes/forms.py",
-        "    if page.browser != from_browser or not 0",
-        "    if not 0",
+        "    if page.browser != from_browser or now_ms",
+        "    if now_ms",
         "tests/http/test_identity_sign_in.py::"
         "test_a_page_that_was_not_made_here_for_this_browser_is_refused",
     ),
