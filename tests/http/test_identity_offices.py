@@ -114,3 +114,26 @@ def test_what_a_browser_keeps_is_for_our_own_pages_alone(office: Office) -> None
     )
     assert office.own.get_cookie(COOKIE, domain=HTTPS.removeprefix("https://")) is not None
     assert "Set-Cookie" not in office.guess(office.member.name).headers
+
+
+def test_who_guesses_at_a_name_from_the_office_locks_nobody_out_and_is_not_let_go(
+    office: Office,
+) -> None:
+    for _ in range(staff.FREE_FAILURES + 8):
+        assert office.guess(office.member.name).status_code in {403, 429}
+        office.bureau.clock.pass_wall(seconds=300)
+    assert office.guess(office.member.name).status_code == 403
+    # The delay is as long as for a name that nobody has, whose owner does not come.
+    waits = int(office.guess(office.member.name).headers["Retry-After"])
+    assert office.sign_in(office.own).status_code == 303
+    assert told(office.guess(office.member.name))[:2] == (429, str(waits))
+
+
+def test_slips_in_ones_own_browser_cost_time_and_end_with_a_sign_in(office: Office) -> None:
+    name, clock = office.member.name, office.bureau.clock
+    for _ in range(staff.FREE_FAILURES + 1):
+        assert office.guess(name, office.own).status_code == 403
+    assert office.sign_in(office.own).status_code == 429
+    clock.pass_wall(seconds=2)
+    assert office.sign_in(office.own).status_code == 303
+    assert office.guess(name, office.own).status_code == 403

@@ -392,8 +392,8 @@ IDENTITY = (
     Mutant(
         "tells a known staff name where its office's address is past a limit",
         "services/identity/actions/staff.py",
-        " and found.key == given.browser_of",
-        "",
+        "if found is None or found.key != given.browser_of:",
+        "if found is None:",
         "tests/http/test_identity_offices.py::test_an_address_past_its_limit_tells_no_name",
     ),
     Mutant(

@@ -231,7 +231,7 @@ def look(database: Database, own: Registry, given: Given, now_ms: int) -> Try:
 
     def query(view: View) -> tuple[Tried, Document | None]:
         found = _staff(view, name)
-        return _tried(view, name, given, found), found
+        return _tried(view, name, given.address, is_known=_is_known(given, found)), found
 
     counted, found = database.read(query).value
     staff.check_delay(counted, now_ms)
@@ -256,7 +256,8 @@ def settle(tx: Transaction, secrets: Secrets, tried: Try) -> str | None:
     """
     given = tried.given
     found = _staff(tx, tried.name)
-    counted = _tried(tx, tried.name, given, found)
+    is_known = _is_known(given, found)
+    counted = _tried(tx, tried.name, given.address, is_known=is_known)
     staff.check_delay(counted, tx.now_ms)
     step = staff.step_of(tried.secret, given.code, tx.now_ms)
     if found is None or not _is_right(tx, secrets, tried, found, step):
@@ -267,7 +268,7 @@ def settle(tx: Transaction, secrets: Secrets, tried: Try) -> str | None:
     if tried.rehashed is not None:
         found.body["sealed"] = tried.rehashed
     tx.put("staff", found.key, found.body)
-    tx.delete("staff_failures", _here(tried.name, given.address))
+    tx.delete("staff_failures", _here(tried.name, given.address, is_known=is_known))
     return found.key
 
 
@@ -296,19 +297,23 @@ def _staff(view: View, name: str) -> Document | None:
     return found if found is not None and found.body["state"] == "open" else None
 
 
-def _here(name: str, address: str) -> str:
-    return f"{name}.{address}"
-
-
-def _tried(view: View, name: str, given: Given, found: Document | None) -> Tried:
-    address = given.address
-    here, everywhere, by_address = (
-        view.get("staff_failures", key) for key in (_here(name, address), name, address)
-    )
+def _is_known(given: Given, found: Document | None) -> bool:
     # By the browser as well: by the address alone, a guess at a name that is known there would be
     # looked at past a limit, and told from one at a name that nobody has.
-    is_known = (
-        found is not None and found.key == given.browser_of and address in found.body["addresses"]
+    if found is None or found.key != given.browser_of:
+        return False
+    return given.address in found.body["addresses"]
+
+
+def _here(name: str, address: str, *, is_known: bool) -> str:
+    # Who guesses from the same address delays nobody's own browser, nor is let go with its owner.
+    return f"{name}.{'own' if is_known else address}"
+
+
+def _tried(view: View, name: str, address: str, *, is_known: bool) -> Tried:
+    here, everywhere, by_address = (
+        view.get("staff_failures", key)
+        for key in (_here(name, address, is_known=is_known), name, address)
     )
     return Tried(
         None if here is None else here.body,
@@ -320,7 +325,7 @@ def _tried(view: View, name: str, given: Given, found: Document | None) -> Tried
 
 def _count(tx: Transaction, name: str, address: str, counted: Tried) -> None:
     here = staff.failed(counted.here, staff.FREE_FAILURES, tx.now_ms)
-    tx.put("staff_failures", _here(name, address), here)
+    tx.put("staff_failures", _here(name, address, is_known=counted.is_known), here)
     if not counted.is_known:
         everywhere = staff.failed(counted.everywhere, staff.ELSEWHERE_FREE, tx.now_ms)
         tx.put("staff_failures", name, everywhere)

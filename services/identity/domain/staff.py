@@ -7,12 +7,13 @@ Sheet (m = 19 MiB, t = 2, p = 1); hash and second factor stand sealed. A code of
 for its half minute and one step to either side (section 5.2), and once: no step is taken that is
 not behind the last one.
 
-Failures are counted for a name *from* an address, for the name from everywhere, and for the address
-with all names. Delays grow to an hour and end by themselves; an address that tries many names waits
-for what is left of ten minutes, and adds nothing to it meanwhile. What strangers do from elsewhere,
-or with other names, never delays the account's own browser at an address that it has signed in
-from: nobody locks somebody out of their own office. Any other browser there waits, whatever name is
-tried: how an address is delayed and counted tells none.
+Failures are counted for a name *from* an address (or from its account's own browser there), for the
+name from everywhere, and for the address with all names. Delays grow to an hour and end by
+themselves; an address that tries many names waits for what is left of ten minutes, and adds nothing
+to it meanwhile. What strangers do from elsewhere, or with other names, never delays the account's
+own browser at an address that it has signed in from: nobody locks somebody out of their own office.
+Any other browser there waits, whatever name is tried: how an address is delayed and counted tells
+none.
 """
 
 import re
