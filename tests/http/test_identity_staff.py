@@ -352,6 +352,11 @@ def test_staff_enrol_and_sign_in_to_an_app_in_a_browser(
 
     weak = bureau.form("/enrolment", {**filled, "password": "short", "code": code()})
     assert (weak.status_code, secret in weak.text) == (422, True)
+    with monkeypatch.context() as stalled:
+        stalled.setattr(bureau.database, "transact", _busy)
+        told = bureau.form("/enrolment", {**filled, "code": code()})
+    assert (told.status_code, secret in told.text) == (503, True)
+    assert told.headers.get("Retry-After") == "2"
     done = bureau.form("/enrolment", {**filled, "code": code()})
     assert len(re.findall("<code>[0-9a-f]{20}</code>", done.text)) == staff.RECOVERY_CODES
     assert bureau.form("/enrolment", {**filled, "code": code()}).status_code == 409

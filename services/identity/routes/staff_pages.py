@@ -120,11 +120,9 @@ class Enrol:
         problem = _told(refused, INVALID, domain.INVITATION_OVER, BUSY)
         if problem is domain.INVITATION_OVER or "ticket" not in values:
             return _asking_again(refused, language)
-        field = refused.fields[0] if refused.fields else problem
         ticket = values["ticket"]
         secret = staff.secret_of(self._parts.issuing.secrets, invitation, ticket)
-        wrong = Words(field.zh, field.en)
-        return _enrolling(language, invitation, ticket, secret, wrong, problem.status)
+        return _enrolling(language, invitation, ticket, secret, refused)
 
 
 def _asking_again(refused: Refused, language: Language) -> Rendered:
@@ -144,11 +142,19 @@ def _enrolling(
     invitation: str,
     ticket: str,
     secret: str,
-    wrong: Words | None = None,
-    status: int = 200,
+    refused: Refused | None = None,
 ) -> Rendered:
-    values = {"invitation": invitation, "ticket": ticket, "secret": secret, "wrong": wrong}
-    return pages.rendered("enrolment", language, values, status=status)
+    values = {"invitation": invitation, "ticket": ticket, "secret": secret, "wrong": None}
+    if refused is None:
+        return pages.rendered("enrolment", language, values)
+    told = refused.fields[0] if refused.fields else refused.problem
+    return pages.rendered(
+        "enrolment",
+        language,
+        {**values, "wrong": Words(told.zh, told.en)},
+        status=refused.problem.status,
+        headers=pages.again(refused),
+    )
 
 
 def _told(refused: Refused, *known: Problem) -> Problem:
