@@ -187,6 +187,12 @@ CODING = Problem(
     "不支持此 Transfer-Encoding",
     "This Transfer-Encoding is not supported",
 )
+PROTOCOL = Problem(
+    "http-version-unknown",
+    505,
+    "不支持此 HTTP 版本",
+    "This version of HTTP is not supported",
+)
 UNREACHABLE = Problem(
     "service-unreachable",
     502,
@@ -217,6 +223,7 @@ ANSWERS = (
     Answer(502, UNREACHABLE, retry_after_seconds=2),
     Answer(503, errors.BUSY, retry_after_seconds=2),
     Answer(504, TIMED_OUT, retry_after_seconds=2),
+    Answer(505, PROTOCOL),
 )
 
 

@@ -53,7 +53,14 @@ def raw(gateway: GatewayServer, request: bytes) -> Answered:
 
 def test_an_unknown_prefix_is_not_found(tmp_path: Path) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
-        for target in ("/", "/nowhere", "/commerce", "/commercial/v1", "//commerce/v1"):
+        for target in (
+            "/",
+            "/nowhere",
+            "/commerce",
+            "/commercial/v1",
+            "//commerce/v1",
+            "/problems",
+        ):
             assert_problem(gateway.get(target, accept_language="en"), 404, "not-found", "Not found")
         chinese = gateway.get("/nowhere")
     assert chinese.headers["content-language"] == "zh-CN"
@@ -203,6 +210,8 @@ def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
         answer = gateway.request(method, ORDERS, {"Accept-Language": "en"})
     assert_problem(answer, 405, "method-not-allowed", "This address has no such method")
+    declared = {each.route.method for each in EVERY_ROUTE}
+    assert set(answer.headers["allow"].split(", ")) == declared | {"HEAD"}
     assert upstream.arrived == []
 
 
@@ -277,6 +286,14 @@ def test_an_unknown_transfer_coding_is_refused(tmp_path: Path) -> None:
         answer = raw(gateway, f"{head}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".encode())
     slug, title = "transfer-coding-unknown", "This Transfer-Encoding is not supported"
     assert_problem(answer, 501, slug, title)
+    assert upstream.arrived == []
+
+
+def test_an_unknown_version_of_http_is_refused(tmp_path: Path) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        answer = raw(gateway, f"GET {ORDERS} HTTP/4.0\r\nHost: a\r\n\r\n".encode())
+    assert answer.status == answer.json()["status"] == 505
+    assert answer.headers["content-type"] == "application/problem+json"
     assert upstream.arrived == []
 
 

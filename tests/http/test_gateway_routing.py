@@ -282,6 +282,16 @@ def test_the_types_of_all_problems_are_explained(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("target", ["/problems/too-many-requests", "/gateway/health/live"])
+def test_what_the_gateway_says_by_itself_can_only_be_read(tmp_path: Path, target: str) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        assert gateway.get(target).status == gateway.request("HEAD", target).status == 200
+        for method in ("POST", "DELETE", "TRACE"):
+            answer = gateway.request(method, target)
+            assert answer.json()["type"] == "/problems/method-not-allowed"
+            assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
 def test_the_log_says_what_happened_and_no_secret(tmp_path: Path) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
         gateway.get("/commerce/v1/products?q=secret", authorization="Bearer secret")
