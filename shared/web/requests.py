@@ -5,7 +5,7 @@ Functions of the WSGI environ (PEP 3333) alone.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +26,9 @@ from shared.schemas import INTEGER_MAX, field_error
 Environ = dict[str, Any]
 
 QUERY_FIELDS_MAX = 50
+
+FIELD_CHARACTERS_MAX = 100
+"""How much a refusal repeats of a name that somebody made up."""
 
 UNKNOWN_REVISION = -1
 """What a well-formed ETag that is none of ours stands for: no document was ever at it."""
@@ -94,6 +97,30 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
+class _Pairs(list[tuple[str, Any]]):
+    """An object's members, as often as they stand there."""
+
+
+def _paths_of_twice(text: str) -> Iterator[str]:
+    """Where members stand that stood before, such as `lines.0.quantity`, each path cut to what a
+    refusal repeats. Goes by a list of its own: a body may be nested deeper than calls may be.
+    """
+    waiting: list[tuple[str, Any]] = [("", json.loads(text, object_pairs_hook=_Pairs))]
+    while waiting:
+        path, value = waiting.pop()
+        if not isinstance(value, list):
+            continue
+        seen: set[str | int] = set()
+        inner: list[tuple[str, Any]] = []
+        for name, member in value if isinstance(value, _Pairs) else enumerate(value):
+            at = (f"{path}.{name}" if path else str(name))[:FIELD_CHARACTERS_MAX]
+            if name in seen:
+                yield at
+            seen.add(name)
+            inner.append((at, member))
+        waiting += reversed(inner)
+
+
 def json_value(raw: bytes) -> Any:
     """The value of a JSON text (RFC 8259). Raises Refused: MALFORMED, or INVALID for a member
     that stands twice.
@@ -102,8 +129,9 @@ def json_value(raw: bytes) -> Any:
         value = orjson.loads(raw)
         # orjson is the stricter reader of everything but this: it lets the last of two members win.
         _DECODER.decode(raw.decode())
-    except _Twice as twice:
-        raise Refused(INVALID, fields=(field_error(str(twice)[:100], "twice"),)) from None
+    except _Twice:
+        path = next(_paths_of_twice(raw.decode()))
+        raise Refused(INVALID, fields=(field_error(path, "twice"),)) from None
     except (ValueError, RecursionError):
         raise Refused(MALFORMED) from None
     return value
@@ -117,7 +145,7 @@ def query(environ: Environ) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in _pairs(text):
         if name in fields:
-            raise Refused(INVALID, fields=(field_error(name[:100], "twice"),))
+            raise Refused(INVALID, fields=(field_error(name[:FIELD_CHARACTERS_MAX], "twice"),))
         fields[name] = value
     return fields
 

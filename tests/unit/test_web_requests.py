@@ -19,11 +19,28 @@ class Name(str):
     __hash__ = str.__hash__
 
 
-def test_a_member_that_stands_twice_is_named() -> None:
+DEEP = 500
+LONG = b"n" * 60
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"c":1,"c":2}', "c"),
+        (b'{"a":1,"b":{"c":1,"d":2,"c":3}}', "b.c"),
+        (b'{"lines":[{"quantity":1},{"quantity":1,"quantity":2}]}', "lines.1.quantity"),
+        (b'[[1,{"a":1}],{"":1,"":1}]', "1."),
+        (b'{"a":{"b":1,"b":{}},"a":1}', "a"),
+        (b"[" * DEEP + b'{"c":1,"c":2}' + b"]" * DEEP, ("0." * DEEP)[:100]),
+        (b'{"%b":{"%b":1,"%b":2}}' % (LONG, LONG, LONG), ("n" * 60 + "." + "n" * 60)[:100]),
+    ],
+    ids=["on top", "within", "in a list", "no name", "the outer one", "deep", "long"],
+)
+def test_a_member_that_stands_twice_is_named_by_its_path(body: bytes, path: str) -> None:
     with pytest.raises(Refused) as refused:
-        requests.json_value(b'{"a":1,"b":{"c":1,"d":2,"c":3}}')
+        requests.json_value(body)
     assert refused.value.problem is INVALID
-    assert [error.field for error in refused.value.fields] == ["c"]
+    assert [error.field for error in refused.value.fields] == [path]
 
 
 def test_finding_it_takes_no_longer_than_reading_does() -> None:
