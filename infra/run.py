@@ -47,6 +47,9 @@ KEYS_SECONDS = 600.0
 """Between looks at identity's keys, which are published days before they sign."""
 
 LOG_TAIL_LINES = 15
+_PROGRAM = ".venv/bin/python -m infra.run"
+"""What a person types who wants more of it than `make run` has options for."""
+
 _STEP_SECONDS = 0.1
 
 
@@ -94,7 +97,7 @@ def _own(layout: Layout, clock: Clock) -> int:
         if note != guard.NOTE or clock.monotonic() > deadline:
             raise Failed(
                 f"The platform runs already: {note}. Stop it with Ctrl-C where it was started, or"
-                " run another beside it: python -m infra.run --directory .run-2 --port 8090",
+                f" run another beside it: {_PROGRAM} --directory .run-2 --port 8090",
                 EXIT_TAKEN,
             )
         clock.sleep(_STEP_SECONDS)
@@ -112,7 +115,7 @@ def check_room(kind: str, layout: Layout) -> None:
     """Raise Failed where the store of that kind would take no writes."""
     trouble = lack_of_room(layout.store) if kind == "seaweed" else None
     if trouble is not None:
-        raise Failed(f"{trouble} Make room, or run elsewhere: python -m infra.run --directory …")
+        raise Failed(f"{trouble} Make room, or run elsewhere: {_PROGRAM} --directory …")
 
 
 # Starting
@@ -342,7 +345,7 @@ Ctrl-C stops everything.
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m infra.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
     parser.add_argument(
         "--store",
         choices=("seaweed", "moto", "s3"),

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -105,6 +106,17 @@ def test_a_taken_port_is_named() -> None:
         port = taken.getsockname()[1]
         assert str(port) in (ports.trouble(port) or "")
     assert ports.trouble(port) is None
+
+
+def test_who_starts_it_twice_is_told_what_can_be_typed(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    lock = run.take_over(layout, CLOCK)
+    with pytest.raises(run.Failed, match="runs already") as refused:
+        run.take_over(layout, CLOCK)
+    os.close(lock)
+    typed = ".venv/bin/python -m infra.run --directory .run-2 --port 8090"
+    assert typed in str(refused.value)
+    assert typed in (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_a_disk_without_room_for_the_store_is_named(
