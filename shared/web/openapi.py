@@ -56,6 +56,17 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {"schema": _TEXT},
 }
 
+_RETRY_AFTER: dict[str, Any] = {
+    "description": Words("几秒后再试", "Seconds until it is worth another try"),
+    "schema": {"type": "integer", "minimum": 0},
+}
+_HEADERS_OF: dict[int, dict[str, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"schema": _TEXT}},
+    403: {"WWW-Authenticate": {"schema": _TEXT}},
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
+"""What a refusal says in a header beyond what all answers do, by its status."""
 
 _FOR_OTHERS = Words("；可由监护人或服务站代办", "; guardians and service stations may act here")
 
@@ -203,12 +214,12 @@ def _success(route: Route[Any]) -> dict[str, Any]:
 def _refusals(problems: tuple[Problem, ...]) -> dict[str, Any]:
     ordered = sorted(problems, key=lambda problem: (problem.status, problem.slug))
     return {
-        str(status): _refusal(list(group))
+        str(status): _refusal(status, list(group))
         for status, group in groupby(ordered, key=lambda problem: problem.status)
     }
 
 
-def _refusal(problems: list[Problem]) -> dict[str, Any]:
+def _refusal(status: int, problems: list[Problem]) -> dict[str, Any]:
     """One status: which types it may have, and an example of each."""
     types = {"properties": {"type": {"enum": [type_of(problem) for problem in problems]}}}
     return {
@@ -216,7 +227,10 @@ def _refusal(problems: list[Problem]) -> dict[str, Any]:
             "；".join(problem.zh for problem in problems),
             "; ".join(problem.en for problem in problems),
         ),
-        "headers": {name: _HEADERS[name] for name in ("X-Request-Id", "Content-Language")},
+        "headers": {
+            **{name: _HEADERS[name] for name in ("X-Request-Id", "Content-Language")},
+            **_HEADERS_OF.get(status, {}),
+        },
         "content": {
             MEDIA_TYPE: {
                 "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, types]},

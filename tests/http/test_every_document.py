@@ -84,6 +84,17 @@ def test_an_operation_names_every_problem_it_may_answer(opened: Open, each: Decl
     assert required - expected == {name for name, field in fields.items() if field.required}
 
 
+def test_refusals_that_pass_or_ask_for_a_token_name_the_header_that_says_how(
+    document: Json,
+) -> None:
+    told = {"401": "WWW-Authenticate", "403": "WWW-Authenticate"}
+    told |= {"429": "Retry-After", "503": "Retry-After"}
+    for name, operation in operations(document).items():
+        for status, answer in operation["responses"].items():
+            further = answer["headers"].keys() & set(told.values())
+            assert further == ({told[status]} if status in told else set()), name
+
+
 def test_words_are_in_the_callers_language(house: House, document: Json) -> None:
     summaries = [route.summary for route in house.router.routes]
     text = str(document)
