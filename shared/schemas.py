@@ -45,6 +45,9 @@ _MESSAGES = {
     "range": Words("须在 {0} 至 {1} 之间", "has to be from {0} to {1}"),
     "choice": Words("须为以下之一：{0}", "has to be one of {0}"),
     "pattern": Words("格式不正确", "does not have the right form"),
+    "form": Words("格式须如 {0}", "has to look like {0}"),
+    "key": Words("须为 1 至 128 个可见 ASCII 字符", "has to be 1 to 128 visible ASCII characters"),
+    "etag": Words("须为读取时得到的一个 ETag", "has to be one ETag, as it was read"),
     "characters": Words("含有控制字符", "contains control characters"),
     "blank": Words("不能为空白", "may not be blank"),
     "day": Words("没有这一天", "is no day of the calendar"),
@@ -112,6 +115,7 @@ class Text(fields.String):
     ) -> None:
         self.minimum, self.maximum = minimum, maximum
         self.pattern = re.compile(pattern) if pattern else None
+        self.form = example
         options = _options(
             doc,
             required=required,
@@ -131,7 +135,7 @@ class Text(fields.String):
             raise refusal("length", self.minimum, self.maximum)
         if self.pattern is not None:
             if self.pattern.fullmatch(value) is None:
-                raise refusal("pattern")
+                raise refusal("form", self.form) if self.form else refusal("pattern")
             return value
         if _CONTROL_CHARACTER.search(value):
             raise refusal("characters")
@@ -278,6 +282,7 @@ class Day(Text):
         self, *, required: bool = True, doc: Words | None = None, example: str | None = None
     ) -> None:
         super().__init__(10, pattern=_DAY, required=required, doc=doc, example=example)
+        self.form = example or "2026-05-01"
         self.metadata = {**self.metadata, "format": "date"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -294,6 +299,7 @@ class TimeOfDay(Text):
 
     def __init__(self, *, doc: Words | None = None, example: str | None = None) -> None:
         super().__init__(5, pattern=_TIME_OF_DAY, doc=doc, example=example)
+        self.form = example or "08:30"
 
 
 class MoneySchema(Schema):

@@ -18,7 +18,6 @@ from shared.errors import (
     MEDIA,
     PRECONDITION_MISSING,
     TOO_LARGE,
-    FieldError,
     Refused,
 )
 from shared.schemas import INTEGER_MAX, field_error
@@ -73,7 +72,7 @@ def _length(environ: Environ) -> int:
     if declared.isascii() and declared.isdigit():
         return int(declared[:18])
     if declared:
-        raise Refused(MALFORMED, fields=(_wrong("Content-Length"),))
+        raise Refused(MALFORMED, fields=(field_error("Content-Length", "pattern"),))
     chunked = "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated")
     return -1 if chunked else 0
 
@@ -175,7 +174,7 @@ def idempotency_key(environ: Environ) -> str:
     if not key:
         raise Refused(KEY_MISSING)
     if not _KEY.fullmatch(key):
-        raise Refused(INVALID, fields=(_wrong("Idempotency-Key"),))
+        raise Refused(INVALID, fields=(field_error("Idempotency-Key", "key"),))
     return key
 
 
@@ -185,7 +184,7 @@ def commit_seq(environ: Environ) -> int:
     if given is None:
         return 0
     if not _SEQ.fullmatch(given) or int(given) > INTEGER_MAX:
-        raise Refused(INVALID, fields=(_wrong("Commit-Seq"),))
+        raise Refused(INVALID, fields=(field_error("Commit-Seq", f"range|0|{INTEGER_MAX}"),))
     return int(given)
 
 
@@ -201,7 +200,7 @@ def matched_revision(environ: Environ) -> int:
         raise Refused(PRECONDITION_MISSING)
     tag = _ETAG.fullmatch(given.strip())
     if tag is None:
-        raise Refused(INVALID, fields=(_wrong("If-Match"),))
+        raise Refused(INVALID, fields=(field_error("If-Match", "etag"),))
     own = _OWN_ETAG.fullmatch(tag[1])
     return int(own[1]) if own else UNKNOWN_REVISION
 
@@ -212,7 +211,3 @@ def is_known(environ: Environ, etag: str) -> bool:
     if not given:
         return False
     return given.strip() == "*" or etag.strip('"') in _ETAG.findall(given)
-
-
-def _wrong(header: str) -> FieldError:
-    return field_error(header, "pattern")

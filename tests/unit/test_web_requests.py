@@ -5,6 +5,16 @@ import pytest
 from shared.errors import INVALID, Refused
 from shared.web import requests
 
+HEADERS = {
+    "Idempotency-Key": (
+        requests.idempotency_key,
+        "a b",
+        "has to be 1 to 128 visible ASCII characters",
+    ),
+    "If-Match": (requests.matched_revision, "7", "has to be one ETag, as it was read"),
+    "Commit-Seq": (requests.commit_seq, "-1", "has to be from 0 to 9007199254740991"),
+}
+
 
 class Name(str):
     """A member's name that counts how often it is compared with another."""
@@ -50,3 +60,11 @@ def test_finding_it_takes_no_longer_than_reading_does() -> None:
         requests._object([*pairs, (Name("member 1999"), None)])
     # Each against each would be millions; those whose hashes collide are a few.
     assert Name.compared < 10 * len(pairs)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_is_wrong_is_told_what_is_right(header: str) -> None:
+    read, value, told = HEADERS[header]
+    with pytest.raises(Refused) as refused:
+        read({f"HTTP_{header.upper().replace('-', '_')}": value})
+    assert [(error.field, error.en) for error in refused.value.fields] == [(header, told)]

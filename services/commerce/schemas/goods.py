@@ -47,7 +47,7 @@ class NewStoreSchema(Schema):
 
     name_zh = Text(60)
     name_en = Text(100, minimum=0, required=False, default="")
-    division = Text(6, pattern=DIVISION, doc=COUNTY)
+    division = Text(6, pattern=DIVISION, doc=COUNTY, example="620103")
 
 
 class StoreSchema(Schema):
@@ -103,7 +103,7 @@ class NewProductSchema(Schema):
     description_zh = Text(500, minimum=0, required=False, default="")
     description_en = Text(1000, minimum=0, required=False, default="")
     category = Choice(*CATEGORIES)
-    division = Text(6, pattern=DIVISION, doc=COUNTY)
+    division = Text(6, pattern=DIVISION, doc=COUNTY, example="620103")
     price = Part(PriceSchema)
 
 
