@@ -131,6 +131,9 @@ def json_value(raw: bytes) -> Any:
     except _Twice:
         path = next(_paths_of_twice(raw.decode()))
         raise Refused(INVALID, fields=(field_error(path, "twice"),)) from None
+    except json.JSONDecodeError as error:
+        # Where, and not what stands there: the text may be personal.
+        raise Refused(MALFORMED, detail={"line": error.lineno, "column": error.colno}) from None
     except (ValueError, RecursionError):
         raise Refused(MALFORMED) from None
     return value

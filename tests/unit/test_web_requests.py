@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.errors import INVALID, Refused
+from shared.errors import INVALID, MALFORMED, Refused
 from shared.web import requests
 
 HEADERS = {
@@ -51,6 +51,18 @@ def test_a_member_that_stands_twice_is_named_by_its_path(body: bytes, path: str)
         requests.json_value(body)
     assert refused.value.problem is INVALID
     assert [error.field for error in refused.value.fields] == [path]
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column"),
+    [(b"", 1, 1), (b'{"a":1,}', 1, 7), (b'{\n  "a": 1\n  "b": 2\n}', 3, 3)],
+    ids=["nothing", "a comma too many", "a comma too few"],
+)
+def test_a_text_that_is_no_json_is_told_where(body: bytes, line: int, column: int) -> None:
+    with pytest.raises(Refused) as refused:
+        requests.json_value(body)
+    assert refused.value.problem is MALFORMED
+    assert refused.value.detail == {"line": line, "column": column}
 
 
 def test_finding_it_takes_no_longer_than_reading_does() -> None:
