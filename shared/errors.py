@@ -50,6 +50,15 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error o
         self.retry_after_seconds = retry_after_seconds
 
 
+class Anonymous(Refused):
+    """Who asks has to be known, and nothing was shown that could say so: no bearer token, good or
+    not (RFC 6750, section 3.1, where the two are told apart).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(UNAUTHENTICATED)
+
+
 INVALID = Problem("invalid-request", 422, "请求内容有误", "The request has invalid fields")
 MALFORMED = Problem("malformed-request", 400, "请求无法解析", "The request cannot be parsed")
 KEY_MISSING = Problem(

@@ -27,7 +27,7 @@ from shared.auth.delegations import Seal
 from shared.auth.keys import KeysUnavailable, SigningKeys
 from shared.auth.subjects import SubjectOf
 from shared.clock import Clock
-from shared.errors import BUSY, UNAUTHENTICATED, Refused
+from shared.errors import BUSY, UNAUTHENTICATED, Anonymous, Refused
 
 ALGORITHM = "ES256"
 TYPES = frozenset({"at+jwt", "application/at+jwt"})
@@ -102,7 +102,9 @@ class TokenVerifier:
 
     def identify(self, authorization: str | None) -> Identity:
         """Raises Refused: UNAUTHENTICATED, or BUSY while the issuer's keys were never read."""
-        bearer = _BEARER.fullmatch(authorization or "")
+        if not authorization:
+            raise Anonymous
+        bearer = _BEARER.fullmatch(authorization)
         if bearer is None or len(bearer[1]) > TOKEN_CHARACTERS_MAX:
             raise Refused(UNAUTHENTICATED)
         token = bearer[1].encode()

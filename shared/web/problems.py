@@ -6,7 +6,7 @@ person sent is repeated but the name of a field.
 
 import orjson
 
-from shared.errors import FORBIDDEN, UNAUTHENTICATED, Problem, Refused
+from shared.errors import FORBIDDEN, UNAUTHENTICATED, Anonymous, Problem, Refused
 from shared.language import TAGS, Language
 from shared.web.responses import Rendered
 
@@ -51,7 +51,9 @@ def rendered(
     ]
     if refusal.retry_after_seconds is not None:
         headers.append(("Retry-After", str(refusal.retry_after_seconds)))
-    if refusal.problem is UNAUTHENTICATED:
+    if isinstance(refusal, Anonymous):
+        headers.append(("WWW-Authenticate", "Bearer"))
+    elif refusal.problem is UNAUTHENTICATED:
         headers.append(("WWW-Authenticate", 'Bearer error="invalid_token"'))
     elif refusal.problem is FORBIDDEN:
         headers.append(("WWW-Authenticate", 'Bearer error="insufficient_scope"'))

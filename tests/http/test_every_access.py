@@ -33,7 +33,14 @@ def test_the_tests_of_every_route_have_routes_to_go_through() -> None:
 def test_no_token_is_unauthenticated(opened: Open, each: Declared) -> None:
     answer = opened(each.house).ask(each.route.method, each.path)
     refused(answer, 401, "unauthenticated")
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@scoped
+def test_a_token_that_is_not_good_is_told_from_none(opened: Open, each: Declared) -> None:
+    answer = opened(each.house).ask(each.route.method, each.path, token="not.a.token")
+    refused(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 @scoped

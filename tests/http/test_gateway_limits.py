@@ -119,18 +119,22 @@ def test_what_takes_a_picture_is_what_the_gateway_lets_through() -> None:
         assert found == (each.route.address in taking), each.name
 
 
-def test_nobody_sends_a_picture_without_a_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shown", "challenge"), [("", "Bearer"), ("Bearer x", 'Bearer error="invalid_token"')]
+)
+def test_nobody_sends_a_picture_without_a_token(tmp_path: Path, shown: str, challenge: str) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
         connection = HTTPConnection(*gateway.address, timeout=10)
         connection.putrequest("POST", PICTURE)
         connection.putheader("Content-Length", str(5 << 20))
+        connection.putheader("Authorization", shown)
         connection.endheaders()
         # Nothing of it is here yet.
         response = connection.getresponse()
         said = json.loads(response.read())
         connection.close()
     assert response.status == said["status"] == 401
-    assert response.getheader("WWW-Authenticate") == 'Bearer error="invalid_token"'
+    assert response.getheader("WWW-Authenticate") == challenge
     assert upstream.arrived == []
 
 
