@@ -7,6 +7,7 @@ find something is tested beside it.
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -135,10 +136,10 @@ def modules(*folders: str) -> Iterator[Path]:
         yield from sorted((ROOT / folder).rglob("*.py"))
 
 
-def texts() -> Iterator[Path]:
+def texts(root: Path = ROOT) -> Iterator[Path]:
     """Every text file of the repository but those that git is told to ignore."""
-    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()} | {".git"}
-    yield from _walk(ROOT, ignored)
+    ignored = {line.strip("/") for line in (root / ".gitignore").read_text().split()} | {".git"}
+    yield from _walk(root, ignored)
 
 
 def findings(paths: Iterable[Path], rule: object, *, but: Iterable[str] = ()) -> list[str]:
@@ -155,7 +156,7 @@ def findings(paths: Iterable[Path], rule: object, *, but: Iterable[str] = ()) ->
 
 def _walk(folder: Path, ignored: set[str]) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.name in ignored or str(path.relative_to(ROOT)) in ignored:
+        if any(fnmatchcase(path.name, pattern) for pattern in ignored):
             continue
         if path.is_dir():
             yield from _walk(path, ignored)

@@ -1,6 +1,7 @@
 """The tree keeps the rules, and each rule can find what it forbids."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,6 +46,16 @@ def test_one_script_installs_debian_packages() -> None:
     manuals = [path.relative_to(ROOT).as_posix() for path in texts() if path.suffix == ".md"]
     allowed = ["infra/install-debian-packages", "tests/architecture/test_rules.py", *manuals]
     assert findings(texts(), rules.calls_apt, but=allowed) == []
+
+
+def test_what_git_is_told_to_ignore_is_none_of_the_texts(tmp_path: Path) -> None:
+    """`make test` goes on while `make run` keeps its store, logs and sockets in the checkout."""
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    for name in (".run/logs/gateway.log", ".run-2/secrets", "infra/__pycache__/a", "infra/run.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    found = {path.relative_to(tmp_path).as_posix() for path in texts(tmp_path)}
+    assert found == {".gitignore", "infra/run.py"}
 
 
 @pytest.mark.parametrize(
