@@ -102,7 +102,9 @@ class SignIn:
         found = re.search(r'name="page" value="([^"]+)"', text)
         wrong = re.search(r'role="alert">([^<]*)<', text)
         if answer.status != 200 or found is None:
-            raise NotSignedIn(wrong[1] if wrong else f"The page answers {answer.status}: {text}")
+            said = wrong[1] if wrong else f"The page answers {answer.status}: {text}"
+            wait = answer.headers.get("retry-after")
+            raise NotSignedIn(said if wait is None else f"{said} (in {wait} s)")
         set_cookie = answer.headers.get("set-cookie")
         if set_cookie is not None:
             self._cookie = set_cookie.partition(";")[0]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infra import sign_in
-from infra.app import NotSignedIn
+from infra.app import NotSignedIn, SignIn
+from infra.client import Answered, Client
 from infra.layout import Layout
 from infra.seeds import account_of, identity, rows, tourism
 from infra.seeds.health import samples as clinics
@@ -73,6 +74,22 @@ def test_where_nothing_runs_nobody_signs_in(
 ) -> None:
     assert sign_in.main(["--directory", str(tmp_path)]) == 1
     assert "make run" in capsys.readouterr().err
+
+
+class Hasty(Client):
+    """A platform where a number was sent too many codes."""
+
+    def ask(self, method: str, *_: object, **__: object) -> Answered:
+        if method == "GET":
+            return Answered(200, {}, b'<input name="page" value="p">')
+        alert = b'<p role="alert">Too many codes; try again later</p>'
+        return Answered(429, {"retry-after": "58"}, alert)
+
+
+def test_who_asks_for_codes_too_often_is_told_for_how_long() -> None:
+    hasty = SignIn(sign_in.sample_app(), Hasty(9, tls=False), SystemClock(), str)
+    with pytest.raises(NotSignedIn, match=r"^Too many codes; try again later \(in 58 s\)$"):
+        hasty.tokens("+8613800000000")
 
 
 def test_a_platform_that_has_gone_is_told_as_such(tmp_path: Path) -> None:
