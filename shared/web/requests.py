@@ -120,6 +120,14 @@ def _paths_of_twice(text: str) -> Iterator[str]:
         waiting += reversed(inner)
 
 
+def _refusal_of_twice(text: str) -> Refused:
+    try:
+        path = next(_paths_of_twice(text))
+    except RecursionError:  # deeper than was read before the member that stands twice
+        return Refused(MALFORMED)
+    return Refused(INVALID, fields=(field_error(path, "twice"),))
+
+
 def json_value(raw: bytes) -> Any:
     """The value of a JSON text (RFC 8259). Raises Refused: MALFORMED, or INVALID for a member
     that stands twice.
@@ -129,8 +137,7 @@ def json_value(raw: bytes) -> Any:
         # orjson is the stricter reader of everything but this: it lets the last of two members win.
         _DECODER.decode(raw.decode())
     except _Twice:
-        path = next(_paths_of_twice(raw.decode()))
-        raise Refused(INVALID, fields=(field_error(path, "twice"),)) from None
+        raise _refusal_of_twice(raw.decode()) from None
     except json.JSONDecodeError as error:
         # Where, and not what stands there: the text may be personal.
         raise Refused(MALFORMED, detail={"line": error.lineno, "column": error.colno}) from None

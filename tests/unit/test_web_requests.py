@@ -53,6 +53,14 @@ def test_a_member_that_stands_twice_is_named_by_its_path(body: bytes, path: str)
     assert [error.field for error in refused.value.fields] == [path]
 
 
+@pytest.mark.parametrize("depth", [1, 100, 950, 990, 1000, 1020, 1030, 5000])
+def test_what_is_nested_behind_it_fails_nothing(depth: int) -> None:
+    body = b'[{"a":1,"a":1},' + b"[" * depth + b"]" * depth + b"]"
+    with pytest.raises(Refused) as refused:
+        requests.json_value(body)
+    assert refused.value.problem in {INVALID, MALFORMED}
+
+
 @pytest.mark.parametrize(
     ("body", "line", "column"),
     [(b"", 1, 1), (b'{"a":1,}', 1, 7), (b'{\n  "a": 1\n  "b": 2\n}', 3, 3)],
