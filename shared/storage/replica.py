@@ -39,6 +39,7 @@ from shared.storage.reader import (
     head_of,
     one,
 )
+from shared.storage.session import Session
 
 FORMAT = "2"
 """Of the replica's own tables; part of its directory's name, so a change builds a new one."""
@@ -130,29 +131,6 @@ def _cannot_open(error: sqlite3.OperationalError) -> bool:
     return code & 0xFF == sqlite3.SQLITE_CANTOPEN
 
 
-class _Session:
-    """One thread's connection; `in_use` is held for as long as that thread works with it.
-
-    `is_checked` while the replica's files need not be looked at again for what that thread reads.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.in_use = threading.Lock()
-        self.is_checked = False
-        # Not by `__del__`: a collector may end the connection of a session first, which Python
-        # from 3.13 on reports as a leak. This holds on to it for as long as the session lives.
-        weakref.finalize(self, connection.close).atexit = False
-
-    def check_again(self) -> None:
-        self.is_checked = False
-
-    def close_if_idle(self) -> None:
-        if self.in_use.acquire(blocking=False):
-            self.connection.close()
-            self.in_use.release()
-
-
 class _Reading:
     """A read transaction. Not made of generators: most reads of the platform go through here."""
 
@@ -209,7 +187,7 @@ class Replica:
         self.clock = clock
         self._local = threading.local()
         # Weakly, so that a thread that ends takes its connection along.
-        self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
         # SQLite refuses the second of two who fold at once, without waiting.
@@ -244,7 +222,7 @@ class Replica:
         if self._files(self._published) != self._identity:
             raise ReplicaBroken("another file stands in the replica's place")
 
-    def check_for(self, session: "_Session") -> None:
+    def check_for(self, session: Session) -> None:
         """The same for what is about to be read, once for all requests that one thread has at hand:
         to look at two files for each is a sixth of what serving it takes.
         """
@@ -271,9 +249,9 @@ class Replica:
         finally:
             self.leave(session)
 
-    def enter(self) -> "_Session":
+    def enter(self) -> Session:
         """Take the calling thread's own connection, until `leave`."""
-        session: _Session | None = getattr(self._local, "session", None)
+        session: Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self._connected()
         free = session.in_use.acquire(blocking=False)
@@ -286,12 +264,12 @@ class Replica:
             raise ReplicaBroken("the replica was closed")
         return session
 
-    def leave(self, session: "_Session") -> None:
+    def leave(self, session: Session) -> None:
         session.in_use.release()
         if self._closed:
             session.close_if_idle()
 
-    def _connected(self) -> "_Session":
+    def _connected(self) -> Session:
         with self._errors():
             try:
                 session = self._prepared()
@@ -304,8 +282,8 @@ class Replica:
             self._sessions.add(session)
         return session
 
-    def _prepared(self) -> "_Session":
-        session = _Session(_opened(self.path, "rw"))
+    def _prepared(self) -> Session:
+        session = Session(_opened(self.path, "rw"))
         # SQLite knows no user of a file that was just put in an open one's place: it would cut
         # short the memory in which all here share their view of the log, and end the process.
         if self._identity is not None:
