@@ -156,6 +156,30 @@ def test_the_log_is_folded_beside_those_who_write(here: Container) -> None:
     wait_until(lambda: here.replica.path.stat().st_size > before + 3_000_000, "the log is folded")
 
 
+@pytest.mark.usefixtures("folding")
+def test_who_folds_the_log_does_so_alone(here: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite refuses the second of two at once, and a commit would go on with a log that grows."""
+    fill(here, 1)
+    here.replica.fold()  # which opens this thread's connection
+    monkeypatch.setattr(replica, "WAL_BYTES_MAX", 0)
+    monkeypatch.setattr(replica, "FOLD_SECONDS", 20.0)
+    alone: dict[str, bool] = {}
+
+    def heard(statement: str) -> None:
+        if "wal_checkpoint" in statement:
+            alone[statement] = here.replica._folding.locked() and alone.get(statement, True)
+
+    for session in list(here.replica._sessions):
+        session.connection.set_trace_callback(heard)
+    here.replica.fold()
+    fill(here, 1)
+
+    assert alone == {
+        "PRAGMA wal_checkpoint(PASSIVE)": True,
+        "PRAGMA wal_checkpoint(TRUNCATE)": True,
+    }
+
+
 def test_a_log_that_cannot_be_folded_beside_them_is_folded_by_who_writes(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
