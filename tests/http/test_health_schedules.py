@@ -282,6 +282,23 @@ def called_off(clinic: Clinic) -> list[str]:
     ]
 
 
+def test_who_waits_in_the_hall_is_called_off_as_well(clinic: Clinic) -> None:
+    """All but those whom the doctor may be seeing; they can be booked elsewhere at once."""
+    session = clinic.session()
+    with_the_doctor, next_one = (
+        clinic.booked(session, slot, by=f"citizen-{slot}") for slot in (0, 1)
+    )
+    clinic.clock.pass_wall(hours=4 * 24 + 0.25)
+    clinic.clock.pass_monotonic(2)
+    for patient in (with_the_doctor, next_one):
+        made(clinic.at_desk("check-in", patient))
+    made(clinic.post(f"/v1/sessions/{session['id']}/stop", by="hospital-1"))
+    assert called_off(clinic) == [next_one["id"]]
+    left = json_of(clinic.get(f"/v1/appointments/{with_the_doctor['id']}", by="citizen-0"))
+    assert left["state"] == "checked_in"
+    made(clinic.book(clinic.session(), 3, by="citizen-1"))
+
+
 def test_a_stop_passes_over_what_is_over(clinic: Clinic) -> None:
     """The desk still says who came, and who did not; nobody is told that the past is called off."""
     session = clinic.session()

@@ -245,10 +245,12 @@ class Clinic(RuleBasedStateMachine):
             return
         act()
         self.stopped.add(doctor)
-        for booking in self.booked:
-            over = self.hours(doctor, booking.slot)[1] <= self.clock.now_ms()
-            if booking.doctor == doctor and booking.state == "booked" and not over:
-                booking.state = "cancelled"
+        for slot in range(2):
+            begin, end = self.hours(doctor, slot)
+            until = {"booked": end, "checked_in": begin}
+            for booking in self.waiting(doctor, slot):
+                if self.clock.now_ms() < until[booking.state]:
+                    booking.state = "cancelled"
 
     @rule(doctor=doctors, slot=slots, minutes=st.integers(-2, 6).map(lambda n: 15 * n))
     def move(self, doctor: int, slot: int, minutes: int) -> None:

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 from services.health.actions.days import rebook, release
 from services.health.actions.keepers import PUBLIC, Staff, at_desk
-from services.health.domain import DAY_SESSIONS_MAX, SESSION_PLACES_MAX, SLOT_PLACES_MAX
+from services.health.domain import DAY_SESSIONS_MAX, SESSION_PLACES_MAX
 from services.health.domain import schedules as rules
-from services.health.domain.appointments import is_over
+from services.health.domain.appointments import is_to_be_seen
 from services.health.domain.problems import TOO_MANY_SESSIONS
 from services.health.domain.schedules import DayPlaces, Pattern
 from shared.errors import NOT_FOUND, Refused, invalid
@@ -103,24 +103,22 @@ def _of_day(view: View, whose: str, key: str, day: str) -> list[Body]:
 def stop(database: Database, staff: Staff, session_id: str, claim: Claim) -> Committed[Document]:
     """Stop a session; whoever waits for it loses the appointment, which is an event for each.
 
-    What is over is not called off, but left for the desk to settle. Raises
-    Refused(SESSION_STOPPED, SLOT_PAST).
+    What is over is not called off, but left for the desk to settle; nor is who checked in and whose
+    slot has begun, since the doctor may be seeing them. Raises Refused(SESSION_STOPPED, SLOT_PAST).
     """
 
     def change(tx: Transaction) -> Document:
         session = _own_session(tx, staff, session_id)
         rules.stop(session.body, tx.now_ms)
         session.body["by"] = staff.subject
-        for hit in tx.find(
-            "appointments_by_session", (session_id, "booked"), limit=SESSION_PLACES_MAX
-        ):
-            appointment = hit.document
-            if is_over(appointment.body, tx.now_ms):
+        for appointment in _waiting(tx, session_id):
+            body = appointment.body
+            if not is_to_be_seen(body, tx.now_ms):
                 continue
-            rules.settle(session.body["slots"][appointment.body["slot"]], "cancelled")
-            appointment.body["state"] = "cancelled"
+            rules.settle(session.body["slots"][body["slot"]], "cancelled", body["state"])
+            body["state"] = "cancelled"
             release(tx, appointment)
-            tx.put("appointments", appointment.key, appointment.body)
+            tx.put("appointments", appointment.key, body)
             tx.emit("appointment.called_off", {"appointment": appointment.key, "by": staff.subject})
         return tx.put("sessions", session_id, session.body)
 
@@ -157,13 +155,13 @@ def move_slot(
     return database.transact(change)
 
 
-def _waiting(tx: Transaction, session_id: str, slot: int) -> list[Document]:
-    """The appointments of a slot whose patients are still to be seen."""
+def _waiting(tx: Transaction, session_id: str, *slot: int) -> list[Document]:
+    """The appointments of a session, or of one slot, whose patients may still be to be seen."""
     return [
         hit.document
         for state in ("booked", "checked_in")
         for hit in tx.find(
-            "appointments_by_session", (session_id, state, slot), limit=SLOT_PLACES_MAX
+            "appointments_by_session", (session_id, state, *slot), limit=SESSION_PLACES_MAX
         )
     ]
 

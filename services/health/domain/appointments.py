@@ -100,6 +100,14 @@ def is_over(appointment: Body, now_ms: int) -> bool:
     return bool(appointment["end_ms"] <= now_ms)
 
 
+def is_to_be_seen(appointment: Body, now_ms: int) -> bool:
+    """Whether the patient is still to be seen: before the slot's end, or its beginning where the
+    patient has checked in and may be with the doctor since.
+    """
+    until = {"booked": "end_ms", "checked_in": "start_ms"}.get(appointment["state"])
+    return until is not None and bool(now_ms < appointment[until])
+
+
 def miss(appointment: Body, now_ms: int) -> None:
     """The patient did not come. Raises Refused(NOT_BOOKED, NOT_OVER)."""
     check_booked(appointment)
