@@ -26,7 +26,7 @@ from shared.storage.catalogue import Body
 from shared.storage.entry import Entry, Write, digest, encode, encode_value
 from shared.storage.replica import Replica
 from shared.storage.transaction import ORDINAL_BITS, ReadOnlyView
-from shared.storage.words import index_words, query_words
+from shared.storage.words import Word, index_words, query_words
 
 _PRODUCTS = 1_000_000
 _PRODUCTS_QUICK = 100_000
@@ -196,8 +196,14 @@ def _index(
     connection.execute("COMMIT")
 
 
+def _theirs_for(word: Word) -> str:
+    star = "*" if word.begins else ""
+    texts = [f'"{text}"{star}' for text in (word.text, word.other) if text]
+    return f"({' OR '.join(texts)})"
+
+
 def _theirs(connection: sqlite3.Connection, search: Search) -> None:
-    words = [f'"{word.text}"{"*" if word.begins else ""}' for word in query_words(search.text)]
+    words = [_theirs_for(word) for word in query_words(search.text)]
     where, values = ["found MATCH ?", "rows.for_sale = 1"], [" AND ".join(words)]
     if "division" in search.equal:
         where.append("rows.division = ?")

@@ -361,7 +361,8 @@ class Finder:
 
     def _worded(self, word: Word) -> Query:
         if word.begins:  # letters and digits only, so nothing in it is an operator
-            return Query.regex_query(self._schema, "words", f"{word.text}.*")
+            begins = f"({word.text}|{word.other})" if word.other else word.text
+            return Query.regex_query(self._schema, "words", f"{begins}.*")
         return Query.term_query(self._schema, "words", word.text, "freq")
 
     def _stating(self, fact: str) -> Query:

@@ -26,6 +26,7 @@ PRODUCTS: dict[str, dict[str, Any]] = {
     "hundred": product("百年老醋", "Hundred-year vinegar", 900, "620602"),
     "melon": product("民勤蜜瓜", "Minqin honeydew (蜜)", 700, "620621"),
     "cup": product("夜光杯", "luminous CUP 2个", 9900, "620902"),
+    "berries": product("枸杞", "Wolfberries, dried in boxes", 3100),
     "nameless": product(None, 7, 1),
     "silent": {"price": 2},
 }
@@ -78,6 +79,14 @@ def keys(container: Container, text: str, **more: Any) -> set[str]:
         ("lily OR jujube", set()),
         ('"lily', {"lily", "dried"}),
         ("lily*", {"lily", "dried"}),
+        ("Lilies", {"lily", "dried"}),
+        ("jujubes", {"date"}),
+        ("bulb", {"lily"}),
+        ("wolfberry box", {"berries"}),
+        ("wolfberries boxes", {"berries"}),
+        ("cups", {"cup"}),
+        ("luminous", {"cup"}),
+        ("lus", set()),
         ("li_ly", set()),
     ],
 )
@@ -102,7 +111,7 @@ def test_a_word_of_any_length_is_found_by_all_of_it(
 
 
 HAN = st.text(st.sampled_from("甘肃兰州百合花蜜瓜㐀鿿豈𠀀𰀀"), min_size=1, max_size=8)
-LATIN = st.text(st.sampled_from("abcdeéßİı0129"), min_size=1, max_size=5)
+LATIN = st.text(st.sampled_from("abceshyiéßİı0129"), min_size=1, max_size=6)
 SEPARATORS = st.sampled_from([" ", "，", "-", "_", '"', "*", "(", "。"])
 
 
