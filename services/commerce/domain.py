@@ -210,7 +210,8 @@ def new_order(citizen: str, placed_ms: int, priced: Sequence[tuple[Line, Body]])
 def check_total(order: Body, expected: int | None) -> None:
     """Raise Refused(PRICE_CHANGED) where the buyer saw another total, in fen."""
     if expected is not None and expected != order["total"]:
-        raise Refused(PRICE_CHANGED, detail={"total": order["total"], "currency": CURRENCY})
+        total = {"amount": order["total"], "currency": CURRENCY}
+        raise Refused(PRICE_CHANGED, detail={"total": total})
 
 
 def order_state(order: Body) -> str:

@@ -124,7 +124,7 @@ def test_another_total_than_was_shown_is_refused_and_the_shown_one_is_not(shop: 
     lily = shop.lily()
     body = {**order_of(lily, 2), "expected_total": {"amount": 9700, "currency": "CNY"}}
     problem = refused(shop.post("/v1/orders", body, by="citizen-1"), 409, "price-changed")
-    assert problem["total"] == 9800
+    assert problem["total"] == {"amount": 9800, "currency": "CNY"}
     assert shop.stock(lily)["reserved"] == 0
     body["expected_total"] = {"amount": 9800, "currency": "CNY"}
     made(shop.post("/v1/orders", body, by="citizen-1"))

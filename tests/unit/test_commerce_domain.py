@@ -109,7 +109,7 @@ def test_the_total_that_was_shown_is_the_total_that_counts() -> None:
     domain.check_total(order, None)
     domain.check_total(order, 9800)
     told = refusal(lambda: domain.check_total(order, 9700), domain.PRICE_CHANGED)
-    assert told.detail == {"total": 9800, "currency": "CNY"}
+    assert told.detail == {"total": {"amount": 9800, "currency": "CNY"}}
 
 
 def test_withdrawn_is_not_for_sale() -> None:
