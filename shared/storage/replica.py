@@ -224,7 +224,7 @@ class Replica:
 
     def check_for(self, session: Session) -> None:
         """The same for what is about to be read, once for all requests that one thread has at hand:
-        to look at two files for each is a sixth of what serving it takes.
+        to look at two files for each is an eighth of what serving it takes.
         """
         if not session.is_checked:
             self.check()

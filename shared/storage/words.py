@@ -73,7 +73,7 @@ def query_words(query: str) -> list[Word]:
 
 
 def _in_either_number(word: str) -> Word:
-    """A beginning of an English word's singular and plural, as Harman's S stemmer tells them. Never
+    """A beginning of an English word's singular and plural, after Harman's S stemmer (1991). Never
     less than the word itself begins: it may be half of another one.
     """
     if len(word) < _NUMBERED_LETTERS_MIN or not word.isascii() or not word.isalpha():
