@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from shared.storage.reader import ReadTooLong, ReplicaBroken
 from shared.storage.replica import Replica
+from shared.storage.wal import CUT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +52,19 @@ class Folding:
             self._thread.join()
 
     def _loop(self) -> None:
+        is_short = True
         while True:
-            self._wake.wait()
+            self._wake.wait(None if is_short else CUT_SECONDS)
             self._wake.clear()
             if self._closed:
                 return
-            try:
-                self._current().fold()
-            except (ReplicaBroken, ReadTooLong) as error:
-                # Whoever writes or reads next meets the same, and does what has to be done.
-                log.debug("the log was not folded: %s", error)
+            is_short = self._fold()
+
+    def _fold(self) -> bool:
+        """Whether there is nothing to be done before the next entry."""
+        try:
+            return self._current().fold()
+        except (ReplicaBroken, ReadTooLong) as error:
+            # Whoever writes or reads next meets the same, and does what has to be done.
+            log.debug("the log was not folded: %s", error)
+            return True

@@ -30,7 +30,7 @@ def glancing_at(collection: str, key: str) -> Look[Document]:
     """At one document, by one statement; None also where it is not there."""
 
     def look(replica: Replica, seq: int) -> Committed[Document] | None:
-        found = replica.one(collection, key)
+        found = replica.one(collection, key, seq)
         if found is None:
             return None
         row, stands_at = found

@@ -200,6 +200,12 @@ def one(connection: sqlite3.Connection, collection: str, key: str) -> tuple[Foun
     return _verified(collection, row[:5]), seq
 
 
+def one_of(connection: sqlite3.Connection, collection: str, key: str) -> Found | None:
+    """A document of the state that the connection's transaction is of, if it is there."""
+    rows = connection.execute(query.GET, (collection, key)).fetchall()
+    return _verified(collection, rows[0]) if rows else None
+
+
 def _verified(collection: str, row: Row) -> Found:
     key, revision, version, total, body = row
     if checksum(collection, key, revision, version, body) != total:

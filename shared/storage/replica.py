@@ -25,7 +25,7 @@ from pathlib import Path
 
 from shared import waiting
 from shared.clock import Clock
-from shared.storage import query
+from shared.storage import query, wal
 from shared.storage.catalogue import Catalogue
 from shared.storage.entry import Entry, UnreadableEntry, Write, decode, digest
 from shared.storage.finder import Finder
@@ -38,36 +38,18 @@ from shared.storage.reader import (
     checksum,
     head_of,
     one,
+    one_of,
 )
 from shared.storage.session import Session
 
 FORMAT = "2"
 """Of the replica's own tables; part of its directory's name, so a change builds a new one."""
 
-BUSY_SECONDS = 2.0
-"""How long one process waits for another's write transaction, which takes a millisecond or two.
-
-A holder that takes longer is frozen; the file is then condemned and another one built.
-"""
-
 READ_SECONDS = 2.0
 """A read that takes longer is cut off: an open read pins the write-ahead log."""
 
 ROWS_MAX = 1000
 """Most rows that one `find` or `search` gives."""
-
-WAL_BYTES_MAX = 64 << 20
-"""Above this the log is folded into the file even if readers have to be waited for."""
-
-FOLDED_PAGES = 8000
-"""Of log at which a commit folds it itself, where `folding.py` did not come to it: 32 MB."""
-
-FOLD_SECONDS = 0.05
-"""How long they are waited for: nobody can write meanwhile, and short reads end within it."""
-
-FOLD_PAUSE_SECONDS = 1.0
-"""Between attempts, unless the log grows by an eighth of its bound: who copies the replica, or
-feeds search from it, pins the log for longer than commits may be held up at every turn."""
 
 _PAGE_BYTES = 4096
 """SQLite's default since 3.12; `build` asks for it by name."""
@@ -113,7 +95,7 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
-        timeout=BUSY_SECONDS,
+        timeout=wal.BUSY_SECONDS,
         check_same_thread=False,
         cached_statements=256,
     )
@@ -145,6 +127,7 @@ class _Reading:
         session = self._session = replica.enter()
         try:
             replica.check_for(session)
+            session.let_go()
             return self._begun(replica, session.connection)
         except BaseException as error:
             self.__exit__()
@@ -180,7 +163,7 @@ class Replica:
         self.path = path
         # As strings: they are asked for on every transaction. By its published name a file tells
         # with one look that it is there, and that the link still leads to it.
-        self._log = f"{path}-wal"
+        self.log = wal.WriteAheadLog(f"{path}-wal", clock)
         self._published = str(path if link is None else link / path.name)
         self.is_published = link is not None
         self.catalogue = catalogue
@@ -190,45 +173,48 @@ class Replica:
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
-        # SQLite refuses the second of two who fold at once, without waiting.
-        self._folding = threading.Lock()
-        # What the latest attempt left of the log, and when that was.
-        self._folded = (0, 0.0)
         # While one connection is open SQLite keeps the log, whose inode is part of the identity.
         self._identity: tuple[int, int, int] | None = None
         self._anchor = self._connected()
         with self._errors():
             rows = self._anchor.connection.execute("SELECT name, value FROM about")
             self.about: dict[str, str] = dict(rows.fetchall())
-        self._identity = self._files(str(path))
+        self._identity, _ = self._files(str(path))
         self._searched = frozenset(self.about["searched"].split())
         self.finder = Finder(path.parent, catalogue, clock)
 
-    def _files(self, path: str) -> tuple[int, int, int]:
-        """The inodes of file and log, which nothing else can get while they are open here."""
+    def _files(self, path: str) -> tuple[tuple[int, int, int], int]:
+        """The inodes of file and log, which nothing else can get while they are open here; and the
+        log's size in bytes.
+        """
         try:
             # os.stat, not Path.stat: this runs on every transaction, and is half the cost.
             main = os.stat(path)  # noqa: PTH116
-            log = os.stat(self._log).st_ino  # noqa: PTH116
+            log = os.stat(self.log.path)  # noqa: PTH116
         except OSError as error:
             raise ReplicaBroken(f"the replica's files are gone: {error}") from None
         # SQLite reads what is missing of a torn last page as zeros: documents would be absent.
         if main.st_size % _PAGE_BYTES:
             raise ReplicaBroken("the replica's file ends within a page")
-        return (main.st_dev, main.st_ino, log)
+        return (main.st_dev, main.st_ino, log.st_ino), log.st_size
 
-    def check(self) -> None:
-        """Raise ReplicaBroken if this is no longer the container's replica."""
-        if self._files(self._published) != self._identity:
+    def check(self) -> int:
+        """The size of the log in bytes. Raises ReplicaBroken if this is no longer the container's
+        replica.
+        """
+        identity, log_bytes = self._files(self._published)
+        if identity != self._identity:
             raise ReplicaBroken("another file stands in the replica's place")
+        return log_bytes
 
     def check_for(self, session: Session) -> None:
         """The same for what is about to be read, once for all requests that one thread has at hand:
         to look at two files for each is an eighth of what serving it takes.
         """
         if not session.is_checked:
-            self.check()
-            session.is_checked = waiting.soon(session.check_again)
+            log_bytes = self.check()
+            session.is_checked = waiting.soon(session.end_turn)
+            session.may_hold = session.is_checked and log_bytes <= wal.SHORT_BYTES
 
     def close(self) -> None:
         """Refuse further use. A connection that a thread is inside of is closed when it leaves:
@@ -245,6 +231,8 @@ class Replica:
         """The calling thread's own connection, held for the block."""
         session = self.enter()
         try:
+            with self._errors():
+                session.let_go()
             yield session.connection
         finally:
             self.leave(session)
@@ -291,7 +279,7 @@ class Replica:
         # This opens the log as well: all that a connection needs to have open.
         _prepare(session.connection)
         if self.is_published:
-            session.connection.execute(f"PRAGMA wal_autocheckpoint = {FOLDED_PAGES}")
+            session.connection.execute(f"PRAGMA wal_autocheckpoint = {wal.FOLDED_PAGES}")
         return session
 
     @contextmanager
@@ -314,23 +302,40 @@ class Replica:
         with self.reading() as reader:
             return reader.head
 
-    def one(self, collection: str, key: str) -> tuple[Found, int] | None:
-        """A document if it is there, and the entry of the state that it is of.
+    def one(self, collection: str, key: str, seq: int = 0) -> tuple[Found, int] | None:
+        """A document if it is there, and the entry of the state that it is of: of one that stands
+        at `seq` or further, where the replica does.
 
         One statement is a read transaction by itself, and costs less than one that is begun, asked
-        for its head, asked for the document, and ended. Raises ReplicaBroken, and
-        sqlite3.ProgrammingError for names of a type that SQLite does not know.
+        for its head, asked for the document, and ended; but for many in one turn that is done once.
+        Raises ReplicaBroken, and sqlite3.ProgrammingError for names of a type that SQLite does not
+        know.
         """
         session = self.enter()
         try:
-            self.check_for(session)
-            return one(session.connection, collection, key)
+            held = self._held(session, seq)
+            if held is None:
+                return one(session.connection, collection, key)
+            found = one_of(session.connection, collection, key)
+            return None if found is None else (found, held)
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.Error as error:
             raise ReplicaBroken(f"SQLite: {error}") from error
         finally:
             self.leave(session)
+
+    def _held(self, session: Session, seq: int) -> int | None:
+        """The entry of the state that the turn holds, from its second read on, begun anew where
+        that stands before `seq`; None where each read has its own.
+        """
+        if not session.may_hold:
+            self.check_for(session)
+            return None
+        if session.held is None or session.held < seq:
+            session.let_go()
+            session.hold()
+        return session.held
 
     # Applying
 
@@ -352,7 +357,8 @@ class Replica:
         with self._connection() as connection:
             applied = self._apply(connection, entry, stored)
             if applied:
-                self._bound_log(connection)
+                with self._errors():
+                    self.log.bound(connection)
         return applied
 
     def _apply(self, connection: sqlite3.Connection, entry: Entry, stored: bytes) -> bool:
@@ -381,7 +387,7 @@ class Replica:
     def _begin_write(self, connection: sqlite3.Connection) -> None:
         # SQLite's own waiting backs off to 100 ms; a turn here lasts one or two.
         connection.execute("PRAGMA busy_timeout = 0")
-        deadline = self.clock.monotonic() + BUSY_SECONDS
+        deadline = self.clock.monotonic() + wal.BUSY_SECONDS
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -391,7 +397,7 @@ class Replica:
                     raise
                 self.clock.sleep(0.0005)
             else:
-                connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+                connection.execute(f"PRAGMA busy_timeout = {int(wal.BUSY_SECONDS * 1000)}")
                 return
 
     def _write(self, connection: sqlite3.Connection, entry: Entry) -> None:
@@ -416,42 +422,15 @@ class Replica:
             [free] = connection.execute("PRAGMA freelist_count").fetchone()
         return int(pages - free) * _PAGE_BYTES
 
-    def wal_bytes(self) -> int:
-        """The size of the write-ahead log."""
-        try:
-            return os.stat(self._log).st_size  # noqa: PTH116 - after every commit
-        except OSError:
-            return 0
-
-    def fold(self) -> None:
+    def fold(self) -> bool:
         """Copy what the log holds into the file, as far as readers allow; nobody waits for it.
+        Whether the log is short then.
 
         Raises ReplicaBroken and CannotOpen.
         """
         self.check()
-        with self._folding, self._connection() as connection, self._errors():
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-    def _bound_log(self, connection: sqlite3.Connection) -> None:
-        size = self.wal_bytes()
-        if size <= WAL_BYTES_MAX:
-            return
-        now = self.clock.monotonic()
-        size_then, then = self._folded
-        if size < size_then + WAL_BYTES_MAX // 8 and now < then + FOLD_PAUSE_SECONDS:
-            return
-        if self._folding.acquire(timeout=FOLD_SECONDS):
-            try:
-                self._fold_all(connection)
-            finally:
-                self._folding.release()
-        self._folded = (self.wal_bytes(), now)
-
-    def _fold_all(self, connection: sqlite3.Connection) -> None:
-        with self._errors():
-            connection.execute(f"PRAGMA busy_timeout = {int(FOLD_SECONDS * 1000)}")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        with self._connection() as connection, self._errors():
+            return self.log.fold(connection)
 
 
 def _end(connection: sqlite3.Connection) -> None:

@@ -3,24 +3,55 @@
 import sqlite3
 import threading
 import weakref
+from contextlib import suppress
+
+from shared.storage.reader import head_of
 
 
 class Session:
-    """`in_use` is held for as long as the thread works with the connection; `is_checked` while the
-    replica's files need not be looked at again for what that thread reads.
+    """`in_use` is held for as long as the thread works with the connection.
+
+    Where requests are greenlets of one thread, those that are at hand together are a turn: in it
+    the replica's files are looked at once, and what is read of one document after the other may be
+    read of one state.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.in_use = threading.Lock()
         self.is_checked = False
+        """In this turn."""
+        self.may_hold = False
+        self.held: int | None = None
+        """The entry of the state that is held until the turn ends."""
         # Not by `__del__`: a collector may end the connection of a session first, which Python
         # from 3.13 on reports as a leak. This holds on to it for as long as the session lives.
         weakref.finalize(self, connection.close).atexit = False
 
-    def check_again(self) -> None:
+    def hold(self) -> None:
+        """Read one state from now on. Raises ReplicaBroken and sqlite3.Error."""
+        self.connection.execute("BEGIN")
+        try:
+            self.held = head_of(self.connection).seq
+        finally:
+            if self.held is None:
+                self.connection.execute("ROLLBACK")
+
+    def end_turn(self) -> None:
         """What was at hand has been served."""
-        self.is_checked = False
+        self.is_checked = self.may_hold = False
+        # Taken by another thread, it is being closed, and the state with it.
+        if self.held is not None and self.in_use.acquire(blocking=False):
+            # Whatever there is to be said of the file, the next to read it is told.
+            with suppress(sqlite3.Error):
+                self.let_go()
+            self.in_use.release()
+
+    def let_go(self) -> None:
+        """Hold no state any longer. Raises sqlite3.Error."""
+        if self.held is not None:
+            self.held = None
+            self.connection.execute("ROLLBACK")
 
     def close_if_idle(self) -> None:
         """Close the connection, unless the thread is inside of it: that would crash the process."""

@@ -162,7 +162,7 @@ class Container:
         parts = [each.database._parts for each in self.servers if each.alive]
         # Only one that is in use: what has just been truncated is no older replica.
         used = next((part.follower.replica for part in parts if part is not None), None)
-        if used is None or not used.path.exists() or used.wal_bytes() == 0:
+        if used is None or not used.path.exists() or used.log.size() == 0:
             return
         copy = self.cluster.root / f"{self.name}-kept.db"
         copy.unlink(missing_ok=True)

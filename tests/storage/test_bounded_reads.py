@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared import errors
-from shared.storage import replica
+from shared.storage import replica, wal
 from shared.storage.access import Freshness, ReadView, Transaction, recent
 from shared.storage.reader import Reader, ReadTooLong, ReplicaBroken
 from shared.storage.replica import READ_SECONDS, Replica
@@ -127,7 +127,7 @@ def test_a_state_does_not_change_while_it_is_read(here: Container) -> None:
 def test_the_log_is_bounded_under_writes_and_reads(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "WAL_BYTES_MAX", 100_000)
+    monkeypatch.setattr(wal, "BYTES_MAX", 100_000)
     stop = threading.Event()
 
     def reading() -> None:
@@ -138,7 +138,7 @@ def test_the_log_is_bounded_under_writes_and_reads(
     sizes = []
     for _ in range(30):
         fill(here, 10, 3000)
-        sizes.append(here.replica.wal_bytes())
+        sizes.append(here.replica.log.size())
     stop.set()
     reader.value()
 
@@ -161,13 +161,13 @@ def test_who_folds_the_log_does_so_alone(here: Container, monkeypatch: pytest.Mo
     """SQLite refuses the second of two at once, and a commit would go on with a log that grows."""
     fill(here, 1)
     here.replica.fold()  # which opens this thread's connection
-    monkeypatch.setattr(replica, "WAL_BYTES_MAX", 0)
-    monkeypatch.setattr(replica, "FOLD_SECONDS", 20.0)
+    monkeypatch.setattr(wal, "BYTES_MAX", 0)
+    monkeypatch.setattr(wal, "FOLD_SECONDS", 20.0)
     alone: dict[str, bool] = {}
 
     def heard(statement: str) -> None:
         if "wal_checkpoint" in statement:
-            alone[statement] = here.replica._folding.locked() and alone.get(statement, True)
+            alone[statement] = here.replica.log._folding.locked() and alone.get(statement, True)
 
     for session in list(here.replica._sessions):
         session.connection.set_trace_callback(heard)
@@ -180,6 +180,22 @@ def test_who_folds_the_log_does_so_alone(here: Container, monkeypatch: pytest.Mo
     }
 
 
+@pytest.mark.usefixtures("folding")
+def test_a_log_that_has_grown_is_cut_beside_those_who_write(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wal, "SHORT_BYTES", 1_000_000)
+    fill(here, 1)
+    with here.replica.reading():
+        fill(here, 700, 3000)
+        assert not Caller(here.replica.fold).value(), "somebody reads a state of it"
+    assert here.replica.log.size() > 1_000_000
+
+    here.clock.pass_monotonic(wal.CUT_SECONDS)
+    # By the thread, that is, which no entry wakes.
+    wait_until(lambda: here.replica.log.size() == 0, "the log to be cut")
+
+
 def test_a_log_that_cannot_be_folded_beside_them_is_folded_by_who_writes(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,14 +206,14 @@ def test_a_log_that_cannot_be_folded_beside_them_is_folded_by_who_writes(
     for _ in range(20):
         fill(here, 1000, 3000)
 
-    assert here.replica.wal_bytes() < 45_000_000, "32 MB, and what one entry adds"
+    assert here.replica.log.size() < 45_000_000, "32 MB, and what one entry adds"
     assert here.replica.path.stat().st_size > 3_000_000
 
 
 def test_a_reader_that_pins_the_log_delays_a_write_no_longer_than_stated(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "WAL_BYTES_MAX", 10_000)
+    monkeypatch.setattr(wal, "BYTES_MAX", 10_000)
     fill(here, 1)
     began = here.clock.monotonic()
     with here.replica.reading():
@@ -205,16 +221,16 @@ def test_a_reader_that_pins_the_log_delays_a_write_no_longer_than_stated(
             fill(here, 10, 3000)
     took = here.clock.monotonic() - began
 
-    assert took < 10 * replica.FOLD_SECONDS + 2
+    assert took < 10 * wal.FOLD_SECONDS + 2
     fill(here, 1)
-    assert here.replica.wal_bytes() <= 40_000
+    assert here.replica.log.size() <= 40_000
 
 
 def test_a_pinned_log_is_tried_again_when_it_has_grown_or_after_a_while(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "WAL_BYTES_MAX", 4_000_000)
-    monkeypatch.setattr(replica, "FOLD_PAUSE_SECONDS", 1000.0)
+    monkeypatch.setattr(wal, "BYTES_MAX", 4_000_000)
+    monkeypatch.setattr(wal, "FOLD_PAUSE_SECONDS", 1000.0)
     fill(here, 1)
     asked: list[str] = []
     for session in here.replica._sessions:
@@ -235,10 +251,9 @@ def test_a_pinned_log_is_tried_again_when_it_has_grown_or_after_a_while(
         here.database.transact(note("n"))
         assert tries() == 3
 
-    # SQLite writes such a log again from its beginning: it is large, and does not grow.
     here.clock.pass_monotonic(1000)
     here.database.transact(note("n"))
-    assert here.replica.wal_bytes() == 0
+    assert here.replica.log.size() == 0
 
 
 CLOSER = """

@@ -11,6 +11,7 @@ import pytest
 from gevent.hub import get_hub
 
 from shared import errors, waiting
+from shared.storage import wal
 from shared.storage.access import FRESH, Freshness, recent
 from shared.storage.entry import Write
 from shared.storage.reader import ReplicaBroken
@@ -159,9 +160,9 @@ def test_requests_that_are_at_hand_together_look_at_the_files_once(
     gevent.sleep(0)
     looks, check, me = list[int](), here.replica.check, threading.get_ident()
 
-    def counted() -> None:
+    def counted() -> int:
         looks.append(threading.get_ident())
-        check()
+        return check()
 
     def ask(number: int) -> object:
         if number:
@@ -189,6 +190,93 @@ def test_a_replica_that_went_since_the_last_turn_is_not_read(
 
     assert text(here, "n", recent(60)) == "hello"
     assert here.replica is not old
+
+
+def ask_in_turn(container: Container, times: int) -> list[object]:
+    """So many reads that are at hand together."""
+    readers = [gevent.spawn(text, container, "n", recent(60)) for _ in range(times)]
+    gevent.joinall(readers, raise_error=True)
+    return [reader.value for reader in readers]
+
+
+def statements_of(container: Container) -> list[str]:
+    """What the calling thread's connection is told from now on."""
+    statements: list[str] = []
+    with container.replica._connection() as connection:
+        connection.set_trace_callback(statements.append)
+    return statements
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_a_turns_reads_are_of_one_state(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    statements = statements_of(here)
+
+    for turn in (1, 2):
+        assert ask_in_turn(here, 5) == ["hello"] * 5
+        gevent.sleep(0)
+        assert statements.count("BEGIN") == statements.count("ROLLBACK") == turn
+        assert len([told for told in statements if "FROM head" in told]) == 2 * turn
+
+    Caller(lambda: _fold(here)).value()
+    assert here.replica.log.size() == 0, "nobody reads a state of it any more"
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_who_is_alone_in_a_turn_begins_no_transaction(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    statements = statements_of(here)
+
+    for _ in range(3):
+        assert text(here, "n", recent(60)) == "hello"
+        gevent.sleep(0)
+
+    assert len(statements) == 3
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_what_was_written_within_a_turn_is_read_in_it(here: Container) -> None:
+    here.database.transact(note("n", "old"))
+    gevent.sleep(0)
+    for _ in range(2):
+        assert text(here, "n", recent(60)) == "old"
+    seq = Caller(lambda: here.database.transact(note("n", "new")).seq).value()
+
+    assert here.replica.one("notes", "n", seq - 1) != here.replica.one("notes", "n", seq)
+    found = here.database.read_one("notes", "n", Freshness(at_least_seq=seq))
+    assert (found.value.body["text"], found.seq) == ("new", seq)
+    assert here.database.read(lambda view: view.seq, recent(60)).value == seq
+    assert text(here, "n", recent(60)) == "new"
+    assert here.follower.rebuilds == 1
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_no_state_is_held_of_a_log_that_has_grown(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.database.transact(note("n", "hello"))
+    statements = statements_of(here)
+    monkeypatch.setattr(wal, "SHORT_BYTES", here.replica.log.size() - 1)
+
+    assert ask_in_turn(here, 5) == ["hello"] * 5
+    gevent.sleep(0)
+
+    assert len(statements) == 5
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_a_replica_that_is_replaced_within_a_turn_is_read_no_further(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    gevent.sleep(0)
+    for _ in range(2):
+        assert text(here, "n", recent(60)) == "hello"
+    old = here.replica
+    Caller(lambda: here.follower.renew(old)).value()
+
+    assert ask_in_turn(here, 2) == ["hello"] * 2
+    gevent.sleep(0)
+    with pytest.raises(ReplicaBroken, match="closed"):
+        old.one("notes", "n")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +321,7 @@ def test_it_leaves_no_state_open(here: Container) -> None:
 
     # The log is not emptied under anybody who still reads a state of it.
     Caller(lambda: _fold(here)).value()
-    assert here.replica.wal_bytes() == 0, caught
+    assert here.replica.log.size() == 0, caught
     here.follower.renew(here.replica)
 
 

@@ -389,7 +389,7 @@ def test_nothing_opens_a_replicas_file_but_sqlite(here: Container, opened_paths:
     process.read(lambda view: view.get("notes", "n1"))
     process._opened().follower.renew(here.replica)
     here.database.transact(sell("lily"))
-    here.replica.wal_bytes()
+    here.replica.log.size()
     here.restart()
 
     plain = [path for path in opened_paths if "replica.db" in path]

@@ -55,16 +55,45 @@ READS = (
     Mutant(
         "reads one document of a replica that was replaced",
         f"{_ENGINE}/replica.py",
-        "            self.check_for(session)\n            return one(",
-        "            return one(",
+        "            self.check_for(session)\n            return None",
+        "            return None",
         f"{_ONE}test_a_replica_that_is_gone_is_not_read",
     ),
     Mutant(
         "looks at the replica's files once for all times",
         f"{_ENGINE}/replica.py",
-        "session.is_checked = waiting.soon(session.check_again)",
+        "session.is_checked = waiting.soon(session.end_turn)",
         "session.is_checked = True",
         f"{_ONE}test_a_replica_that_went_since_the_last_turn_is_not_read",
+    ),
+    Mutant(
+        "reads on, in one turn, from a state before the entry that is asked for",
+        f"{_ENGINE}/replica.py",
+        "if session.held is None or session.held < seq:",
+        "if session.held is None:",
+        f"{_ONE}test_what_was_written_within_a_turn_is_read_in_it",
+    ),
+    Mutant(
+        "holds a state although the log grows",
+        f"{_ENGINE}/replica.py",
+        "session.is_checked and log_bytes <= wal.SHORT_BYTES",
+        "session.is_checked",
+        f"{_ONE}test_no_state_is_held_of_a_log_that_has_grown",
+    ),
+    Mutant(
+        "holds a state beyond the turn",
+        f"{_ENGINE}/session.py",
+        "                self.let_go()\n            self.in_use",
+        "                self.held = self.held\n            self.in_use",
+        f"{_ONE}test_a_turns_reads_are_of_one_state",
+    ),
+    Mutant(
+        "leaves a log as long as it once was",
+        f"{_ENGINE}/folding.py",
+        "None if is_short else CUT_SECONDS",
+        "None",
+        "tests/storage/test_bounded_reads.py::"
+        "test_a_log_that_has_grown_is_cut_beside_those_who_write",
     ),
     Mutant(
         "answers at once on a proof that is too old",
@@ -82,8 +111,8 @@ READS = (
     ),
     Mutant(
         "holds up every commit for a reader that pins the log",
-        f"{_ENGINE}/replica.py",
-        "if size < size_then + WAL_BYTES_MAX // 8 and now < then + FOLD_PAUSE_SECONDS:",
+        f"{_ENGINE}/wal.py",
+        "if size < size_then + BYTES_MAX // 8 and now < then + FOLD_PAUSE_SECONDS:",
         "if False:",
         "tests/storage/test_bounded_reads.py::"
         "test_a_pinned_log_is_tried_again_when_it_has_grown_or_after_a_while",

@@ -17,8 +17,8 @@ from contextlib import suppress
 
 import pytest
 
-from shared.storage.replica import BUSY_SECONDS
 from shared.storage.turnstile import PATIENCE_SECONDS
+from shared.storage.wal import BUSY_SECONDS
 from tests.support.crowds import Crowd, Venue
 from tests.support.fleet import Fleet, Part
 from tests.support.shoppers import open_market
