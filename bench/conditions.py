@@ -17,7 +17,8 @@ MARKDOWN = """\
 - **Best shape**: each side runs with the number of processes and callers or threads that did best
   in a short round before; the tables say which. In-process, callers of ours are greenlets of one
   thread, as requests are in a service; those of the peer, whose driver blocks, are threads. Orders
-  have one line, by 200 citizens.
+  have one line, by 200 citizens, each under an idempotency key of its own: a UUIDv7, as the manual
+  asks of apps, which the peer's index is in the order of as well. Those without a time are UUIDv4.
 - **Durability** is matched. As the platform configures it, SeaweedFS answers once the page cache
   has the object; PostgreSQL ran with `fsync`, `synchronous_commit` and `full_page_writes` off. What
   either acknowledged survives the end of any process, not a power cut.
@@ -26,7 +27,7 @@ MARKDOWN = """\
   flush its index of names as well, so there ours promises a little less than PostgreSQL does.
 - **HTTP** is gunicorn as the platform runs it, but for the peer, whose driver blocks: threads serve
   it, as greenlets would wait for each other. wrk asks over 64 connections on the same machine, with
-  ES256 tokens, a fresh Idempotency-Key each time and no limit of orders a minute. Every answer was
+  ES256 tokens and no limit of orders a minute. Every answer was
   2xx, or the run would have failed. Half as many writers may wait in a process as it has threads,
   so 64 writers are given 128. A crowd is twice as many connections, to twice as many threads.
 - **Storing nothing** is the same route with an action that computes the order and keeps nothing.

@@ -21,7 +21,7 @@ from statistics import median
 from bench import goods, shops
 from bench.lab import Lab
 from bench.report import Finding
-from bench.rounds import percentile
+from bench.rounds import intent, percentile
 from bench.shops import PREFIX, await_ready, open_database
 from services.commerce import domain
 from services.commerce.actions import orders
@@ -225,7 +225,7 @@ def _place(grown: _Grown) -> list[float]:
 def _place_one(grown: _Grown, chance: random.Random) -> None:
     grown.places += 1
     citizen = _citizen(grown, chance)
-    claim = Claim(citizen, "POST /orders", f"grown-{grown.places}", "0" * 64)
+    claim = Claim(citizen, "POST /orders", intent(chance), "0" * 64)
     line = Line(chance.choice(goods.SPREAD), 1)
     orders.place_order(grown.database, citizen, claim, [line], None)
 

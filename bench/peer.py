@@ -10,7 +10,6 @@ several lines do not deadlock, and `conditional` takes them last, so that a hot 
 two round trips only.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -42,6 +41,7 @@ from shared.clock import Clock, new_id
 from shared.errors import Refused
 from shared.storage.access import Claim, Committed, Document
 from shared.storage.catalogue import Body
+from shared.storage.idempotency import row_of
 
 Taking = Literal["lock", "conditional"]
 
@@ -207,8 +207,7 @@ class PeerShop:
 
 def _claim(connection: Connection, claim: Claim, order_id: str, now_ms: int) -> str | None:
     """Take the claim's key; the id of the order that has it already, if one does."""
-    name = f"{claim.caller}\0{claim.route}\0{claim.key}"
-    key = hashlib.sha256(name.encode()).hexdigest()[:40]
+    _, key = row_of(claim)
     row = {"key": key, "at_ms": now_ms, "digest": claim.digest, "order": order_id}
     if connection.execute(_CLAIM, row).first() is not None:
         return None

@@ -21,6 +21,7 @@ from gevent.hub import get_hub
 from bench.shops import Recipe, Shop
 from services.commerce.domain import SOLD_OUT, Line
 from shared import waiting
+from shared.clock import new_id
 from shared.errors import Refused
 from shared.storage.access import Claim
 from shared.web.greenlets import GreenletWays
@@ -73,28 +74,46 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else 0.0
 
 
+def intent(chance: random.Random) -> str:
+    """A UUIDv7, as docs/api.md asks of apps."""
+    return new_id("", time.time_ns() // 1_000_000, chance.randbytes(10))[1:]
+
+
 def run(
-    recipe: Recipe, products: Sequence[str], *, processes: int, callers: int, seconds: float
+    recipe: Recipe,
+    products: Sequence[str],
+    *,
+    processes: int,
+    callers: int,
+    seconds: float,
+    timed: bool = True,
 ) -> Round:
-    """Have `callers` in each of `processes` place orders of one product each, as fast as they can.
+    """Have `callers` in each of `processes` place orders of one product each, as fast as they can;
+    under keys that begin with their time, or have none.
 
     Raises RuntimeError where a process fails, or an order does.
     """
     total = Round(processes, callers, seconds)
-    for part in run_each([recipe] * processes, products, callers=callers, seconds=seconds):
+    recipes = [recipe] * processes
+    for part in run_each(recipes, products, callers=callers, seconds=seconds, timed=timed):
         total.add(part)
     return total
 
 
 def run_each(
-    recipes: Sequence[Recipe], products: Sequence[str], *, callers: int, seconds: float
+    recipes: Sequence[Recipe],
+    products: Sequence[str],
+    *,
+    callers: int,
+    seconds: float,
+    timed: bool = True,
 ) -> list[Round]:
     """The same with a process, and a result, for each recipe."""
     barrier = _SPAWN.Barrier(len(recipes))
     ends, workers = [], []
     for recipe in recipes:
         ours, theirs = _SPAWN.Pipe(duplex=False)
-        work = _Work(recipe, list(products), callers, seconds)
+        work = _Work(recipe, list(products), callers, seconds, timed)
         worker = _SPAWN.Process(target=_work, args=(work, barrier, theirs), daemon=True)
         worker.start()
         theirs.close()
@@ -119,6 +138,7 @@ class _Work:
     products: list[str]
     callers: int
     seconds: float
+    timed: bool
 
 
 def _work(work: _Work, barrier: Barrier, results: Connection) -> None:
@@ -175,7 +195,8 @@ def _call(shop: Shop, work: _Work, begin: float, part: Round) -> None:
     end = begin + work.seconds
     while (began := time.monotonic()) < end:
         citizen = f"citizen-{chance.randrange(200)}"
-        claim = Claim(citizen, "POST /orders", f"{chance.getrandbits(128):032x}", "0" * 64)
+        key = intent(chance) if work.timed else f"{chance.getrandbits(128):032x}"
+        claim = Claim(citizen, "POST /orders", key, "0" * 64)
         outcome = _place(shop, citizen, claim, chance.choice(work.products))
         part.asked += 1
         if began >= begin:

@@ -7,9 +7,13 @@ may end otherwise next time. Rows are kept for 72 hours of entry time and trimme
 time, by later entries.
 
 No copy of a document is kept here, so nothing personal outlives the document itself.
+
+Rows stand by the time in the client's key where that is a UUIDv7, by a hash of it where it is not
+(docs/decisions/0035).
 """
 
 import hashlib
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,6 +26,10 @@ from shared.storage.transaction import Answer, Batch, BatchFull, ChangeTooSlow, 
 KEPT_MS = 72 * 3600 * 1000
 
 TRIMMED_MAX = 100
+
+_UUID_7 = re.compile(
+    "([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
+)
 
 _INDEX = "idempotency_by_time"
 ROWS = Collection("idempotency", indexes=(Index(_INDEX, ("at_ms",)),))
@@ -83,9 +91,11 @@ def once(claim: Claim, change: Change[Document]) -> Change[Outcome]:
 def row_of(claim: Claim) -> tuple[str, str]:
     """Collection and key of a claim's row."""
     # Callers are random subject ids already; hashing gives keys of one length and keeps whatever a
-    # client wrote into its key out of the journal.
+    # client wrote into its key out of the journal, but for a time that says nothing.
     parts = f"{claim.caller}\0{claim.route}\0{claim.key}"
-    return ROWS.name, hashlib.sha256(parts.encode()).hexdigest()[:40]
+    name = hashlib.sha256(parts.encode()).hexdigest()
+    timed = _UUID_7.fullmatch(claim.key)
+    return ROWS.name, f"{timed[1]}{timed[2]}".lower() + name[:28] if timed else name[:40]
 
 
 def _answered(tx: Transaction, row: Document, claim: Claim) -> Document | Reference:

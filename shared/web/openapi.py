@@ -176,8 +176,9 @@ def _headers(route: Route[Any]) -> list[dict[str, Any]]:
                 key,
                 required=True,
                 description=Words(
-                    "每个意图一个新值，重试时不变；保留 72 小时",
-                    "New for each intent, the same when it is repeated; kept for 72 hours",
+                    "每个意图一个新值，重试时不变；保留 72 小时。最好用 UUIDv7",
+                    "New for each intent, the same when it is repeated; kept for 72 hours. Best a"
+                    " UUIDv7",
                 ),
             )
         )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared import errors
 from shared.storage.access import Change, Claim, Committed, Document, Transaction
-from shared.storage.idempotency import KEPT_MS, ROWS, TRIMMED_MAX, once
+from shared.storage.idempotency import KEPT_MS, ROWS, TRIMMED_MAX, once, row_of
 from shared.storage.memory import Fault, drop, lose_reply, refuse
 from shared.storage.objects import Exists, Uncertain
 from shared.storage.rounds import HOLD_SECONDS
@@ -96,6 +96,40 @@ def test_another_caller_route_or_key_is_another_intent(stocked: Pairing, other: 
 
     assert not second.replayed
     assert second.value.key != first.value.key
+
+
+TIMED = "019c1f2a-7b3d-7c4e-8d5f-6a7b8c9d0e1f"
+"""A UUIDv7, as apps are asked to send."""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Claim("someone else", "orders.place", TIMED, "d"),
+        Claim("citizen", "orders.cancel", TIMED, "d"),
+        Claim("citizen", "orders.place", TIMED.replace("6a7b", "6a7c"), "d"),
+        Claim("citizen", "orders.place", TIMED.replace("-", ""), "d"),
+        Claim("citizen", "orders.place", TIMED.upper(), "d"),
+    ],
+)
+def test_what_shares_no_more_than_a_time_is_another_intent(stocked: Pairing, other: Claim) -> None:
+    here, there = stocked
+    first = order(here, TIMED)
+    second = here.database.transact_once(other, sell("lily"))
+
+    assert not second.replayed
+    assert second.value.key != first.value.key
+    assert order(there, TIMED).value == first.value
+
+
+def test_rows_stand_in_the_order_of_the_times_in_their_keys() -> None:
+    """Side by side, a batch's rows share pages of the replica."""
+    names = [row_of(claim(f"{ms:08x}-0000-7abc-8abc-{ms:012x}"))[1] for ms in range(20)]
+
+    assert names == sorted(names)
+    assert {len(name) for name in names} == {len(row_of(claim("k"))[1])} == {40}
+    for like in ("00000000-0000-4abc-8abc-000000000000", "00000000-0000-7abc-cabc-000000000000"):
+        assert not row_of(claim(like))[1].startswith("0000"), "no UUIDv7"
 
 
 def test_a_key_used_for_another_request_is_refused(stocked: Pairing, world: World) -> None:

@@ -263,6 +263,13 @@ MUTANTS = (
         "tests/storage/test_idempotency.py::test_another_caller_route_or_key_is_another_intent",
     ),
     Mutant(
+        "takes all intents of one millisecond for one",
+        f"{_ENGINE}/idempotency.py",
+        ".lower() + name[:28] if timed",
+        ".lower() if timed",
+        "tests/storage/test_idempotency.py::test_what_shares_no_more_than_a_time_is_another_intent",
+    ),
+    Mutant(
         "answers another request under a used key",
         f"{_ENGINE}/idempotency.py",
         '    if row.body["digest"] != claim.digest:',
