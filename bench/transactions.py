@@ -146,7 +146,7 @@ def _processor(lab: Lab, mode: Mode, *entrants: Entrant) -> Iterator[Finding]:
 def _by_chance(lab: Lab, mode: Mode, ours: Entrant) -> Finding:
     """One more round, of apps that do not do as they are asked."""
     result = ours.run(_GOODS[mode], lab.pace.round_seconds, timed=False)
-    what = f"{mode}: ours, keys without a time"
+    what = f"{mode}, keys without a time: ours"
     return Finding("a", what, _speed(result), "orders/s", how=ours.how)
 
 
