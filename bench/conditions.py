@@ -18,7 +18,8 @@ MARKDOWN = """\
   in a short round before; the tables say which. In-process, callers of ours are greenlets of one
   thread, as requests are in a service; those of the peer, whose driver blocks, are threads. Orders
   have one line, by 200 citizens, each under an idempotency key of its own: a UUIDv7, as the manual
-  asks of apps, which the peer's index is in the order of as well. Those without a time are UUIDv4.
+  asks of apps, which the peer's index is in the order of as well. Those without a time are 128
+  random bits.
 - **Durability** is matched. As the platform configures it, SeaweedFS answers once the page cache
   has the object; PostgreSQL ran with `fsync`, `synchronous_commit` and `full_page_writes` off. What
   either acknowledged survives the end of any process, not a power cut.

@@ -54,6 +54,10 @@ class Evidence:
             raise busy(OUTAGE_RETRY_SECONDS)
         return arrived - began
 
+    def proven(self) -> int:
+        """The entry that the newest proof names."""
+        return self._prover.latest().seq
+
     def at_hand(self, freshness: Freshness, arrived: float) -> int | None:
         """The entry at which a replica will do, where that is known already and nothing has to be
         told of it; else None.

@@ -27,8 +27,9 @@ KEPT_MS = 72 * 3600 * 1000
 
 TRIMMED_MAX = 100
 
+# Of the years 2004 to 2039. Not other digits of a client's: what it writes stays in the journal.
 _UUID_7 = re.compile(
-    "([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
+    "(01[0-9a-f]{6})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
 )
 
 _INDEX = "idempotency_by_time"
@@ -91,7 +92,7 @@ def once(claim: Claim, change: Change[Document]) -> Change[Outcome]:
 def row_of(claim: Claim) -> tuple[str, str]:
     """Collection and key of a claim's row."""
     # Callers are random subject ids already; hashing gives keys of one length and keeps whatever a
-    # client wrote into its key out of the journal, but for a time that says nothing.
+    # client wrote into its key out of the journal, but for the time in it.
     parts = f"{claim.caller}\0{claim.route}\0{claim.key}"
     name = hashlib.sha256(parts.encode()).hexdigest()
     timed = _UUID_7.fullmatch(claim.key)

@@ -102,7 +102,7 @@ class Reads:
     def _as_asked(self, look: Look[T], freshness: Freshness, arrived: float) -> Committed[T]:
         if freshness.at_least_seq:
             age = self._evidence.age(arrived)
-            answer = self.at(look, freshness.at_least_seq)
+            answer = self._aged_look(look, freshness.at_least_seq, is_aged=age is not None)
             if answer is not None:
                 if age is not None:
                     freshness.tell(age)
@@ -110,6 +110,12 @@ class Reads:
             # An older proof would not do: it may be from before that entry.
             return self._proven(look, arrived, FRESH)
         return self._proven(look, arrived, freshness)
+
+    def _aged_look(self, look: Look[T], seq: int, *, is_aged: bool) -> Committed[T] | None:
+        # What is told its age has to stand where its proof does: a turn may hold an older state.
+        proven = self._evidence.proven() if is_aged else seq
+        found = self.at(look, proven) if proven > seq else None
+        return self.at(look, seq) if found is None else found
 
     def _proven(self, look: Look[T], arrived: float, freshness: Freshness) -> Committed[T]:
         deadline = arrived + PATIENCE_SECONDS

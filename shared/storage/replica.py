@@ -8,7 +8,7 @@ says where it lives and when it is condemned.
   (`prev`), and is the same for the committer and for followers. It is total: no entry that
   `entry.decode` accepts can fail on its content.
 - A read is a short explicit transaction, under a row cap and a deadline (`reader.py`); that of one
-  document is one statement.
+  document is one statement, unless its turn holds a state (`one`).
 - `ReplicaBroken` says that this file can no longer be trusted or used. It is never repaired.
 
 Nothing but SQLite opens the file: closing any descriptor of it in this process would drop
@@ -20,7 +20,8 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from shared import waiting
@@ -213,8 +214,20 @@ class Replica:
         """
         if not session.is_checked:
             log_bytes = self.check()
-            session.is_checked = waiting.soon(session.end_turn)
+            session.is_checked = waiting.soon(partial(self._end_turn, session))
             session.may_hold = session.is_checked and log_bytes <= wal.SHORT_BYTES
+
+    def _end_turn(self, session: Session) -> None:
+        """What one thread had at hand has been served."""
+        session.is_checked = session.may_hold = False
+        # Taken by another thread, it is being closed, and the state with it.
+        if session.held is not None and session.in_use.acquire(blocking=False):
+            try:
+                # Whatever there is to be said of the file, the next to read it is told.
+                with suppress(sqlite3.Error):
+                    session.let_go()
+            finally:
+                self.leave(session)
 
     def close(self) -> None:
         """Refuse further use. A connection that a thread is inside of is closed when it leaves:
@@ -326,8 +339,8 @@ class Replica:
             self.leave(session)
 
     def _held(self, session: Session, seq: int) -> int | None:
-        """The entry of the state that the turn holds, from its second read on, begun anew where
-        that stands before `seq`; None where each read has its own.
+        """The entry of the state that the turn holds, behind its first read of any kind, begun anew
+        where that stands before `seq`; None where each read has its own.
         """
         if not session.may_hold:
             self.check_for(session)

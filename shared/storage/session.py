@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 import weakref
-from contextlib import suppress
 
 from shared.storage.reader import head_of
 
@@ -33,24 +32,19 @@ class Session:
         self.connection.execute("BEGIN")
         try:
             self.held = head_of(self.connection).seq
-        finally:
-            if self.held is None:
-                self.connection.execute("ROLLBACK")
-
-    def end_turn(self) -> None:
-        """What was at hand has been served."""
-        self.is_checked = self.may_hold = False
-        # Taken by another thread, it is being closed, and the state with it.
-        if self.held is not None and self.in_use.acquire(blocking=False):
-            # Whatever there is to be said of the file, the next to read it is told.
-            with suppress(sqlite3.Error):
-                self.let_go()
-            self.in_use.release()
+        except BaseException:
+            self._end()
+            raise
 
     def let_go(self) -> None:
         """Hold no state any longer. Raises sqlite3.Error."""
         if self.held is not None:
             self.held = None
+            self._end()
+
+    def _end(self) -> None:
+        # SQLite has ended it already where memory ran out, or reading failed.
+        if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
     def close_if_idle(self) -> None:

@@ -56,8 +56,8 @@ class WriteAheadLog:
             return 0
 
     def fold(self, connection: sqlite3.Connection) -> bool:
-        """As far as readers allow; nobody waits for it. Whether the log is short, as its file is
-        made now and then.
+        """As far as readers allow; nobody waits for that. Whether the log is short: its file is cut
+        now and then, for which commits wait until what is left of it is copied.
         """
         with self._folding:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -124,12 +124,19 @@ def test_what_shares_no_more_than_a_time_is_another_intent(stocked: Pairing, oth
 
 def test_rows_stand_in_the_order_of_the_times_in_their_keys() -> None:
     """Side by side, a batch's rows share pages of the replica."""
-    names = [row_of(claim(f"{ms:08x}-0000-7abc-8abc-{ms:012x}"))[1] for ms in range(20)]
+    times = [0x019C_0000_0000 + ms for ms in (0, 1, 0xFFFF, 0x1_0000, 0x1_0001, 0x2_0000)]
+    keys = [f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7abc-8abc-{ms:012x}" for ms in times]
+    names = [row_of(claim(key))[1] for key in keys]
 
     assert names == sorted(names)
+    assert row_of(claim(keys[2].upper()))[1][:12] == names[2][:12]
     assert {len(name) for name in names} == {len(row_of(claim("k"))[1])} == {40}
-    for like in ("00000000-0000-4abc-8abc-000000000000", "00000000-0000-7abc-cabc-000000000000"):
-        assert not row_of(claim(like))[1].startswith("0000"), "no UUIDv7"
+    for like in (
+        "01380013-8000-4abc-8abc-000000000000",
+        "01380013-8000-7abc-cabc-000000000000",
+        "13800138-0001-7000-8000-000000000000",
+    ):
+        assert like.replace("-", "")[:12] not in row_of(claim(like))[1], "no UUIDv7 of our time"
 
 
 def test_a_key_used_for_another_request_is_refused(stocked: Pairing, world: World) -> None:

@@ -251,6 +251,43 @@ def test_what_was_written_within_a_turn_is_read_in_it(here: Container) -> None:
 
 
 @pytest.mark.usefixtures("greenlets")
+def test_what_is_told_its_age_stands_where_its_proof_does(
+    here: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.database.transact(note("n", "old"))
+    gevent.sleep(0)
+    for _ in range(2):
+        assert text(here, "n", recent(60)) == "old"
+    seq = Caller(lambda: here.database.transact(note("n", "new")).seq).value()
+    assert here.database.parts is not None
+    monkeypatch.setattr(here.database.parts.evidence, "is_store_away", lambda: True)
+    ages: list[float] = []
+
+    found = here.database.read_one("notes", "n", Freshness(at_least_seq=1, aged=ages.append))
+
+    assert (found.seq, len(ages)) == (seq, 1)
+
+
+@pytest.mark.usefixtures("greenlets")
+def test_a_state_that_sqlite_has_ended_by_itself_condemns_nothing(here: Container) -> None:
+    """As it does where memory runs out."""
+    here.database.transact(note("n", "hello"))
+    gevent.sleep(0)
+    for end in (
+        lambda: gevent.sleep(0),
+        lambda: here.database.read(lambda view: view.seq, recent(60)),
+    ):
+        for _ in range(2):
+            assert text(here, "n", recent(60)) == "hello"
+        [session] = [each for each in here.replica._sessions if each.held is not None]
+        session.connection.execute("ROLLBACK")
+        end()
+        assert not session.connection.in_transaction
+
+    assert here.follower.rebuilds == 1
+
+
+@pytest.mark.usefixtures("greenlets")
 def test_no_state_is_held_of_a_log_that_has_grown(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,8 +312,9 @@ def test_a_replica_that_is_replaced_within_a_turn_is_read_no_further(here: Conta
 
     assert ask_in_turn(here, 2) == ["hello"] * 2
     gevent.sleep(0)
-    with pytest.raises(ReplicaBroken, match="closed"):
+    with pytest.raises(ReplicaBroken, match="was closed"):
         old.one("notes", "n")
+    assert not any(each.held is not None or each.in_use.locked() for each in old._sessions)
 
 
 @pytest.mark.parametrize(

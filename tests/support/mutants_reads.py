@@ -62,7 +62,7 @@ READS = (
     Mutant(
         "looks at the replica's files once for all times",
         f"{_ENGINE}/replica.py",
-        "session.is_checked = waiting.soon(session.end_turn)",
+        "session.is_checked = waiting.soon(partial(self._end_turn, session))",
         "session.is_checked = True",
         f"{_ONE}test_a_replica_that_went_since_the_last_turn_is_not_read",
     ),
@@ -82,9 +82,9 @@ READS = (
     ),
     Mutant(
         "holds a state beyond the turn",
-        f"{_ENGINE}/session.py",
-        "                self.let_go()\n            self.in_use",
-        "                self.held = self.held\n            self.in_use",
+        f"{_ENGINE}/replica.py",
+        "                    session.let_go()\n            finally:",
+        "                    session.is_checked = False\n            finally:",
         f"{_ONE}test_a_turns_reads_are_of_one_state",
     ),
     Mutant(
@@ -94,6 +94,20 @@ READS = (
         "None",
         "tests/storage/test_bounded_reads.py::"
         "test_a_log_that_has_grown_is_cut_beside_those_who_write",
+    ),
+    Mutant(
+        "tells the age of its proof and reads an older state",
+        f"{_ENGINE}/reads.py",
+        "found = self.at(look, proven) if proven > seq else None",
+        "found = self.at(look, seq) if proven > seq else None",
+        f"{_ONE}test_what_is_told_its_age_stands_where_its_proof_does",
+    ),
+    Mutant(
+        "takes a state that SQLite has ended for a broken replica",
+        f"{_ENGINE}/session.py",
+        "        if self.connection.in_transaction:\n",
+        "        if True:\n",
+        f"{_ONE}test_a_state_that_sqlite_has_ended_by_itself_condemns_nothing",
     ),
     Mutant(
         "answers at once on a proof that is too old",
