@@ -195,8 +195,8 @@ MUTANTS = (
     Mutant(
         "keeps a replica that is no longer the published one",
         f"{_ENGINE}/replica.py",
-        "if self._files(self._published) != self._identity:",
-        "if self._files(str(self.path)) != self._identity:",
+        "identity, log_bytes = self._files(self._published)",
+        "identity, log_bytes = self._files(str(self.path))",
         "tests/storage/test_replica_recovery.py::"
         "test_a_replica_damaged_under_load_loses_nothing[link deleted]",
     ),
@@ -361,16 +361,21 @@ def copy_tree(copy: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", copy)
 
 
+def broken_by(mutant: Mutant, sound: str) -> str:
+    """A file's text with the fault in it; AssertionError where that does not fit any more."""
+    assert sound.count(mutant.sound) == 1, "the passage that it breaks is no longer there, once"
+    broken = sound.replace(mutant.sound, mutant.broken)
+    if mutant.file.endswith(".py"):
+        ast.parse(broken)
+    return broken
+
+
 @contextmanager
 def seeded(tree: Path, mutant: Mutant) -> Iterator[None]:
     """A mutant, alive in the copy for as long as the block lasts."""
     file = tree / mutant.file
     sound = file.read_text(encoding="utf-8")
-    assert sound.count(mutant.sound) == 1, "the passage that it breaks is no longer there, once"
-    broken = sound.replace(mutant.sound, mutant.broken)
-    if file.suffix == ".py":
-        ast.parse(broken)
-    file.write_text(broken, encoding="utf-8")
+    file.write_text(broken_by(mutant, sound), encoding="utf-8")
     yield
     file.write_text(sound, encoding="utf-8")
 

@@ -9,13 +9,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.mutant import Mutant
-from tests.support.mutants import MUTANTS, ROOT, copy_tree, seeded, table
+from tests.support.mutants import MUTANTS, copy_tree, seeded
 from tests.support.mutants_edges import EDGES
 
 OPTIONS = (
@@ -52,11 +52,3 @@ def test_a_seeded_fault_is_caught(tree: Path, mutant: Mutant) -> None:
     )
     assert run.returncode == TESTS_FAILED, run.stdout + run.stderr
     assert f"FAILED {mutant.caught_by}" in run.stdout, run.stdout
-
-
-@pytest.mark.parametrize(
-    ("page", "mutants", "who"),
-    [("reliability.md", MUTANTS, "an engine"), ("security.md", EDGES, "a platform")],
-)
-def test_the_list_is_published(page: str, mutants: Sequence[Mutant], who: str) -> None:
-    assert table(mutants, who) in (ROOT / "docs" / page).read_text(encoding="utf-8")
