@@ -199,6 +199,14 @@ def ask_in_turn(container: Container, times: int) -> list[object]:
     return [reader.value for reader in readers]
 
 
+def hold(container: Container, expected: str) -> None:
+    """Begin a turn, and have it hold a state."""
+    gevent.sleep(0)
+    for _ in range(2):
+        assert text(container, "n", recent(60)) == expected
+    assert any(session.held is not None for session in container.replica._sessions)
+
+
 def statements_of(container: Container) -> list[str]:
     """What the calling thread's connection is told from now on."""
     statements: list[str] = []
@@ -237,9 +245,7 @@ def test_who_is_alone_in_a_turn_begins_no_transaction(here: Container) -> None:
 @pytest.mark.usefixtures("greenlets")
 def test_what_was_written_within_a_turn_is_read_in_it(here: Container) -> None:
     here.database.transact(note("n", "old"))
-    gevent.sleep(0)
-    for _ in range(2):
-        assert text(here, "n", recent(60)) == "old"
+    hold(here, "old")
     seq = Caller(lambda: here.database.transact(note("n", "new")).seq).value()
 
     assert here.replica.one("notes", "n", seq - 1) != here.replica.one("notes", "n", seq)
@@ -255,9 +261,7 @@ def test_what_is_told_its_age_stands_where_its_proof_does(
     here: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.database.transact(note("n", "old"))
-    gevent.sleep(0)
-    for _ in range(2):
-        assert text(here, "n", recent(60)) == "old"
+    hold(here, "old")
     seq = Caller(lambda: here.database.transact(note("n", "new")).seq).value()
     assert here.database.parts is not None
     monkeypatch.setattr(here.database.parts.evidence, "is_store_away", lambda: True)
@@ -272,13 +276,11 @@ def test_what_is_told_its_age_stands_where_its_proof_does(
 def test_a_state_that_sqlite_has_ended_by_itself_condemns_nothing(here: Container) -> None:
     """As it does where memory runs out."""
     here.database.transact(note("n", "hello"))
-    gevent.sleep(0)
     for end in (
         lambda: gevent.sleep(0),
         lambda: here.database.read(lambda view: view.seq, recent(60)),
     ):
-        for _ in range(2):
-            assert text(here, "n", recent(60)) == "hello"
+        hold(here, "hello")
         [session] = [each for each in here.replica._sessions if each.held is not None]
         session.connection.execute("ROLLBACK")
         end()
@@ -304,9 +306,7 @@ def test_no_state_is_held_of_a_log_that_has_grown(
 @pytest.mark.usefixtures("greenlets")
 def test_a_replica_that_is_replaced_within_a_turn_is_read_no_further(here: Container) -> None:
     here.database.transact(note("n", "hello"))
-    gevent.sleep(0)
-    for _ in range(2):
-        assert text(here, "n", recent(60)) == "hello"
+    hold(here, "hello")
     old = here.replica
     Caller(lambda: here.follower.renew(old)).value()
 
