@@ -289,6 +289,16 @@ def test_a_state_that_sqlite_has_ended_by_itself_condemns_nothing(here: Containe
     assert here.follower.rebuilds == 1
 
 
+@pytest.mark.usefixtures("greenlets", "folding")
+def test_a_held_state_is_in_nobodys_way_in_its_own_thread(here: Container) -> None:
+    here.database.transact(note("n", "hello"))
+    hold(here, "hello")
+
+    assert here.replica.fold()
+    assert not any(session.held is not None for session in here.replica._sessions)
+    assert here.follower.rebuilds == 1
+
+
 @pytest.mark.usefixtures("greenlets")
 def test_no_state_is_held_of_a_log_that_has_grown(
     here: Container, monkeypatch: pytest.MonkeyPatch
