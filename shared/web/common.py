@@ -196,4 +196,5 @@ def pages(router: Router[Any], everywhere: Sequence[Route[Any]]) -> list[FixedPa
         FixedPage(f"{prefix}/docs", "text/html; charset=utf-8", asset("page.html")),
         FixedPage(f"{prefix}/docs/page.js", "text/javascript; charset=utf-8", asset("page.js")),
         FixedPage(f"{prefix}/docs/page.css", "text/css; charset=utf-8", asset("page.css")),
+        FixedPage(f"{prefix}/docs/icon.svg", "image/svg+xml", asset("icon.svg")),
     ]

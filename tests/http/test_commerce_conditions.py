@@ -31,6 +31,7 @@ ETAG = re.compile(r'"([0-9]+-)?[0-9a-f]{16}"')
         "/docs",
         "/docs/page.js",
         "/docs/page.css",
+        "/docs/icon.svg",
     ],
 )
 def test_what_has_not_changed_is_not_sent_again(shop: Shop, path: str) -> None:
