@@ -25,7 +25,7 @@ token: | $(BIN)/python ## sign in to what `make run` started, as ACCOUNT=citizen
 test: lint ## every check and test that needs nothing but Python
 	$(PYTEST) tests --ignore=tests/system $(PROCESSES) --dist=worksteal
 
-test-system: $(VENV)/.dev ## races, crashes, containers: needs infra/install-debian-packages
+test-system: $(VENV)/.dev ## races, crashes, containers, a browser: needs infra/install-debian-packages
 	$(PYTEST) tests/contract/test_object_store.py --store=ceph
 	$(PYTEST) tests/system/proofs
 	$(PYTEST) tests/system --ignore=tests/system/proofs $(PROCESSES) --dist=loadfile
