@@ -23,6 +23,7 @@ _ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-background-networking",
+    "--disable-component-update",
     "--no-proxy-server",
     # Certificates here sign themselves.
     "--ignore-certificate-errors",
