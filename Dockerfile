@@ -58,7 +58,7 @@ RUN groupadd --gid 10001 gansu \
 COPY --from=gateway-packages /opt/venv /opt/venv
 WORKDIR /srv/gansu
 COPY shared shared
-COPY infra/__init__.py infra/beside.py infra/certificates.py infra/gateway.py \
+COPY infra/__init__.py infra/beside.py infra/certificates.py infra/front.py infra/gateway.py \
     infra/gateway_container.py infra/gateway_telemetry.py infra/maintenance.py \
     infra/nginx.conf.jinja infra/nginx.py infra/services.py infra/
 # What runs beside nginx is imported once, so that what is missing of it fails here.

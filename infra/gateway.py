@@ -17,11 +17,12 @@ import os
 import pwd
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from infra import maintenance, nginx
+from infra import front, maintenance, nginx
 from shared import errors
 from shared.errors import Problem, Refused
 from shared.language import TAGS, Language
@@ -255,6 +256,8 @@ def render(gateway: Gateway) -> str:
         tags=TAGS,
         problem_type=problems.MEDIA_TYPE,
         content_policy=NO_CONTENT_AT_ALL,
+        front_policy=front.POLICY,
+        front_page=partial(front.page, [service.name for service in gateway.services]),
     )
 
 

@@ -54,7 +54,7 @@ def raw(gateway: GatewayServer, request: bytes) -> Answered:
 def test_an_unknown_prefix_is_not_found(tmp_path: Path) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
         for target in (
-            "/",
+            "//",
             "/nowhere",
             "/commerce",
             "/commercial/v1",

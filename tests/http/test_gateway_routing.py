@@ -1,6 +1,7 @@
 """What a service gets of a request, and what a client gets of an answer."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,7 +283,26 @@ def test_the_types_of_all_problems_are_explained(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("target", ["/problems/too-many-requests", "/gateway/health/live"])
+@pytest.mark.parametrize(("language", "title"), [("zh-CN", "智慧甘肃"), ("en", "Smart Gansu")])
+def test_the_front_page_leads_to_each_service(tmp_path: Path, language: str, title: str) -> None:
+    with Upstream() as upstream:
+        services = tuple(Service(name, (upstream.address,)) for name in ("commerce", "tourism"))
+        with before(tmp_path, services=services) as gateway:
+            answer = gateway.get("/", accept_language=language)
+            page = answer.body.decode()
+            links = re.findall('href="([^"]+)"', page)
+            assert {gateway.get(link).status for link in links} == {200}
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-language"] == language
+    assert answer.headers["vary"] == "Accept-Language"
+    assert f"<h1>{title}</h1>" in page
+    assert [arrived.target for arrived in upstream.arrived] == links
+    assert set(links) >= {"/commerce/docs", "/tourism/docs"}
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/?a=b", "/problems/too-many-requests", "/gateway/health/live"]
+)
 def test_what_the_gateway_says_by_itself_can_only_be_read(tmp_path: Path, target: str) -> None:
     with Upstream() as upstream, before(tmp_path, upstream) as gateway:
         assert gateway.get(target).status == gateway.request("HEAD", target).status == 200

@@ -2,6 +2,9 @@
 is allowed: no page of another site reads an answer of ours.
 """
 
+import base64
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -186,11 +189,24 @@ def test_a_page_keeps_its_own_policy_behind_the_gateway(
     assert_headers(dict(again.headers), page=True)
 
 
+def test_the_front_page_may_look_as_it_is_meant_to_and_nothing_else(
+    front: tuple[GatewayServer, Served],
+) -> None:
+    gateway, _ = front
+    answer = gateway.get("/")
+    assert answer.status == 200
+    assert_headers(dict(answer.headers), page=True)
+    [style] = re.findall("<style>(.*)</style>", answer.body.decode())
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in answer.headers["content-security-policy"]
+    assert_headers(dict(gateway.request("POST", "/").headers))
+
+
 def test_a_header_is_said_once(front: tuple[GatewayServer, Served]) -> None:
     """Two of them would be read by some browsers as neither."""
     gateway, _ = front
     assert gateway.settings.tls is not None
-    for target in ("/commerce/v1/products", "/commerce/docs", "/nowhere"):
+    for target in ("/", "/commerce/v1/products", "/commerce/docs", "/nowhere"):
         with closing(gateway._connection()) as connection:
             connection.request("GET", target)
             names = [name.lower() for name, _ in connection.getresponse().getheaders()]

@@ -142,6 +142,17 @@ def test_every_form_opens_and_nothing_is_loaded_from_elsewhere(
         assert browser.complaints() == []
 
 
+def test_the_front_page_leads_to_the_service(browser: Chromium, here: str) -> None:
+    browser.open(here)
+    assert browser.one("h1").text == "智慧甘肃"
+    assert [link.text for link in browser.all("a[href$='/docs']")] == list(SERVICES)
+    assert browser.run("return getComputedStyle(document.body).maxWidth") == "576px"
+    browser.press("a[href='/health/docs']")
+    browser.wait(lambda: browser.all("details"), "the operations")
+    assert browser.driver.title == "智慧甘肃 健康"
+    assert browser.complaints() == []
+
+
 def test_another_language_is_one_choice_away(browser: Chromium, here: str) -> None:
     TryIt(browser, here, "commerce")
     browser.press("#language option[value='en']")
