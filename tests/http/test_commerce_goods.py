@@ -210,6 +210,7 @@ LILY_, NOODLES, PEPPER, DANGSHEN, WALNUT = (
         ("category=agricultural&sort=price", [LILY_, WALNUT, PEPPER]),
         ("price_min=5600&price_max=8400&sort=price", [WALNUT, PEPPER, NOODLES]),
         ("price_min=9201", []),
+        ("price_min=5600&price_max=5600", [WALNUT]),
         ("q=兰州&division=620103&category=agricultural&price_max=5000", [LILY_]),
     ],
 )

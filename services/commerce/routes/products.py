@@ -7,6 +7,7 @@ from services.commerce.routes.places import pavilion_of
 from services.commerce.schemas import goods as schemas
 from services.commerce.schemas.goods import product_json
 from shared.divisions import PROVINCE
+from shared.errors import invalid
 from shared.language import Words
 from shared.schemas import PageQuery
 from shared.storage.access import Committed, Search
@@ -47,7 +48,7 @@ def _products(call: Call[Commerce], equal: dict[str, str]) -> Answer:
         "products",
         text=text,
         equal={**equal, **_category(query), "for_sale": True},
-        between={"price": (query.get("price_min"), query.get("price_max"))},
+        between={"price": _prices(query)},
         order=order,
         descending=descending,
     )
@@ -74,6 +75,14 @@ def _sort(query: Body) -> str:
     if "q" not in query and query.get("sort") in {None, "relevance"}:
         return "newest"
     return str(query.get("sort", "relevance"))
+
+
+def _prices(query: Body) -> tuple[int | None, int | None]:
+    """The lowest and the highest that is asked for. Raises Refused where nothing can be between."""
+    low, high = query.get("price_min"), query.get("price_max")
+    if low is not None and high is not None and high < low:
+        raise invalid("price_max", "不得小于 price_min", "has to be price_min or more")
+    return low, high
 
 
 def _category(query: Body) -> dict[str, str]:
