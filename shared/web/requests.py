@@ -6,7 +6,7 @@ Functions of the WSGI environ (PEP 3333) alone.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -32,7 +32,21 @@ FIELD_CHARACTERS_MAX = 100
 UNKNOWN_REVISION = -1
 """What a well-formed ETag that is none of ours stands for: no document was ever at it."""
 
-JSON = re.compile(r'application/json *(; *charset="?utf-8"?)?', re.IGNORECASE)
+
+class Media(NamedTuple):
+    """Which contents are taken: the names of their types, and what a Content-Type is to be like."""
+
+    types: tuple[str, ...]
+    like: re.Pattern[str]
+
+
+def text_of(media_type: str) -> Media:
+    """Text of a type, in UTF-8, said or not."""
+    like = rf'{re.escape(media_type)} *(; *charset="?utf-8"?)?'
+    return Media((media_type,), re.compile(like, re.IGNORECASE))
+
+
+JSON = text_of("application/json")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _SEQ = re.compile(r"[0-9]{1,16}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}")
@@ -40,8 +54,8 @@ _ETAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,100})"')
 _OWN_ETAG = re.compile(r"([0-9]{1,16})(?:-[0-9a-f]{16})?")
 
 
-def body(environ: Environ, bytes_max: int, media: re.Pattern[str] = JSON) -> bytes:
-    """The whole body, of a content type that is `media`; b"" where there is none.
+def body(environ: Environ, bytes_max: int, media: Media = JSON) -> bytes:
+    """The whole body, of a content type that is in `media`; b"" where there is none.
 
     Raises Refused: TOO_LARGE, MEDIA, or MALFORMED where it was cut short.
     """
@@ -50,10 +64,10 @@ def body(environ: Environ, bytes_max: int, media: re.Pattern[str] = JSON) -> byt
         return b""
     if length > bytes_max:
         raise Refused(TOO_LARGE, detail={"bytes_max": bytes_max})
-    if not media.fullmatch(environ.get("CONTENT_TYPE", "").strip()):
-        raise Refused(MEDIA)
+    if not media.like.fullmatch(environ.get("CONTENT_TYPE", "").strip()):
+        raise Refused(MEDIA, detail={"media_types": media.types})
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise Refused(MEDIA)
+        raise Refused(MEDIA, detail={"content_encodings": ["identity"]})
     try:
         raw: bytes = environ["wsgi.input"].read(length if length > 0 else bytes_max + 1)
     except OSError:

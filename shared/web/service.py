@@ -217,7 +217,8 @@ class Uploads(Handler[P]):
 
 def _uploads(binary: Binary) -> Callable[[Environ, Call[Any]], None]:
     """Takes content that is no JSON. Raises Refused(INVALID) where there is none."""
-    media = re.compile("|".join(map(re.escape, binary.media_types)), re.IGNORECASE)
+    like = re.compile("|".join(map(re.escape, binary.media_types)), re.IGNORECASE)
+    media = requests.Media(binary.media_types, like)
 
     def take(environ: Environ, call: Call[Any]) -> None:
         call.maybe_upload = requests.body(environ, binary.bytes_max, media)

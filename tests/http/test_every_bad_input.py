@@ -100,13 +100,15 @@ def test_a_route_without_a_body_takes_none_or_an_empty_one(opened: Open, each: D
 )
 def test_another_media_type_is_refused(opened: Open, each: Declared, media: str) -> None:
     answer = send(opened, each, headers={"Content-Type": media})
-    refused(answer, 415, "unsupported-media-type")
+    problem = refused(answer, 415, "unsupported-media-type")
+    assert problem["media_types"] == ["application/json"]
 
 
 @bodies
 def test_a_compressed_body_is_refused(opened: Open, each: Declared) -> None:
     answer = send(opened, each, headers={"Content-Encoding": "gzip"})
-    refused(answer, 415, "unsupported-media-type")
+    problem = refused(answer, 415, "unsupported-media-type")
+    assert problem["content_encodings"] == ["identity"]
 
 
 @bodies
@@ -125,7 +127,8 @@ def test_an_upload_is_of_a_type_that_is_taken_whole_and_not_too_large(
     assert isinstance(binary, Binary)
     for media in ("application/json", "text/html", "image/svg+xml", ""):
         answer = send(opened, each, raw=b"x", headers={"Content-Type": media})
-        refused(answer, 415, "unsupported-media-type")
+        problem = refused(answer, 415, "unsupported-media-type")
+        assert problem["media_types"] == list(binary.media_types)
     given = {"Content-Type": binary.media_types[0]}
     refused(send(opened, each, raw=b"", headers=given), 422, "invalid-request", "body")
     large = b"x" * (binary.bytes_max + 1)

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 30.0
 
 _ARGUMENTS = (
     "--headless",

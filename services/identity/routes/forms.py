@@ -31,7 +31,7 @@ STAFF_SECONDS = 180 * 86_400
 PAGE_MS = 30 * 60_000
 """How long a page waits for its person."""
 
-_FORM = re.compile(r'application/x-www-form-urlencoded *(; *charset="?utf-8"?)?', re.IGNORECASE)
+_FORM = requests.text_of("application/x-www-form-urlencoded")
 _BROWSER = {
     secure: re.compile(rf"(?:^|; *){name}=([0-9a-f]{{32}})(?:;|$)")
     for secure, name in COOKIES.items()
