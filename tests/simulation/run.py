@@ -207,13 +207,16 @@ class _Simulation:
             at_work.remove(server)
 
         at_work.append(server)
+        heard = False
         with suppress(ConnectionError):
             server.ask(carry_out, PATIENCE_SECONDS)()
+            heard = True
         if self.here.random.random() < 0.05 and operation.claimed:
             # The answer is lost on its way to the phone. It was given, so it must stay true.
             self._say(name, f"#{operation.number} hears nothing")
             return Attempt(operation, server.name, 0)
-        attempt.final = alone
+        # A process that took too long may yet refuse what nobody waits for: it is asked again.
+        attempt.final = alone and heard
         told = f" {attempt.slug or attempt.row or ''}"
         self._say(name, f"← #{operation.number} {attempt.outcome}{told} at {attempt.seq}")
         return attempt

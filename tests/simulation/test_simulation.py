@@ -80,6 +80,11 @@ def test_a_seed_is_one_history_in_every_process_whatever_ran_before(seed: int) -
     assert f"digest {simulate(seed).digest}\n" in elsewhere
 
 
+def test_a_refusal_that_nobody_waited_for_is_no_last_word() -> None:
+    """A process stands still, its client asks another, which takes the order; then it refuses."""
+    assert simulate(30826).faults == []
+
+
 def test_every_kind_of_trouble_is_met() -> None:
     unmet = {
         *("crash", "freeze", "container killed", "clock set", "disk full"),
