@@ -6,9 +6,9 @@ what nginx does with them is in nginx.conf.jinja.
     install(Gateway(directory, logs, services=(Service("commerce", ("127.0.0.1:9001",)),)))
     subprocess.Popen(nginx.argv(directory))
 
-It answers for itself only with problem documents, in the language of the request; it generates the
-request id that the services' logs and error bodies show; it keeps public answers for as long as
-the service's Cache-Control allows, one for each language, plain and compressed.
+It answers for itself with problem documents, and a front page, in the language of the request; it
+generates the request id that the services' logs and error bodies show; it keeps public answers for
+as long as the service's Cache-Control allows, one for each language, plain and compressed.
 """
 
 import grp
