@@ -165,6 +165,7 @@ def test_generated_requests_to_identity(case: Case, furnished: Furnish) -> None:
 RULED = {
     "after",
     "division",
+    "price_max",
     "day",
     "first_day",
     "last_day",
