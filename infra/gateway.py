@@ -214,6 +214,7 @@ ANSWERS = (
     Answer(401, errors.UNAUTHENTICATED),
     Answer(404, errors.NOT_FOUND),
     Answer(405, errors.METHOD),
+    Answer(412, errors.STALE),
     Answer(413, errors.TOO_LARGE),
     Answer(414, URI_TOO_LONG),
     Answer(429, TOO_MANY, retry_after_seconds=1),
@@ -237,7 +238,7 @@ def own_user() -> str | None:
 
 def render(gateway: Gateway) -> str:
     """The nginx configuration; relative paths in it start from `gateway.directory`."""
-    environment = Environment(  # noqa: S701 - no HTML is made here
+    environment = Environment(  # noqa: S701 - its HTML is made of our own words
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         trim_blocks=True,

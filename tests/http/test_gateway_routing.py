@@ -289,12 +289,13 @@ def test_the_front_page_leads_to_each_service(tmp_path: Path, language: str, tit
         services = tuple(Service(name, (upstream.address,)) for name in ("commerce", "tourism"))
         with before(tmp_path, services=services) as gateway:
             answer = gateway.get("/", accept_language=language)
+            packed = gateway.get("/", accept_encoding="gzip")
             page = answer.body.decode()
             links = re.findall('href="([^"]+)"', page)
             assert {gateway.get(link).status for link in links} == {200}
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert answer.headers["content-language"] == language
-    assert answer.headers["vary"] == "Accept-Language"
+    assert packed.headers["content-encoding"] == "gzip"
     assert f"<h1>{title}</h1>" in page
     assert [arrived.target for arrived in upstream.arrived] == links
     assert set(links) >= {"/commerce/docs", "/tourism/docs"}
@@ -310,6 +311,14 @@ def test_what_the_gateway_says_by_itself_can_only_be_read(tmp_path: Path, target
             answer = gateway.request(method, target)
             assert answer.json()["type"] == "/problems/method-not-allowed"
             assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("target", ["/", "/problems/too-many-requests"])
+def test_what_the_gateway_says_by_itself_is_of_no_revision(tmp_path: Path, target: str) -> None:
+    with Upstream() as upstream, before(tmp_path, upstream) as gateway:
+        answer = gateway.get(target, if_match='"7"')
+    assert (answer.status, answer.json()["type"]) == (412, "/problems/stale")
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_the_log_says_what_happened_and_no_secret(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from infra.gateway import Tls
 from infra.seaweed import free_ports
+from shared.web.responses import NO_CONTENT_AT_ALL
 from tests.support.certificate import self_signed
 from tests.support.gateway import before
 from tests.support.upstream import Upstream
@@ -78,6 +79,9 @@ def test_what_is_read_over_plain_http_is_found_over_https(tmp_path: Path, tls: T
             for method in ("GET", "HEAD", "POST")
         }
         health = asked(plain, "GET", "/gateway/health/live")
+        front = asked(plain, "GET", "/")
+    assert (front.status, front.headers["location"]) == (308, "https://gansu.example:8443/")
+    assert front.headers["content-security-policy"] == NO_CONTENT_AT_ALL
     there = "https://gansu.example:8443/commerce/v1/products?q=%E7%99%BE"
     for method in ("GET", "HEAD"):
         assert answers[method].status == 308

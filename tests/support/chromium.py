@@ -2,17 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
+
+T = TypeVar("T")
 
 WAIT_SECONDS = 30.0
 
@@ -31,35 +33,16 @@ _ARGUMENTS = (
 
 
 class Chromium:
-    """A browser with a profile of its own. Use as a context manager."""
+    """A browser on a profile of its own, by its driver."""
 
-    def __init__(self, profile: Path, language: str) -> None:
-        program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-        assert program, "Chromium is needed: infra/install-debian-packages"
-        assert driver, "Chromium's driver is needed: infra/install-debian-packages"
-        options = ChromeOptions()
-        options.binary_location = program
-        for argument in (*_ARGUMENTS, f"--accept-lang={language}", f"--user-data-dir={profile}"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "WARNING", "performance": "ALL"})
-        self.driver = Chrome(options=options, service=ChromeService(driver))
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
         self._asked_for: list[str] = []
         self._said: list[str] = []
         # The page that a new browser shows is its own.
         self.driver.get("about:blank")
         self.requests()
         self._asked_for.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.driver.quit()
 
     # What a person does
 
@@ -79,8 +62,7 @@ class Chromium:
 
     def one(self, selector: str) -> WebElement:
         """The only element of the kind, once it is there."""
-        self.wait(lambda: self.all(selector), selector)
-        [found] = self.all(selector)
+        [found] = self.wait(lambda: self.all(selector), selector)
         return found
 
     def all(self, selector: str) -> list[WebElement]:
@@ -90,12 +72,14 @@ class Chromium:
         """What a script in the page returns."""
         return self.driver.execute_script(script, *values)
 
-    def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Return once it holds; fail, naming `what`, where it does not."""
+    def wait(self, condition: Callable[[], T], what: str) -> T:
+        """What the condition is once it holds; fail, naming `what`, where it does not."""
+        # What is looked at may belong to a page that is just being left.
+        waiting = WebDriverWait(self.driver, WAIT_SECONDS, 0.05, (StaleElementReferenceException,))
         try:
-            WebDriverWait(self.driver, WAIT_SECONDS, 0.05).until(lambda _: condition())
+            return waiting.until(lambda _: condition())
         except TimeoutException:
-            shown = self.run("return document.body.innerText")
+            shown = self.run("return document.body?.innerText")
             raise AssertionError(f"waited for {what}; the page says: {shown}") from None
 
     # What the browser did
@@ -123,3 +107,18 @@ class Chromium:
         """What is new in one of the browser's logs."""
         new: list[dict[str, Any]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
         return new
+
+
+@contextmanager
+def chromium(profile: Path, language: str) -> Iterator[Chromium]:
+    """A browser for the block, of somebody who reads that language."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert program, "Chromium is needed: infra/install-debian-packages"
+    assert driver, "Chromium's driver is needed: infra/install-debian-packages"
+    options = ChromeOptions()
+    options.binary_location = program
+    for argument in (*_ARGUMENTS, f"--accept-lang={language}", f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "WARNING", "performance": "ALL"})
+    with Chrome(options=options, service=ChromeService(driver)) as running:
+        yield Chromium(running)

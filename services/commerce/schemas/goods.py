@@ -168,7 +168,12 @@ class ProductQuery(PageQuery):
     division = Text(6, pattern=DIVISION, required=False, doc=PLACE, example="621200")
     category = Choice(*CATEGORIES, required=False)
     price_min = QueryWhole(0, PRICE_FEN_MAX, required=False, doc=FEN)
-    price_max = QueryWhole(0, PRICE_FEN_MAX, required=False, doc=FEN)
+    price_max = QueryWhole(
+        0,
+        PRICE_FEN_MAX,
+        required=False,
+        doc=Words("分，不得小于 price_min", "in fen, price_min or more"),
+    )
     sort = Choice(
         "relevance",
         "price",
